@@ -1,0 +1,243 @@
+"""The DCGAN of the paper and the tutorial: networks, their losses, the completion loss."""
+
+from __future__ import annotations
+
+import math
+
+import tensorflow as tf
+
+import ops
+
+BATCH_NORM_MOMENTUM = 0.9
+WEIGHT_DEVIATION = 0.02
+KERNEL = 5
+START = 4  # height and width of the generator's first feature map
+
+
+class DCGAN(tf.Module):
+    """A generator G, a discriminator D, and what is minimised to train and to use them.
+
+    Radford et al. 2016 (arXiv:1511.06434), in the form of Amos' tutorial: z -> linear ->
+    4x4 x (gf_dim * image_size / 8) -> 5x5 stride-2 transposed convolutions, halving the
+    channels down to gf_dim, then the image; D mirrors it from df_dim up. At 64 pixels G's
+    feature maps have 512, 256, 128, 64 channels.
+    """
+
+    def __init__(
+        self,
+        *,
+        image_size: int = 64,
+        channels: int = 3,
+        z_dim: int = 100,
+        gf_dim: int = 64,
+        df_dim: int = 64,
+        seed: int = 0,
+    ) -> None:
+        """Makes the variables; their initial values are a function of `seed`.
+
+        Raises:
+          ValueError: image_size is not 16, 32, 64 or 128, or channels not 1 or 3.
+        """
+        super().__init__(name="dcgan")
+        if image_size not in (16, 32, 64, 128):
+            raise ValueError(f"image_size {image_size}: must be 16, 32, 64 or 128")
+        if channels not in (1, 3):
+            raise ValueError(f"channels {channels}: must be 1 or 3")
+        self.architecture = {
+            "image_size": image_size,
+            "channels": channels,
+            "z_dim": z_dim,
+            "gf_dim": gf_dim,
+            "df_dim": df_dim,
+        }
+        self.image_size, self.channels, self.z_dim = image_size, channels, z_dim
+        # 3 layers at 32 pixels, 4 at 64: as many as double 4x4 up to the image.
+        self._layers = int(math.log2(image_size // START))
+        self._g_widths = [gf_dim * 2**i for i in reversed(range(self._layers))]
+        self._d_widths = [df_dim * 2**i for i in range(self._layers)]
+        # Two plain dictionaries hold every variable by its layer's name; a checkpoint's keys
+        # are made of these names.
+        self.g: dict[str, tf.Variable] = {}
+        self.d: dict[str, tf.Variable] = {}
+        self._seed = seed
+        self._seeds_used = 0
+        self._make_generator()
+        self._make_discriminator()
+
+    # --- variables ---
+
+    # Properties, since tf.Module would store lists a second time in every checkpoint's graph.
+    @property
+    def generator_variables(self) -> list[tf.Variable]:
+        """G's trainable variables, in the order of its layers."""
+        return [v for v in self.g.values() if v.trainable]
+
+    @property
+    def generator_statistics(self) -> list[tf.Variable]:
+        """The running means and variances of G's batch normalisations."""
+        return [v for v in self.g.values() if not v.trainable]
+
+    @property
+    def discriminator_variables(self) -> list[tf.Variable]:
+        """D's trainable variables, in the order of its layers."""
+        return [v for v in self.d.values() if v.trainable]
+
+    @property
+    def discriminator_statistics(self) -> list[tf.Variable]:
+        """The running means and variances of D's batch normalisations."""
+        return [v for v in self.d.values() if not v.trainable]
+
+    def _normal(self, shape: list[int], *, truncated: bool = False) -> tf.Tensor:
+        """N(0, 0.02), each call from the next stream of the seed."""
+        draw = tf.random.stateless_truncated_normal if truncated else tf.random.stateless_normal
+        self._seeds_used += 1
+        return draw(shape, [self._seed, self._seeds_used], stddev=WEIGHT_DEVIATION)
+
+    def _make_batch_norm(self, net: dict[str, tf.Variable], layer: str, width: int) -> None:
+        net[f"{layer}_scale"] = tf.Variable(tf.ones([width]))
+        net[f"{layer}_offset"] = tf.Variable(tf.zeros([width]))
+        net[f"{layer}_mean"] = tf.Variable(tf.zeros([width]), trainable=False)
+        net[f"{layer}_variance"] = tf.Variable(tf.ones([width]), trainable=False)
+
+    def _make_generator(self) -> None:
+        g, widths = self.g, self._g_widths
+        start = START * START * widths[0]
+        g["linear_weight"] = tf.Variable(self._normal([self.z_dim, start]))
+        # Batch normalisation cancels a bias that is equal over a channel; this one differs by
+        # position and stays. The convolutions but the last have none.
+        g["linear_bias"] = tf.Variable(tf.zeros([start]))
+        self._make_batch_norm(g, "bn0", widths[0])
+        for i, (into, out) in enumerate(zip(widths, [*widths[1:], self.channels], strict=True), 1):
+            g[f"conv{i}_kernel"] = tf.Variable(self._normal([KERNEL, KERNEL, out, into]))
+            if i < self._layers:
+                self._make_batch_norm(g, f"bn{i}", out)
+        g[f"conv{self._layers}_bias"] = tf.Variable(tf.zeros([self.channels]))
+
+    def _make_discriminator(self) -> None:
+        d, widths = self.d, self._d_widths
+        for i, (into, out) in enumerate(zip([self.channels, *widths], widths, strict=False)):
+            kernel = self._normal([KERNEL, KERNEL, into, out], truncated=True)
+            d[f"conv{i}_kernel"] = tf.Variable(kernel)
+            if i == 0:
+                d["conv0_bias"] = tf.Variable(tf.zeros([out]))
+            else:
+                self._make_batch_norm(d, f"bn{i}", out)
+        d["linear_weight"] = tf.Variable(self._normal([START * START * widths[-1], 1]))
+        d["linear_bias"] = tf.Variable(tf.zeros([1]))
+
+    # --- networks ---
+
+    def _batch_norm(
+        self,
+        net: dict[str, tf.Variable],
+        layer: str,
+        x: tf.Tensor,
+        training: bool,
+        move_statistics: bool,
+    ) -> tf.Tensor:
+        mean, variance = net[f"{layer}_mean"], net[f"{layer}_variance"]
+        y, batch_mean, batch_variance = ops.batch_norm(
+            x,
+            net[f"{layer}_scale"],
+            net[f"{layer}_offset"],
+            statistics=None if training else (mean, variance),
+        )
+        if training and move_statistics:
+            mean.assign_sub((1 - BATCH_NORM_MOMENTUM) * (mean - batch_mean))
+            variance.assign_sub((1 - BATCH_NORM_MOMENTUM) * (variance - batch_variance))
+        return y
+
+    def generator(
+        self, z: tf.Tensor, *, training: bool = False, move_statistics: bool = True
+    ) -> tf.Tensor:
+        """G(z): latent [N, z_dim] in [-1, 1] -> images [N, S, S, C] in [-1, 1].
+
+        With `training`, batch normalisation uses the batch's statistics and, with
+        `move_statistics`, averages them into the running ones (momentum 0.9); without, it
+        uses the running ones.
+        """
+        g = self.g
+        with tf.name_scope("generator"):
+            with tf.name_scope("linear"):
+                h = ops.linear(z, g["linear_weight"], g["linear_bias"])
+                h = tf.reshape(h, [-1, START, START, self._g_widths[0]])
+            for i in range(1, self._layers + 1):
+                with tf.name_scope(f"conv{i}"):
+                    h = self._batch_norm(g, f"bn{i - 1}", h, training, move_statistics)
+                    h = ops.conv2d_transpose(tf.nn.relu(h), g[f"conv{i}_kernel"])
+            return tf.nn.tanh(h + g[f"conv{self._layers}_bias"])
+
+    def discriminator(
+        self, images: tf.Tensor, *, training: bool = False, move_statistics: bool = True
+    ) -> tf.Tensor:
+        """D before its sigmoid: images [N, S, S, C] in [-1, 1] -> logits [N], high for real.
+
+        `training` and `move_statistics` as in `generator`.
+        """
+        d = self.d
+        with tf.name_scope("discriminator"):
+            with tf.name_scope("conv0"):
+                h = ops.lrelu(ops.conv2d(images, d["conv0_kernel"]) + d["conv0_bias"])
+            for i in range(1, self._layers):
+                with tf.name_scope(f"conv{i}"):
+                    h = ops.conv2d(h, d[f"conv{i}_kernel"])
+                    h = ops.lrelu(self._batch_norm(d, f"bn{i}", h, training, move_statistics))
+            with tf.name_scope("linear"):
+                h = tf.reshape(h, [-1, START * START * self._d_widths[-1]])
+                return ops.linear(h, d["linear_weight"], d["linear_bias"])[:, 0]
+
+    # --- losses ---
+
+    @staticmethod
+    def discriminator_loss(
+        real_logits: tf.Tensor, fake_logits: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """The means of -log D(x) and of -log(1 - D(G(z))); D minimises their sum.
+
+        Cross-entropy of Goodfellow et al. 2014 (arXiv:1406.2661) on logits [N]; -log sigmoid(l)
+        is softplus(-l). Two scalars.
+        """
+        loss_real = tf.reduce_mean(tf.nn.softplus(-real_logits))
+        loss_fake = tf.reduce_mean(tf.nn.softplus(fake_logits))
+        return loss_real, loss_fake
+
+    @staticmethod
+    def generator_loss(fake_logits: tf.Tensor) -> tf.Tensor:
+        """The mean of -log D(G(z)) over logits [N], the non-saturating loss of the GAN paper."""
+        return tf.reduce_mean(tf.nn.softplus(-fake_logits))
+
+    def completion_loss(
+        self,
+        z: tf.Tensor,
+        images: tf.Tensor,
+        mask: tf.Tensor,
+        *,
+        lam: float = 0.1,
+        block: int = 1,
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """How well G(z) completes the known part of `images`, per image.
+
+        contextual + lam * perceptual, after Yeh and Chen et al. 2016 (arXiv:1607.07539) as
+        Amos' tutorial implements it: contextual is the sum over known pixels and channels of
+        |G(z) - image|; perceptual is softplus(-D's logit of G(z)) = -log D(G(z)). (The
+        tutorial's formula for the latter is log(1 - D(G(z))), its listing this one; both fall
+        as D is convinced.) Batch normalisation is in inference mode.
+
+        Args:
+          z: latent [N, z_dim].
+          images: [N, S, S, C] in [-1, 1].
+          mask: [N, S/block, S/block, 1], 1 = known, 0 = missing.
+          lam: weight of the perceptual loss.
+          block: edge in pixels of the square blocks whose averages are compared; 1 compares
+            pixels, more is completion from a picture of low resolution.
+
+        Returns:
+          total, contextual and perceptual loss, each [N].
+        """
+        generated = self.generator(z)
+        difference = generated - images
+        if block > 1:
+            difference = tf.nn.avg_pool2d(difference, block, block, "VALID")
+        contextual = tf.reduce_sum(tf.abs(mask * difference), axis=[1, 2, 3])
+        perceptual = tf.nn.softplus(-self.discriminator(generated))
+        return contextual + lam * perceptual, contextual, perceptual

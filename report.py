@@ -1,0 +1,157 @@
+"""What a run leaves to look at: TensorBoard events, scalars.csv, the record in config.json."""
+
+from __future__ import annotations
+
+import csv
+import importlib.metadata
+import os
+import platform
+import shlex
+import subprocess
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from model import DCGAN
+from training import StepResult
+from utils import to_uint8, write_csv
+
+SCALARS = "scalars.csv"
+SCALAR_NAMES = ("d_loss", "d_loss_real", "d_loss_fake", "g_loss", "d_real", "d_fake")
+COLUMNS = ("step", "epoch", *SCALAR_NAMES)
+# How TensorBoard groups and names them.
+TENSORBOARD_NAMES = {
+    "d_loss": "loss/discriminator",
+    "d_loss_real": "loss/discriminator on real images",
+    "d_loss_fake": "loss/discriminator on generated images",
+    "g_loss": "loss/generator",
+    "d_real": "output/mean D(x)",
+    "d_fake": "output/mean D(G(z))",
+}
+PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "pillow", "opencv-python-headless")
+
+
+def _processor() -> str:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            for line in file:
+                if line.startswith("model name"):
+                    return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def _git_commit() -> str | None:
+    """The commit of the toolkit's checkout, None for an installed package."""
+    here = os.path.dirname(os.path.abspath(__file__))
+    if not os.path.exists(os.path.join(here, ".git")):
+        return None
+    try:
+        command = ["git", "-C", here, "rev-parse", "HEAD"]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def record(options: Mapping[str, Any]) -> dict[str, Any]:
+    """What makes a run repeatable, for config.json: options, command, versions, machine."""
+    return {
+        "command": shlex.join([os.path.basename(sys.argv[0]), *sys.argv[1:]]),
+        "options": dict(options),
+        "packages": {
+            "python": platform.python_version(),
+            **{package: _version(package) for package in PACKAGES},
+        },
+        "git_commit": _git_commit(),
+        "processor": _processor(),
+        "devices": [f"{d.device_type} {d.name}" for d in tf.config.list_logical_devices()],
+    }
+
+
+def _keep_rows(path: str, last_step: int) -> None:
+    """Drops the rows of a scalars.csv after `last_step`: a resumed run writes them again."""
+    with open(path, newline="", encoding="utf-8") as file:
+        rows = list(csv.reader(file))
+    # A row cut short by a crash is dropped too.
+    kept = [r for r in rows[1:] if len(r) == len(COLUMNS) and int(r[0]) <= last_step]
+    write_csv(path, COLUMNS, kept)
+
+
+def generate(model: DCGAN, z: np.ndarray, batch_size: int = 64) -> np.ndarray:
+    """Pictures of G(z), uint8 [N, S, S, C], for latent z [N, z_dim]; `batch_size` at a time."""
+    generator = tf.function(model.generator, reduce_retracing=True)
+    batches = np.split(np.asarray(z, np.float32), range(batch_size, len(z), batch_size))
+    return np.concatenate([to_uint8(generator(tf.constant(batch))) for batch in batches])
+
+
+class TrainingLog:
+    """Scalars of every step, as CSV and for TensorBoard; histograms, pictures and the graph.
+
+    Use as a context manager: leaving it closes the files.
+    """
+
+    def __init__(self, folder: str, first_step: int) -> None:
+        """Opens the logs in `folder`, which exists, to go on after `first_step`."""
+        path = os.path.join(folder, SCALARS)
+        if os.path.exists(path):
+            _keep_rows(path, first_step)
+        self._file = open(path, "a", newline="", encoding="utf-8")  # noqa: SIM115
+        self._csv = csv.writer(self._file)
+        if self._file.tell() == 0:
+            self._csv.writerow(COLUMNS)
+        self._events = tf.summary.create_file_writer(folder)
+
+    def __enter__(self) -> TrainingLog:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+        self._events.close()
+
+    def flush(self) -> None:
+        """Makes what was written so far visible to others."""
+        self._file.flush()
+        self._events.flush()
+
+    def write_run(self, model: DCGAN, text: str) -> None:
+        """The configuration as text, and the graph of D(G(z))."""
+
+        @tf.function
+        def networks(z: tf.Tensor) -> tf.Tensor:
+            return model.discriminator(model.generator(z))
+
+        graph = networks.get_concrete_function(tf.TensorSpec([None, model.z_dim])).graph
+        with self._events.as_default():
+            tf.summary.text("configuration", f"```\n{text}\n```", step=0)
+            tf.summary.graph(graph)
+
+    def write_step(self, result: StepResult) -> dict[str, float]:
+        """The step's scalars; returns them as numbers, by name."""
+        values = {name: float(result.scalars[name]) for name in SCALAR_NAMES}
+        self._csv.writerow([result.step, result.epoch, *(f"{v:.6g}" for v in values.values())])
+        with self._events.as_default(result.step):
+            for name, value in values.items():
+                tf.summary.scalar(TENSORBOARD_NAMES[name], value)
+        return values
+
+    def write_histograms(self, result: StepResult) -> None:
+        """Histograms of z, D(x) and D(G(z))."""
+        with self._events.as_default(result.step):
+            for name, values in result.histograms.items():
+                tf.summary.histogram(name, values)
+
+    def write_picture(self, name: str, picture: np.ndarray, step: int) -> None:
+        """One picture, uint8 [H, W, C]."""
+        with self._events.as_default(step):
+            tf.summary.image(name, picture[np.newaxis])

@@ -1,0 +1,352 @@
+"""Pictures on disk (list, load, save, grid, GIF) and what every script shares.
+
+Two conversions define the value ranges of the whole project: pictures on disk
+and in memory are uint8 in 0..255, networks see float32 in [-1, 1].
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import csv
+import errno
+import io
+import math
+import os
+import signal
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tqdm
+from PIL import Image, ImageOps
+
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
+USERS_OS_ERRORS = (
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.ENOTDIR,
+    errno.ENAMETOOLONG,
+)
+
+
+class UserError(ValueError):
+    """Something the user can mend; its text is the final wording, one line."""
+
+
+# --- pictures -------------------------------------------------------------------------------
+
+
+def list_images(folder: str | os.PathLike[str], skip: Iterable[str] = ()) -> list[str]:
+    """Paths of the images below `folder`, sorted by their path relative to it.
+
+    Links to folders are followed, each real folder once; hidden files and folders and the
+    folders in `skip` (real paths) are left out.
+    """
+    root = os.fspath(folder)
+    seen = {os.path.realpath(s) for s in skip}
+    found = []
+    for base, folders, names in os.walk(root, followlinks=True):
+        real = os.path.realpath(base)
+        if real in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        folders[:] = sorted(f for f in folders if not f.startswith("."))
+        found += [
+            os.path.join(base, name)
+            for name in names
+            if name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith(".")
+        ]
+    return sorted(found)
+
+
+def load_image(path: str | os.PathLike[str], channels: int = 3) -> np.ndarray:
+    """The picture at `path` as uint8 [H, W, channels], upright.
+
+    Gray, palette, 16-bit, CMYK and EXIF-rotated files are converted; transparent pixels show
+    white.
+
+    Raises:
+      UserError: the file cannot be read as an image.
+    """
+    try:
+        with Image.open(path) as picture:
+            picture = ImageOps.exif_transpose(picture)
+            if picture.mode.startswith("I"):  # 16 bits a pixel: Pillow's own conversion clips
+                scaled = np.asarray(picture, np.float64) / 257
+                picture = Image.fromarray(np.clip(np.rint(scaled), 0, 255).astype(np.uint8))
+            if picture.has_transparency_data:
+                picture = picture.convert("RGBA")
+                white = Image.new("RGBA", picture.size, "white")
+                picture = Image.alpha_composite(white, picture)
+            image = np.asarray(picture.convert("L" if channels == 1 else "RGB"))
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file") from None
+    except Exception as error:  # Pillow's plugins raise anything on damaged files
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise UserError(f"{path}: cannot be read as an image ({reason})") from None
+    return image.reshape(*image.shape[:2], channels)
+
+
+def crop_and_resize(image: np.ndarray, size: int) -> np.ndarray:
+    """The central square of an image, uint8 [H, W, C], scaled to [size, size, C] unaliased."""
+    height, width, channels = image.shape
+    if height == width == size:
+        return image
+    edge = min(height, width)
+    top, left = (height - edge) // 2, (width - edge) // 2
+    square = image[top : top + edge, left : left + edge]
+    picture = Image.fromarray(square[..., 0] if channels == 1 else square)
+    resized = picture.resize((size, size), Image.Resampling.LANCZOS)
+    return np.asarray(resized).reshape(size, size, channels)
+
+
+def to_signed(image: np.ndarray) -> np.ndarray:
+    """uint8 in 0..255 -> float32 in [-1, 1], any shape."""
+    return image.astype(np.float32) / 127.5 - 1
+
+
+def to_uint8(image: np.ndarray) -> np.ndarray:
+    """float in [-1, 1] -> uint8 in 0..255, rounded; the inverse of `to_signed`."""
+    return np.clip(np.rint((np.asarray(image, np.float32) + 1) * 127.5), 0, 255).astype(np.uint8)
+
+
+def image_grid(images: np.ndarray, columns: int | None = None) -> np.ndarray:
+    """Images uint8 [N, H, W, C] side by side in rows, as one picture uint8 [H', W', C].
+
+    `columns` defaults to the smallest square that holds them; unused cells are white.
+    """
+    number, height, width, channels = images.shape
+    columns = columns or math.ceil(math.sqrt(number))
+    rows = math.ceil(number / columns)
+    cells = np.full((rows * columns, height, width, channels), 255, np.uint8)
+    cells[:number] = images
+    grid = cells.reshape(rows, columns, height, width, channels).swapaxes(1, 2)
+    return grid.reshape(rows * height, columns * width, channels)
+
+
+@contextlib.contextmanager
+def replacing(path: str | os.PathLike[str]) -> Iterator[str]:
+    """A temporary name beside `path`, renamed to it if the block succeeds, else removed."""
+    path = os.fspath(path)
+    temporary = os.path.join(
+        os.path.dirname(path), f".{os.path.basename(path)}.{os.getpid()}.partial"
+    )
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(temporary)
+
+
+def save_image(path: str | os.PathLike[str], image: np.ndarray) -> None:
+    """Writes uint8 [H, W, C] as a PNG, whole or not at all."""
+    picture = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
+    with replacing(path) as temporary:
+        picture.save(temporary, format="PNG")
+
+
+def save_gif(
+    path: str | os.PathLike[str], frames: Iterable[str | os.PathLike[str]], delay: float = 0.1
+) -> None:
+    """Writes the pictures at `frames` as an endless animation, `delay` seconds a frame."""
+    pictures = (Image.open(frame).convert("RGB") for frame in frames)
+    first = next(pictures)
+    with replacing(path) as temporary:
+        first.save(
+            temporary,
+            format="GIF",
+            save_all=True,
+            append_images=pictures,
+            duration=round(1000 * delay),
+            loop=0,
+        )
+
+
+def write_text(path: str | os.PathLike[str], text: str) -> None:
+    """Writes a text file, whole or not at all."""
+    with (
+        replacing(path) as temporary,
+        # surrogateescape: file names that are not UTF-8 go through unchanged
+        open(temporary, "w", encoding="utf-8", errors="surrogateescape", newline="") as file,
+    ):
+        file.write(text)
+
+
+def write_csv(
+    path: str | os.PathLike[str], columns: Sequence[str], rows: Iterable[Sequence[Any]]
+) -> None:
+    """Writes a table with a head line, whole or not at all."""
+    text = io.StringIO()
+    csv.writer(text).writerows([columns, *rows])
+    write_text(path, text.getvalue())
+
+
+# --- checks ---------------------------------------------------------------------------------
+
+
+def check_folder(path: str, flag: str) -> None:
+    """Raises UserError if `path`, named by `flag`, is not a folder that can be read."""
+    if not os.path.exists(path):
+        raise UserError(f"{flag} {path}: no such folder")
+    if not os.path.isdir(path):
+        raise UserError(f"{flag} {path}: not a folder")
+    if not os.access(path, os.R_OK | os.X_OK):
+        raise UserError(f"{flag} {path}: no permission to read it")
+
+
+def check_writable(path: str, flag: str) -> None:
+    """Raises UserError if the folder `path`, named by `flag`, can neither be written nor made."""
+    if os.path.exists(path) and not os.path.isdir(path):
+        raise UserError(f"{flag} {path}: is a file, not a folder; choose another place")
+    ancestor = Path(path).absolute()
+    while not os.path.lexists(ancestor):
+        ancestor = ancestor.parent
+    if not ancestor.is_dir() or not os.access(ancestor, os.W_OK | os.X_OK):
+        raise UserError(f"{flag} {path}: cannot be written ({ancestor}); choose another place")
+
+
+# --- command lines --------------------------------------------------------------------------
+
+
+class _HelpFormatter(argparse.RawDescriptionHelpFormatter, argparse.ArgumentDefaultsHelpFormatter):
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        # A default of None is resolved later; such options state it in their own words.
+        return action.help if action.default is None else super()._get_help_string(action)
+
+
+class ArgumentParser(argparse.ArgumentParser):
+    """argparse with one-line errors, exact option names and `--traceback`."""
+
+    def __init__(self, description: str | None) -> None:
+        summary, _, examples = (description or "").partition("\n\n")
+        super().__init__(
+            description=summary, epilog=examples, formatter_class=_HelpFormatter, allow_abbrev=False
+        )
+        self.add_argument(
+            "--traceback", action="store_true", help="show where in the code an error was found"
+        )
+
+    def error(self, message: str) -> None:
+        """Ends the program with one line and status 2."""
+        self.exit(2, f"{self.prog}: error: {message} (--help lists the options)\n")
+
+
+def _number(
+    convert: Callable[[str], float], valid: Callable[[float], bool], wanted: str
+) -> Callable[[str], float]:
+    def parse(text: str) -> float:
+        try:
+            value = convert(text)
+        except ValueError:
+            value = math.nan
+        if not (math.isfinite(value) and valid(value)):
+            raise argparse.ArgumentTypeError(f"{text!r} is not {wanted}")
+        return value
+
+    return parse
+
+
+positive_int = _number(int, lambda v: v > 0, "a whole number above 0")
+non_negative_int = _number(int, lambda v: v >= 0, "a whole number from 0")
+positive_float = _number(float, lambda v: v > 0, "a number above 0")
+non_negative_float = _number(float, lambda v: v >= 0, "a number from 0")
+decay_rate = _number(float, lambda v: 0 <= v < 1, "a number from 0 to below 1")
+
+
+def image_size(text: str) -> int:
+    """argparse type: the edge of an image in pixels that a DCGAN can have."""
+    if text not in ("16", "32", "64", "128"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not one of 16, 32, 64, 128")
+    return int(text)
+
+
+class _Terminated(BaseException):
+    """SIGTERM, as an exception, so that `finally` blocks run."""
+
+
+def _terminate(*_: object) -> None:
+    raise _Terminated
+
+
+def run(main: Callable[[Sequence[str] | None], int | None]) -> int:
+    """Runs a script's `main` and turns its errors into exit statuses.
+
+    0 done, 1 a bug (traceback) or what `main` returns, 2 a UserError (one line on stderr)
+    or a path that cannot be used, 130 SIGINT, 143 SIGTERM.
+    """
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        return main(None) or 0
+    except UserError as error:
+        if "--traceback" in sys.argv:
+            raise
+        print(f"{os.path.basename(sys.argv[0])}: error: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        # What a user can mend on a path: all else, a closed pipe too, goes its own way.
+        if error.errno not in USERS_OS_ERRORS or "--traceback" in sys.argv:
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        message = f"{where}{error.strerror}; make room, or choose another place"
+        print(f"{os.path.basename(sys.argv[0])}: error: {message}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    except _Terminated:
+        return 143
+
+
+@contextlib.contextmanager
+def _quiet_stderr() -> Iterator[None]:
+    """Holds back what native libraries print to stderr; shows it if the block fails."""
+    sys.stderr.flush()
+    original = os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            held.seek(0)
+            os.write(original, held.read())
+            raise
+        finally:
+            os.dup2(original, 2)
+            os.close(original)
+
+
+def prepare_tensorflow() -> None:
+    """Imports TensorFlow, set up for speed and repeatability; call it before all that imports it.
+
+    oneDNN is switched on where TensorFlow would leave it off (processors without AVX-512): a
+    step then takes half the time. One operation at a time, each on all cores: with several,
+    identical runs differ in their last bits. Both only unless the user's environment decides.
+    TensorFlow's start-up messages are held back unless TF_CPP_MIN_LOG_LEVEL asks for them.
+    """
+    talkative = "TF_CPP_MIN_LOG_LEVEL" in os.environ
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+    with contextlib.nullcontext() if talkative else _quiet_stderr():
+        import tensorflow as tf
+
+        if "TF_NUM_INTEROP_THREADS" not in os.environ:
+            tf.config.threading.set_inter_op_parallelism_threads(1)
+        for gpu in tf.config.list_physical_devices("GPU"):
+            tf.config.experimental.set_memory_growth(gpu, True)
+        tf.config.list_logical_devices()  # the devices are started here, messages and all
+
+
+def progress_bar(**arguments: Any) -> tqdm.tqdm:
+    """A tqdm bar on stderr: live on a terminal, a line now and then in a log file."""
+    terminal = sys.stderr.isatty()
+    return tqdm.tqdm(
+        **arguments, dynamic_ncols=terminal, mininterval=0.1 if terminal else 15, smoothing=0.1
+    )
