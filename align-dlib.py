@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""Find the largest face in every photo of a folder and bring it to a standard position.
+r"""Find the largest face in every photo of a folder and bring it to a standard position.
 
 Writes one flat folder of PNGs, and beside it OUTPUT-report.csv with a row for every photo.
 A photo that the report lists as done is not done again.
 
 examples:
-  ./align-dlib.py data/your-dataset/raw align innerEyesAndBottomLip data/your-dataset/aligned --size 64
+  ./align-dlib.py data/your-dataset/raw align innerEyesAndBottomLip \
+      data/your-dataset/aligned --size 64
   ./align-dlib.py photos align outerEyesAndNose faces --size 128 --skipMulti
 """
 
@@ -15,7 +16,6 @@ import argparse
 import collections
 import csv
 import dataclasses
-import hashlib
 import multiprocessing
 import os
 import sys
@@ -83,32 +83,15 @@ def output_names(inputs: Iterable[str], taken: Iterable[str] = ()) -> dict[str, 
     """A file name of its own for every relative path: a/1.jpg -> a-1.png.
 
     Paths that would share a name keep their extension (a-1-jpg.png), and where that still is
-    not enough get eight digits of their path's hash. Names that differ only in case count as
-    the same, since some file systems hold only one of them.
+    not enough get eight digits of their path's hash.
     """
-    taken_names = {name.casefold() for name in taken}
     candidates = {}
     for path in inputs:
         stem, extension = os.path.splitext(path.replace(os.sep, "-"))
         long = f"{stem}-{extension[1:]}"
-        digits = hashlib.sha256(os.fsencode(path)).hexdigest()[:8]
+        digits = utils.path_digits(path)
         candidates[path] = [f"{stem}.png", f"{long}.png", f"{long}-{digits}.png"]
-    level = dict.fromkeys(candidates, 0)
-    while True:
-        claims = collections.defaultdict(list)
-        for path, names in candidates.items():
-            claims[names[level[path]].casefold()].append(path)
-        raised = [
-            path
-            for name, paths in claims.items()
-            if len(paths) > 1 or name in taken_names
-            for path in paths
-            if level[path] < 2
-        ]
-        if not raised:
-            return {path: names[level[path]] for path, names in candidates.items()}
-        for path in raised:
-            level[path] += 1
+    return utils.unique_names(candidates, taken)
 
 
 def read_report(path: str, size: int, landmarks: str) -> dict[str, Row]:
@@ -165,9 +148,7 @@ def align_photo(photo: str, target: str, skip_multi: bool) -> tuple[str, int, st
     return ALIGNED, face.faces, ""
 
 
-def align_chunk(
-    photos: list[tuple[str, str]], skip_multi: bool
-) -> list[tuple[str, int, str]]:
+def align_chunk(photos: list[tuple[str, str]], skip_multi: bool) -> list[tuple[str, int, str]]:
     """`align_photo` of several photos and targets."""
     return [align_photo(photo, target, skip_multi) for photo, target in photos]
 

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import csv
+import glob
 import importlib.metadata
 import os
 import platform
 import shlex
+import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from checkpoints import write_config
 from model import DCGAN
 from training import StepResult
-from utils import to_uint8, write_csv
+from utils import image_grid, replacing, save_gif, save_image, to_uint8, write_csv
 
 SCALARS = "scalars.csv"
 SCALAR_NAMES = ("d_loss", "d_loss_real", "d_loss_fake", "g_loss", "d_real", "d_fake")
@@ -155,3 +158,80 @@ class TrainingLog:
         """One picture, uint8 [H, W, C]."""
         with self._events.as_default(step):
             tf.summary.image(name, picture[np.newaxis])
+
+
+class CompletionFolder:
+    """The output folder of complete.py.
+
+    The first batch's pictures lie in it, those of later ones in batch-0002 and so on, under the
+    reference's names; final/, results.csv and config.json are about all images.
+    """
+
+    PICTURES = ("before.png", "masked.png", "completion.gif", "hats_imgs", "completed", "logs")
+    RESULTS = ("results.csv", "final")
+    COLUMNS = ("input", "output", "contextual", "perceptual", "total")
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._rows: list[Sequence[Any]] = []
+
+    def existing(self) -> list[str]:
+        """Paths of what an earlier completion left there, config.json aside."""
+        batches = glob.glob(os.path.join(glob.escape(self.path), "batch-[0-9]*"))
+        known = [os.path.join(self.path, name) for name in (*self.PICTURES, *self.RESULTS)]
+        return [path for path in (*known, *batches) if os.path.lexists(path)]
+
+    def start(self, config: Mapping[str, Any]) -> None:
+        """Makes the folder, clears it of an earlier completion and writes config.json."""
+        for path in self.existing():
+            shutil.rmtree(path) if os.path.isdir(path) else os.remove(path)
+        os.makedirs(os.path.join(self.path, "final"), exist_ok=True)
+        write_config(self.path, config)
+
+    def start_batch(self, batch: int, before: np.ndarray, masked: np.ndarray) -> None:
+        """Pictures of a batch (from 1) as it is given and as it is known, uint8 [N, S, S, C]."""
+        self._batch = self.path if batch == 1 else os.path.join(self.path, f"batch-{batch:04d}")
+        self._frames: list[str] = []
+        self._losses: list[np.ndarray] = []
+        for name in ("hats_imgs", "completed", "logs"):
+            os.makedirs(os.path.join(self._batch, name), exist_ok=True)
+        save_image(os.path.join(self._batch, "before.png"), image_grid(before))
+        save_image(os.path.join(self._batch, "masked.png"), image_grid(masked))
+
+    def write_iteration(
+        self, iteration: int, losses: np.ndarray, generated: np.ndarray, completed: np.ndarray
+    ) -> None:
+        """Where the search stands: losses [iterations, N] since the last time, and pictures."""
+        name = f"{iteration:04d}.png"
+        save_image(os.path.join(self._batch, "hats_imgs", name), image_grid(generated))
+        self._frames.append(os.path.join(self._batch, "completed", name))
+        save_image(self._frames[-1], image_grid(completed))
+        self._losses.append(losses)
+
+    def finish_batch(
+        self,
+        names: Mapping[str, str],
+        z: np.ndarray,
+        losses: Sequence[np.ndarray],
+        completed: np.ndarray,
+    ) -> None:
+        """The results of a batch.
+
+        Args:
+          names: input path -> output name without extension, in the batch's order.
+          z: final latent, [N, z_dim].
+          losses: total, contextual and perceptual loss, each [N].
+          completed: uint8 [N, S, S, C].
+        """
+        logs, outputs = os.path.join(self._batch, "logs"), list(names.values())
+        history = np.concatenate(self._losses)
+        rows = ([i, *(f"{loss:.6g}" for loss in row)] for i, row in enumerate(history))
+        write_csv(os.path.join(logs, "losses.csv"), ["iteration", *outputs], rows)
+        with replacing(os.path.join(logs, "z.npz")) as temporary, open(temporary, "wb") as file:
+            np.savez(file, z=z, names=np.array(outputs), inputs=np.array(list(names)))
+        save_gif(os.path.join(self._batch, "completion.gif"), self._frames)
+        for i, (path, name) in enumerate(names.items()):
+            save_image(os.path.join(self.path, "final", f"{name}.png"), completed[i])
+            total, contextual, perceptual = (f"{loss[i]:.6g}" for loss in losses)
+            self._rows.append([path, f"{name}.png", contextual, perceptual, total])
+        write_csv(os.path.join(self.path, "results.csv"), self.COLUMNS, self._rows)

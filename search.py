@@ -6,7 +6,6 @@ Knows a loss function, not a DCGAN: any function from z [N, d] to losses, one pe
 from __future__ import annotations
 
 import dataclasses
-import functools
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -15,8 +14,8 @@ import tensorflow as tf
 # z [N, d], its gradient, the rule's memory, iteration from 0 -> next z, next memory
 Memory = tuple[tf.Tensor, ...]
 Update = Callable[[tf.Tensor, tf.Tensor, Memory, tf.Tensor], tuple[tf.Tensor, Memory]]
-# z [N, d] -> losses, each [N]; the first is minimised
-LossFunction = Callable[[tf.Tensor], tuple[tf.Tensor, ...]]
+# z [N, d] and data, each [N, ...] -> losses, each [N]; the first is minimised
+LossFunction = Callable[..., tuple[tf.Tensor, ...]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,8 +84,30 @@ class SearchState:
 
 
 @tf.function(reduce_retracing=True)
+def _evaluate(
+    loss_function: LossFunction, z: tf.Tensor, data: tuple[tf.Tensor, ...]
+) -> tuple[tf.Tensor, ...]:
+    return loss_function(z, *data)
+
+
+def _keep_best(
+    z: tf.Tensor,
+    losses: tuple[tf.Tensor, ...],
+    best_z: tf.Tensor,
+    best_losses: tuple[tf.Tensor, ...],
+) -> tuple[tf.Tensor, tuple[tf.Tensor, ...]]:
+    """Row by row the z of the lower first loss, with all its losses."""
+    better = losses[0] < best_losses[0]
+    best_losses = tuple(
+        tf.where(better, new, old) for new, old in zip(losses, best_losses, strict=True)
+    )
+    return tf.where(better[:, tf.newaxis], z, best_z), best_losses
+
+
+@tf.function(reduce_retracing=True)
 def _iterate(
     loss_function: LossFunction,
+    data: tuple[tf.Tensor, ...],
     rule: UpdateRule,
     start: tf.Tensor,
     number: tf.Tensor,
@@ -100,13 +121,9 @@ def _iterate(
     for i in tf.range(number):
         with tf.GradientTape() as tape:
             tape.watch(z)
-            losses = loss_function(z)
+            losses = loss_function(z, *data)
         gradient = tape.gradient(losses[0], z)
-        better = losses[0] < best_losses[0]
-        best_z = tf.where(better[:, tf.newaxis], z, best_z)
-        best_losses = tuple(
-            tf.where(better, new, old) for new, old in zip(losses, best_losses, strict=True)
-        )
+        best_z, best_losses = _keep_best(z, losses, best_z, best_losses)
         history = history.write(i, losses[0])
         z, memory = rule.update(z, gradient, memory, start + i)
         z = tf.clip_by_value(z, -1, 1)
@@ -118,33 +135,37 @@ def complete(
     z: np.ndarray,
     rule: UpdateRule,
     *,
+    data: tuple[np.ndarray, ...] = (),
     iterations: int,
     interval: int,
 ) -> Iterator[SearchState]:
     """Minimises a loss over z, each row by itself, projecting to [-1, 1] after every update.
 
     Args:
-      loss_function: z [N, d] -> losses, each [N]; the first one is minimised. A row's losses
-        depend on that row of z alone.
+      loss_function: z [N, d] and the data -> losses, each [N]; the first one is minimised. A
+        row's losses depend on that row of z and of the data alone. Use the same function
+        object for every search: it is compiled once for each.
       z: where to start, [N, d].
       rule: `pgd(...)` or `adam(...)`.
+      data: further arguments of the loss function, such as images, each [N, ...].
       iterations: updates in all.
       interval: updates between two states.
 
     Yields:
       The state at the start (iteration 0), then after every `interval` iterations and at the
-      end. The best z of a state is that of the lowest loss among all z up to it, the one
-      after its last update included.
+      end. The best z of a state is that of the lowest loss among all z up to it; the z after
+      an update is looked at in the next iteration, or at the end.
     """
     z = tf.convert_to_tensor(z)
+    data = tuple(tf.convert_to_tensor(x) for x in data)
     memory = tuple(tf.zeros_like(z) for _ in range(rule.memories))
-    evaluate = tf.function(loss_function)
-    best_z, best_losses = z, evaluate(z)
+    best_z, best_losses = z, _evaluate(loss_function, z, data)
     yield _state(0, best_z, best_losses, np.empty([0, z.shape[0]]))
     for start in range(0, iterations, interval):
         number = min(interval, iterations - start)
         z, memory, best_z, best_losses, history = _iterate(
             loss_function,
+            data,
             rule,
             tf.constant(start),
             tf.constant(number),
@@ -153,11 +174,9 @@ def complete(
             best_z,
             best_losses,
         )
-        if start + number == iterations:  # the last z has not been looked at yet
-            losses = evaluate(z)
-            better = losses[0] < best_losses[0]
-            best_z = tf.where(better[:, tf.newaxis], z, best_z)
-            best_losses = tuple(map(functools.partial(tf.where, better), losses, best_losses))
+        if start + number == iterations:
+            losses = _evaluate(loss_function, z, data)
+            best_z, best_losses = _keep_best(z, losses, best_z, best_losses)
         yield _state(start + number, best_z, best_losses, history.numpy())
 
 

@@ -7,16 +7,18 @@ and in memory are uint8 in 0..255, networks see float32 in [-1, 1].
 from __future__ import annotations
 
 import argparse
+import collections
 import contextlib
 import csv
 import errno
+import hashlib
 import io
 import math
 import os
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +67,37 @@ def list_images(folder: str | os.PathLike[str], skip: Iterable[str] = ()) -> lis
             if name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith(".")
         ]
     return sorted(found)
+
+
+def unique_names(candidates: Mapping[str, Sequence[str]], taken: Iterable[str]) -> dict[str, str]:
+    """A name of its own for every key: the first of its candidates that no other key needs.
+
+    Keys that would share a name all go on to their next candidate; the last one must be
+    unique. Names that differ only in case count as the same, since some file systems hold
+    only one of them. No name in `taken` is given out.
+    """
+    taken_names = {name.casefold() for name in taken}
+    level = dict.fromkeys(candidates, 0)
+    while True:
+        claims = collections.defaultdict(list)
+        for key, names in candidates.items():
+            claims[names[level[key]].casefold()].append(key)
+        clashing = [
+            key
+            for name, keys in claims.items()
+            if len(keys) > 1 or name in taken_names
+            for key in keys
+            if level[key] + 1 < len(candidates[key])
+        ]
+        if not clashing:
+            return {key: names[level[key]] for key, names in candidates.items()}
+        for key in clashing:
+            level[key] += 1
+
+
+def path_digits(path: str) -> str:
+    """Eight hexadecimal digits that stand for a path where its name does not suffice."""
+    return hashlib.sha256(os.fsencode(path)).hexdigest()[:8]
 
 
 def load_image(path: str | os.PathLike[str], channels: int = 3) -> np.ndarray:
@@ -151,7 +184,7 @@ def save_image(path: str | os.PathLike[str], image: np.ndarray) -> None:
     """Writes uint8 [H, W, C] as a PNG, whole or not at all."""
     picture = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
     with replacing(path) as temporary:
-        picture.save(temporary, format="PNG")
+        picture.save(temporary, format="PNG", compress_level=1)  # twice as fast, a fifth larger
 
 
 def save_gif(
@@ -255,6 +288,7 @@ def _number(
     return parse
 
 
+open_fraction = _number(float, lambda v: 0 < v < 1, "a number between 0 and 1")
 positive_int = _number(int, lambda v: v > 0, "a whole number above 0")
 non_negative_int = _number(int, lambda v: v >= 0, "a whole number from 0")
 positive_float = _number(float, lambda v: v > 0, "a number above 0")
