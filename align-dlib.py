@@ -16,23 +16,19 @@ import argparse
 import collections
 import csv
 import dataclasses
-import multiprocessing
 import os
 import sys
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from typing import TYPE_CHECKING
 
 import utils
 from utils import UserError
 
 if TYPE_CHECKING:
-    from faces import FaceAligner
+    from faces import AlignedFile
 
 LANDMARKS = ("innerEyesAndBottomLip", "outerEyesAndNose")
 ALIGNED, NO_FACE, SEVERAL, UNREADABLE = "aligned", "no face", "several faces", "unreadable"
-CHUNK = 16  # photos handed to a process at a time
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,82 +116,44 @@ def read_report(path: str, size: int, landmarks: str) -> dict[str, Row]:
     return rows
 
 
-_aligner: FaceAligner | None = None  # of a worker process
-
-
-def start_worker(landmarks: str, size: int, predictor: str | None) -> None:
-    """Loads the models once in each worker process."""
-    global _aligner
-    import cv2
-
-    import faces
-
-    cv2.setNumThreads(1)  # the processes share the cores already
-    _aligner = faces.FaceAligner(landmarks, size, predictor)
-
-
-def align_photo(photo: str, target: str, skip_multi: bool) -> tuple[str, int, str]:
-    """Aligns one photo; returns its status, the number of faces, and why it is unreadable."""
-    assert _aligner is not None
-    try:
-        image = utils.load_image(photo)
-    except UserError as error:
-        return UNREADABLE, 0, str(error)
-    face = _aligner.align(image, skip_multi=skip_multi)
-    if face.image is None:
-        return (SEVERAL if face.faces else NO_FACE), face.faces, ""
-    utils.save_image(target, face.image)
-    return ALIGNED, face.faces, ""
-
-
-def align_chunk(photos: list[tuple[str, str]], skip_multi: bool) -> list[tuple[str, int, str]]:
-    """`align_photo` of several photos and targets."""
-    return [align_photo(photo, target, skip_multi) for photo, target in photos]
-
-
 def align_all(args: argparse.Namespace, todo: dict[str, str], report: str) -> None:
     """Aligns the photos in `todo` (input -> output name), adding a row to the report for each."""
-    inputs = list(todo)
-    chunks = [inputs[i : i + CHUNK] for i in range(0, len(inputs), CHUNK)]
-    # Fresh processes, not forks: a fork of a process with threads may hang.
-    pool = ProcessPoolExecutor(
-        min(args.workers, len(chunks)),
-        mp_context=multiprocessing.get_context("spawn"),
-        initializer=start_worker,
-        initargs=(args.landmarks, args.size, args.dlib_face_predictor),
+    import faces
+
+    jobs = [
+        (os.path.join(args.inputDir, path), os.path.join(args.outputDir, name))
+        for path, name in todo.items()
+    ]
+    results = faces.align_files(
+        jobs,
+        args.landmarks,
+        args.size,
+        predictor=args.dlib_face_predictor,
+        skip_multi=args.skip_multi,
+        workers=args.workers,
     )
-    try:
-        jobs = [
-            pool.submit(
-                align_chunk,
-                [
-                    (os.path.join(args.inputDir, i), os.path.join(args.outputDir, todo[i]))
-                    for i in chunk
-                ],
-                args.skip_multi,
-            )
-            for chunk in chunks
-        ]
-        with (
-            open(report, "a", newline="", encoding="utf-8", errors="surrogateescape") as file,
-            utils.progress_bar(total=len(todo), unit="photo") as bar,
-        ):
-            for chunk, job in zip(chunks, jobs, strict=True):
-                for path, (status, faces, problem) in zip(chunk, job.result(), strict=True):
-                    if problem:
-                        bar.write(f"skipped: {problem}", file=sys.stderr)
-                    output = todo[path] if status == ALIGNED else ""
-                    row = Row(path, status, output, faces, args.size, args.landmarks)
-                    csv.writer(file).writerow(dataclasses.astuple(row))
-                file.flush()
-                bar.update(len(chunk))
-    except BrokenProcessPool:
-        raise UserError(
-            f"{args.inputDir}: a worker process was killed, perhaps for want of memory; run the "
-            "command again with a lower --workers to go on"
-        ) from None
-    finally:
-        pool.shutdown(cancel_futures=True)
+    with (
+        open(report, "a", newline="", encoding="utf-8", errors="surrogateescape") as file,
+        utils.progress_bar(total=len(todo), unit="photo") as bar,
+    ):
+        for (path, name), found in zip(todo.items(), results, strict=True):
+            if found.problem:
+                bar.write(f"skipped: {found.problem}", file=sys.stderr)
+            status = status_of(found)
+            output = name if status == ALIGNED else ""
+            row = Row(path, status, output, found.faces, args.size, args.landmarks)
+            csv.writer(file).writerow(dataclasses.astuple(row))
+            file.flush()
+            bar.update()
+
+
+def status_of(found: AlignedFile) -> str:
+    """What the report says of a photo."""
+    if found.problem:
+        return UNREADABLE
+    if found.aligned:
+        return ALIGNED
+    return SEVERAL if found.faces else NO_FACE
 
 
 def main(argv: Sequence[str] | None = None) -> int:

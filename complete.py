@@ -12,17 +12,14 @@ examples:
 from __future__ import annotations
 
 import argparse
-import hashlib
-import itertools
 import json
-import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image
 
+import inputs
 import masks
 import utils
 from utils import UserError
@@ -119,81 +116,6 @@ def resolve(args: argparse.Namespace) -> None:
             )
 
 
-def list_inputs(images: Sequence[str]) -> list[str]:
-    """Files as given, folders as the images below them, each once."""
-    paths: dict[str, None] = {}
-    for path in images:
-        if os.path.isdir(path):
-            found = utils.list_images(path)
-            if not found:
-                raise UserError(f"{path}: holds no images ({', '.join(utils.IMAGE_SUFFIXES)})")
-            paths.update(dict.fromkeys(found))
-        else:
-            paths[path] = None
-    return list(paths)
-
-
-def output_names(paths: Sequence[str]) -> dict[str, str]:
-    """A name without extension for every input: its own, with a folder prefix where needed.
-
-    a/1.png and b/1.png become a-1 and b-1; 1.jpg and 1.png of one folder keep their extension.
-    """
-    extensions: dict[str, int] = {}
-    for path in paths:
-        stem = os.path.splitext(os.path.abspath(path))[0]
-        extensions[stem] = extensions.get(stem, 0) + 1
-    candidates = {}
-    for path in paths:
-        stem, extension = os.path.splitext(os.path.abspath(path))
-        *folders, name = stem.strip(os.sep).split(os.sep)
-        if extensions[stem] > 1:
-            name = f"{name}-{extension[1:]}"
-        prefixes = ["-".join([*folders[i:], name]) for i in range(len(folders), -1, -1)]
-        candidates[path] = [*prefixes, f"{prefixes[-1]}-{utils.path_digits(path)}"]
-    return utils.unique_names(candidates, taken=())
-
-
-def check_image(path: str, size: int, resize: bool) -> None:
-    """Raises UserError if a file is no image, or not of the model's size; reads its head only."""
-    try:
-        with Image.open(path) as picture:
-            width, height = picture.size
-    except Exception:
-        utils.load_image(path)  # says what is wrong
-        raise
-    if (width, height) != (size, size) and not resize:
-        raise UserError(
-            f"{path}: is {width}x{height}, the model completes {size}x{size}; align photos of "
-            f"faces (./align-dlib.py FOLDER align innerEyesAndBottomLip ALIGNED --size {size}), or "
-            "crop and scale with --resize"
-        )
-
-
-def random_of(image: np.ndarray, seed: int, purpose: int) -> np.random.Generator:
-    """Random numbers from the seed and an image's pixels, wherever it stands in a list."""
-    digest = hashlib.sha256(image.tobytes()).digest()
-    return np.random.default_rng([seed, purpose, *np.frombuffer(digest, np.uint32).tolist()])
-
-
-def load_batches(
-    paths: Sequence[str], model: DCGAN, batch_size: int, failed: list[str]
-) -> Iterator[tuple[list[str], np.ndarray]]:
-    """Paths and images, uint8 [N, S, S, C], batch by batch; files that fail are noted."""
-
-    def readable() -> Iterator[tuple[str, np.ndarray]]:
-        for path in paths:
-            try:
-                image = utils.load_image(path, model.channels)
-            except UserError as error:
-                failed.append(str(error))
-            else:
-                yield path, utils.crop_and_resize(image, model.image_size)
-
-    images = readable()
-    while batch := list(itertools.islice(images, batch_size)):
-        yield [path for path, _ in batch], np.stack([image for _, image in batch])
-
-
 def make_masks(args: argparse.Namespace, batch: np.ndarray) -> np.ndarray:
     """The mask of every image in a batch, float32 [N, S, S, 1] (lowres: [N, S/8, S/8, 1])."""
     scale = args.center_scale or 0.25  # unused by the other types
@@ -203,7 +125,7 @@ def make_masks(args: argparse.Namespace, batch: np.ndarray) -> np.ndarray:
                 args.mask_type,
                 image.shape[0],
                 center_scale=scale,
-                random=random_of(image, args.seed, purpose=1),
+                random=inputs.random_of(image, args.seed, purpose=1),
             )
             for image in batch
         ]
@@ -229,23 +151,6 @@ def check_out_dir(folder: CompletionFolder, options: dict[str, Any], overwrite: 
             f"--outDir {folder.path}: holds {what}; choose another folder, or replace it with "
             "--overwrite"
         )
-
-
-def usable(paths: Sequence[str], size: int, resize: bool, failed: list[str]) -> list[str]:
-    """The images that can be completed; what is wrong with the others is added to `failed`."""
-    good = []
-    for path in paths:
-        try:
-            check_image(path, size, resize)
-            good.append(path)
-        except UserError as error:
-            failed.append(str(error))
-    if good or len(failed) == 1:
-        if not good:
-            raise UserError(failed[0])
-        return good
-    more = f" (and {len(failed) - 1} more that cannot be used)"
-    raise UserError(failed[0] + more)
 
 
 def complete_images(
@@ -274,14 +179,14 @@ def complete_images(
     done = 0
     total = args.n_iter * -(-len(names) // size)
     with utils.progress_bar(total=total, unit="iteration") as bar:
-        batches = load_batches(list(names), model, size, failed)
+        batches = inputs.load_batches(list(names), model.image_size, model.channels, size, failed)
         for number, (paths, batch) in enumerate(batches, 1):
             count = len(batch)
             padded = np.concatenate([batch, np.repeat(batch[-1:], size - count, axis=0)])
             images, mask = utils.to_signed(padded), make_masks(args, padded)
             start = np.stack(
                 [
-                    random_of(image, args.seed, purpose=0).uniform(-1, 1, model.z_dim)
+                    inputs.random_of(image, args.seed, purpose=0).uniform(-1, 1, model.z_dim)
                     for image in padded
                 ]
             ).astype(np.float32)
@@ -314,7 +219,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Completes the images; returns the exit status."""
     args = build_parser().parse_args(argv)
     resolve(args)
-    paths = list_inputs(args.images)
+    paths = inputs.list_inputs(args.images)
     utils.check_writable(args.out_dir, "--outDir")
 
     utils.prepare_tensorflow()
@@ -326,7 +231,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         {"architecture": model.architecture}, {"image_size": args.img_size}, prefix
     )
     failed: list[str] = []
-    good = usable(paths, model.image_size, args.resize, failed)
+    good = inputs.usable(paths, model.image_size, args.resize, failed)
     options = {k: v for k, v in vars(args).items() if k not in NOT_RESULTS}
     options = json.loads(json.dumps(options | {"checkpoint": prefix}))
     out = report.CompletionFolder(args.out_dir)
@@ -336,7 +241,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for message in failed:
         print(f"skipped: {message}", file=sys.stderr)
     skipped = len(failed)
-    done = complete_images(args, model, output_names(good), out, failed)
+    done = complete_images(args, model, inputs.output_names(good), out, failed)
     for message in failed[skipped:]:
         print(f"skipped: {message}", file=sys.stderr)
     checkpoints.write_config(args.out_dir, config | {"completion": {"finished": True}})

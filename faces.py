@@ -10,13 +10,19 @@ from __future__ import annotations
 import dataclasses
 import importlib.util
 import math
+import multiprocessing
 import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 
 import cv2
 import dlib
 import numpy as np
 
-from utils import UserError
+from utils import UserError, load_image, save_image
+
+CHUNK = 16  # photos handed to a process at a time
 
 # The 68 landmarks of OpenFace's mean face, as published there to more digits: x, then y.
 # fmt: off
@@ -83,6 +89,21 @@ class AlignedFace:
 
     image: np.ndarray | None
     faces: int
+
+
+@dataclasses.dataclass(frozen=True)
+class AlignedFile:
+    """What became of a photo on disk.
+
+    Attributes:
+      aligned: whether its face was written.
+      faces: number of faces found.
+      problem: why the photo cannot be read; empty if it can.
+    """
+
+    aligned: bool
+    faces: int
+    problem: str = ""
 
 
 class FaceAligner:
@@ -176,3 +197,72 @@ def warp(photo: np.ndarray, points: np.ndarray, template: np.ndarray, size: int)
     if factor == 1:
         return warped
     return cv2.resize(warped, (size, size), interpolation=cv2.INTER_AREA)
+
+
+_aligner: FaceAligner | None = None  # of a worker process
+
+
+def _start_worker(landmarks: str, size: int, predictor: str | None) -> None:
+    """Loads the models once in each worker process."""
+    global _aligner
+    cv2.setNumThreads(1)  # the processes share the cores already
+    _aligner = FaceAligner(landmarks, size, predictor)
+
+
+def _align_file(photo: str, target: str, skip_multi: bool) -> AlignedFile:
+    try:
+        image = load_image(photo)
+    except UserError as error:
+        return AlignedFile(False, 0, str(error))
+    face = _aligner.align(image, skip_multi=skip_multi)
+    if face.image is not None:
+        save_image(target, face.image)
+    return AlignedFile(face.image is not None, face.faces)
+
+
+def _align_chunk(jobs: list[tuple[str, str]], skip_multi: bool) -> list[AlignedFile]:
+    return [_align_file(photo, target, skip_multi) for photo, target in jobs]
+
+
+def align_files(
+    jobs: Sequence[tuple[str, str]],
+    landmarks: str,
+    size: int,
+    *,
+    predictor: str | None = None,
+    skip_multi: bool = False,
+    workers: int = 1,
+) -> Iterator[AlignedFile]:
+    """Aligns photos on disk in processes side by side.
+
+    Args:
+      jobs: path of a photo and of the PNG to write.
+      landmarks, size, predictor: as in `FaceAligner`.
+      skip_multi: leave out photos with several faces.
+      workers: number of processes.
+
+    Yields:
+      What became of each photo, in the order of `jobs`.
+
+    Raises:
+      UserError: a worker was killed.
+    """
+    chunks = [jobs[i : i + CHUNK] for i in range(0, len(jobs), CHUNK)]
+    # Processes, since dlib's detector holds Python's lock; fresh ones, not forks, since a fork
+    # of a process with threads may hang.
+    pool = ProcessPoolExecutor(
+        min(workers, len(chunks)),
+        mp_context=multiprocessing.get_context("spawn"),
+        initializer=_start_worker,
+        initargs=(landmarks, size, predictor),
+    )
+    try:
+        for job in [pool.submit(_align_chunk, chunk, skip_multi) for chunk in chunks]:
+            yield from job.result()
+    except BrokenProcessPool:
+        raise UserError(
+            "a worker process was killed, perhaps for want of memory; to go on, run the command "
+            "again with a lower --workers"
+        ) from None
+    finally:
+        pool.shutdown(cancel_futures=True)

@@ -1,0 +1,106 @@
+"""The images a completion is given: which they are, what they are called, their pixels."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import os
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from PIL import Image
+
+import utils
+from utils import UserError
+
+
+def list_inputs(images: Sequence[str]) -> list[str]:
+    """Files as given, folders as the images below them, each once."""
+    paths: dict[str, None] = {}
+    for path in images:
+        if os.path.isdir(path):
+            found = utils.list_images(path)
+            if not found:
+                raise UserError(f"{path}: holds no images ({', '.join(utils.IMAGE_SUFFIXES)})")
+            paths.update(dict.fromkeys(found))
+        else:
+            paths[path] = None
+    return list(paths)
+
+
+def output_names(paths: Sequence[str]) -> dict[str, str]:
+    """A name without extension for every input: its own, with a folder prefix where needed.
+
+    a/1.png and b/1.png become a-1 and b-1; 1.jpg and 1.png of one folder keep their extension.
+    """
+    extensions: dict[str, int] = {}
+    for path in paths:
+        stem = os.path.splitext(os.path.abspath(path))[0]
+        extensions[stem] = extensions.get(stem, 0) + 1
+    candidates = {}
+    for path in paths:
+        stem, extension = os.path.splitext(os.path.abspath(path))
+        *folders, name = stem.strip(os.sep).split(os.sep)
+        if extensions[stem] > 1:
+            name = f"{name}-{extension[1:]}"
+        prefixes = ["-".join([*folders[i:], name]) for i in range(len(folders), -1, -1)]
+        candidates[path] = [*prefixes, f"{prefixes[-1]}-{utils.path_digits(path)}"]
+    return utils.unique_names(candidates, taken=())
+
+
+def check_image(path: str, size: int, resize: bool) -> None:
+    """Raises UserError if a file is no image, or not of the model's size; reads its head only."""
+    try:
+        with Image.open(path) as picture:
+            width, height = picture.size
+    except Exception:
+        utils.load_image(path)  # says what is wrong
+        raise
+    if (width, height) != (size, size) and not resize:
+        raise UserError(
+            f"{path}: is {width}x{height}, the model completes {size}x{size}; align photos of "
+            f"faces (./align-dlib.py FOLDER align innerEyesAndBottomLip ALIGNED --size {size}), or "
+            "crop and scale with --resize"
+        )
+
+
+def random_of(image: np.ndarray, seed: int, purpose: int) -> np.random.Generator:
+    """Random numbers from the seed and an image's pixels, wherever it stands in a list."""
+    digest = hashlib.sha256(image.tobytes()).digest()
+    return np.random.default_rng([seed, purpose, *np.frombuffer(digest, np.uint32).tolist()])
+
+
+def load_batches(
+    paths: Sequence[str], size: int, channels: int, batch_size: int, failed: list[str]
+) -> Iterator[tuple[list[str], np.ndarray]]:
+    """Paths and images, uint8 [N, S, S, C], batch by batch; files that fail are noted."""
+
+    def readable() -> Iterator[tuple[str, np.ndarray]]:
+        for path in paths:
+            try:
+                image = utils.load_image(path, channels)
+            except UserError as error:
+                failed.append(str(error))
+            else:
+                yield path, utils.crop_and_resize(image, size)
+
+    images = readable()
+    while batch := list(itertools.islice(images, batch_size)):
+        yield [path for path, _ in batch], np.stack([image for _, image in batch])
+
+
+def usable(paths: Sequence[str], size: int, resize: bool, failed: list[str]) -> list[str]:
+    """The images that can be completed; what is wrong with the others is added to `failed`."""
+    good = []
+    for path in paths:
+        try:
+            check_image(path, size, resize)
+            good.append(path)
+        except UserError as error:
+            failed.append(str(error))
+    if good or len(failed) == 1:
+        if not good:
+            raise UserError(failed[0])
+        return good
+    more = f" (and {len(failed) - 1} more that cannot be used)"
+    raise UserError(failed[0] + more)

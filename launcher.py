@@ -1,0 +1,44 @@
+"""Runs the scripts of an installed package: what its console commands call.
+
+The modules are flat files that import each other by their plain names, and site-packages must
+not gain a `utils` or a `model`. So they are installed inside one folder, and each command puts
+that folder first on the path of its own process.
+"""
+
+from __future__ import annotations
+
+import os
+import runpy
+import sys
+
+
+def _run(script: str) -> None:
+    folder = os.path.dirname(os.path.abspath(__file__))
+    # First, in place of the folder of the command itself, which may be full of other things.
+    sys.path.insert(0, folder)
+    runpy.run_path(os.path.join(folder, script), run_name="__main__")
+
+
+def align() -> None:
+    """dcgan-align: align-dlib.py."""
+    _run("align-dlib.py")
+
+
+def train() -> None:
+    """dcgan-train: train-dcgan.py."""
+    _run("train-dcgan.py")
+
+
+def sample() -> None:
+    """dcgan-sample: sample-dcgan.py."""
+    _run("sample-dcgan.py")
+
+
+def complete() -> None:
+    """dcgan-complete: complete.py."""
+    _run("complete.py")
+
+
+def distributions() -> None:
+    """dcgan-distributions: simple-distributions.py."""
+    _run("simple-distributions.py")

