@@ -7,8 +7,8 @@ that folder first on the path of its own process.
 
 from __future__ import annotations
 
+import importlib.util
 import os
-import runpy
 import sys
 
 
@@ -16,7 +16,13 @@ def _run(script: str) -> None:
     folder = os.path.dirname(os.path.abspath(__file__))
     # First, in place of the folder of the command itself, which may be full of other things.
     sys.path.insert(0, folder)
-    runpy.run_path(os.path.join(folder, script), run_name="__main__")
+    import utils
+
+    spec = importlib.util.spec_from_file_location("script", os.path.join(folder, script))
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["script"] = module  # where dataclasses look their types up
+    spec.loader.exec_module(module)
+    sys.exit(utils.run(module.main))
 
 
 def align() -> None:
