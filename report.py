@@ -91,11 +91,15 @@ def _keep_rows(path: str, last_step: int) -> None:
     write_csv(path, COLUMNS, kept)
 
 
+@tf.function(reduce_retracing=True)
+def _generate(model: DCGAN, z: tf.Tensor) -> tf.Tensor:
+    return model.generator(z)
+
+
 def generate(model: DCGAN, z: np.ndarray, batch_size: int = 64) -> np.ndarray:
     """Pictures of G(z), uint8 [N, S, S, C], for latent z [N, z_dim]; `batch_size` at a time."""
-    generator = tf.function(model.generator, reduce_retracing=True)
     batches = np.split(np.asarray(z, np.float32), range(batch_size, len(z), batch_size))
-    return np.concatenate([to_uint8(generator(tf.constant(batch))) for batch in batches])
+    return np.concatenate([to_uint8(_generate(model, tf.constant(batch))) for batch in batches])
 
 
 class TrainingLog:
