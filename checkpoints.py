@@ -107,7 +107,7 @@ def check_architecture(config: dict[str, Any], wanted: dict[str, int | None], so
 def _reading(prefix: str) -> Iterator[None]:
     try:
         yield
-    except (tf.errors.OpError, ValueError, AssertionError) as error:
+    except (tf.errors.OpError, ValueError, AssertionError, IndexError) as error:
         reason = " ".join(str(error).split())[:200]
         raise UserError(
             f"{prefix}: does not fit the networks its {CONFIG} describes, or is damaged ({reason})"

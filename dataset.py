@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -59,6 +60,7 @@ class ImageFolders:
         self.batch_size, self.seed = batch_size, seed
         self._on_unreadable = on_unreadable
         self._unreadable: set[int] = set()
+        self._lock = threading.Lock()
         self._check_number()
         self._order_of: tuple[int, np.ndarray] = (-1, np.empty(0))
 
@@ -83,16 +85,17 @@ class ImageFolders:
         return self._order_of[1]
 
     def _decode(self, number: int) -> np.ndarray | None:
-        if number in self._unreadable:
-            return None
-        try:
-            return crop_and_resize(load_image(self.files[number], self.channels), self.image_size)
-        except UserError as error:
-            if number not in self._unreadable:
-                self._unreadable.add(number)
-                self._on_unreadable(str(error))
-            self._check_number()
-            return None
+        if number not in self._unreadable:
+            try:
+                image = load_image(self.files[number], self.channels)
+                return crop_and_resize(image, self.image_size)
+            except UserError as error:
+                with self._lock:  # two threads may have read it
+                    if number not in self._unreadable:
+                        self._unreadable.add(number)
+                        self._on_unreadable(str(error))
+        self._check_number()
+        return None
 
     def _decode_from(self, order: np.ndarray, position: int) -> np.ndarray:
         """The first readable image at or after `position` of `order`, cyclic."""
