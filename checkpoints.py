@@ -135,9 +135,11 @@ class Checkpoints:
         self._trainer = trainer
         self._manager = tf.train.CheckpointManager(
             tf.train.Checkpoint(
+                # In this order, so that weights are stored under the model's names, not as what
+                # an optimizer refers to.
                 model=trainer.model,
-                d_optimizer=trainer.d_optimizer,
-                g_optimizer=trainer.g_optimizer,
+                optimizer_d=trainer.d_optimizer,
+                optimizer_g=trainer.g_optimizer,
                 step=trainer.step,
             ),
             folder,

@@ -95,7 +95,7 @@ def build_parser() -> argparse.ArgumentParser:
         type=center_scale,
         help="the central hole begins at this share of the width (default: 0.25)",
     )
-    add("--seed", type=utils.non_negative_int, default=0, help="of the first z and random masks")
+    add("--seed", type=utils.seed, default=0, help="of the first z and random masks")
     add("--batch-size", type=utils.positive_int, help="images at a time (default: at most 64)")
     add("--resize", action="store_true", help="crop images to a square and scale them to fit")
     add("--overwrite", action="store_true", help="replace an earlier completion in --outDir")

@@ -103,6 +103,18 @@ class ImageFolders:
             position = (position + 1) % len(order)
         return image
 
+    def check_readable(self) -> None:
+        """Looks for a batch of readable images, before anything depends on it.
+
+        Raises:
+          UserError: there are fewer.
+        """
+        wanted = self.batch_size
+        for number in self.order(0):
+            wanted -= self._decode(number) is not None
+            if not wanted:
+                return
+
     def batch(self, step: int) -> np.ndarray:
         """The images of `step` (from 0): uint8 [batch_size, S, S, C].
 

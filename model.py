@@ -88,10 +88,10 @@ class DCGAN(tf.Module):
         return [v for v in self.d.values() if not v.trainable]
 
     def _normal(self, shape: list[int], *, truncated: bool = False) -> tf.Tensor:
-        """N(0, 0.02), each call from the next stream of the seed."""
+        """N(0, 0.02), each call from a stream of its own; steps' noise has those from 0 up."""
         draw = tf.random.stateless_truncated_normal if truncated else tf.random.stateless_normal
         self._seeds_used += 1
-        return draw(shape, [self._seed, self._seeds_used], stddev=WEIGHT_DEVIATION)
+        return draw(shape, [self._seed, -self._seeds_used], stddev=WEIGHT_DEVIATION)
 
     def _make_batch_norm(self, net: dict[str, tf.Variable], layer: str, width: int) -> None:
         net[f"{layer}_scale"] = tf.Variable(tf.ones([width]))

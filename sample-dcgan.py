@@ -23,7 +23,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--n", type=utils.positive_int, default=64, help="number of pictures")
     parser.add_argument(
         "--seed",
-        type=utils.non_negative_int,
+        type=utils.seed,
         default=0,
         help="of the latent z; the first pictures of a seed are the same for every --n",
     )

@@ -69,7 +69,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--gf-dim", "--gf_dim", type=utils.positive_int, help="channels of G's last hidden layer")
     add("--df-dim", "--df_dim", type=utils.positive_int, help="channels of D's first layer")
     add("--g-updates", "--g_updates", type=utils.positive_int, help="G's updates per D's; paper: 1")
-    add("--seed", type=utils.non_negative_int, help="of weights, noise and order")
+    add("--seed", type=utils.seed, help="of weights, noise and order")
     add(
         "--checkpoint-dir", "--checkpoint_dir", default="checkpoint", help="where the model is kept"
     )
@@ -115,7 +115,7 @@ def resolve(args: argparse.Namespace) -> bool:
         prefix, config = checkpoints.find(args.checkpoint_dir)
         explicit = {name: getattr(args, name) for name in ARCHITECTURE | IDENTITY}
         checkpoints.check_architecture(config, explicit, prefix)
-        stored = config["options"]
+        stored = config["options"] | config["architecture"] | config["identity"]
     else:
         earlier = glob.glob(os.path.join(glob.escape(args.sample_dir), "train_*.png"))
         log = os.path.join(args.log_dir, "scalars.csv")
@@ -171,6 +171,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         train_size=None if args.train_size == "all" else args.train_size,
         on_unreadable=lambda message: tqdm.tqdm.write(f"skipped: {message}", file=sys.stderr),
     )
+    dataset.check_readable()
     architecture = {name: getattr(args, name) for name in ARCHITECTURE}
     trainer = Trainer(
         DCGAN(**architecture, seed=args.seed),
@@ -185,8 +186,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"resuming from {saver.restore()}")
         if explicit_rate is not None:
             trainer.set_learning_rate(explicit_rate)
-    else:
-        dataset.batch(0)  # a folder of unreadable images is found out before anything is written
     steps_per_epoch = dataset.steps_per_epoch
     first_step, last_step = int(trainer.step), args.epoch * steps_per_epoch
     if first_step >= last_step:

@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 import tqdm
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 USERS_OS_ERRORS = (
@@ -122,6 +122,8 @@ def load_image(path: str | os.PathLike[str], channels: int = 3) -> np.ndarray:
             image = np.asarray(picture.convert("L" if channels == 1 else "RGB"))
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
+    except UnidentifiedImageError:  # its own text names the path a second time
+        raise UserError(f"{path}: cannot be read as an image (unknown format)") from None
     except Exception as error:  # Pillow's plugins raise anything on damaged files
         reason = " ".join(str(error).split()) or type(error).__name__
         raise UserError(f"{path}: cannot be read as an image ({reason})") from None
@@ -290,7 +292,7 @@ def _number(
 
 open_fraction = _number(float, lambda v: 0 < v < 1, "a number between 0 and 1")
 positive_int = _number(int, lambda v: v > 0, "a whole number above 0")
-non_negative_int = _number(int, lambda v: v >= 0, "a whole number from 0")
+seed = _number(int, lambda v: 0 <= v < 2**32, "a whole number from 0 to 4294967295")
 positive_float = _number(float, lambda v: v > 0, "a number above 0")
 non_negative_float = _number(float, lambda v: v >= 0, "a number from 0")
 decay_rate = _number(float, lambda v: 0 <= v < 1, "a number from 0 to below 1")

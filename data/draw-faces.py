@@ -99,7 +99,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = utils.ArgumentParser(__doc__)
     parser.add_argument("--n", type=utils.positive_int, default=3000, help="number of faces")
     parser.add_argument("--size", type=utils.positive_int, default=32, help="edge in pixels")
-    parser.add_argument("--seed", type=utils.non_negative_int, default=0, help="of the faces")
+    parser.add_argument("--seed", type=utils.seed, default=0, help="of the faces")
     parser.add_argument("--out", required=True, metavar="DIR", help="where the PNGs go")
     return parser
 

