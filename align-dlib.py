@@ -104,7 +104,7 @@ def read_report(path: str, size: int, landmarks: str) -> dict[str, Row]:
         if next(reader, None) != COLUMNS:
             raise UserError(f"{path}: not a report of this program; move it away")
         for values in reader:
-            if len(values) != len(COLUMNS):
+            if len(values) != len(COLUMNS) or values[-1] not in LANDMARKS:
                 continue  # cut short when the earlier run was killed: that photo is done again
             row = Row(*values[:3], int(values[3]), int(values[4]), values[5])
             if (row.size, row.landmarks) != (size, landmarks):
@@ -187,8 +187,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return row.status == NO_FACE or (row.status == SEVERAL and args.skip_multi)
 
     done = {path: row for path, row in rows.items() if is_done(row)}
+    named = {path: row.output for path, row in rows.items() if row.output}
     new = [path for path in inputs if path not in done]
-    todo = output_names(new, taken=[row.output for row in done.values() if row.output])
+    names = output_names([path for path in new if path not in named], taken=named.values())
+    todo = {path: named.get(path) or names[path] for path in new}
     os.makedirs(args.outputDir, exist_ok=True)
     utils.write_csv(report, COLUMNS, map(dataclasses.astuple, done.values()))
     if todo:

@@ -128,12 +128,13 @@ class FaceAligner:
 
     def detect(self, photo: np.ndarray) -> list[dlib.rectangle]:
         """Boxes of the faces in a photo, uint8 [H, W, 3], at its own size or else at twice it."""
+        photo = np.ascontiguousarray(photo)  # dlib reads past the rows of any other array
         # At its own size the detector finds faces from about 80 pixels on.
         return list(self._detector(photo, 0)) or list(self._detector(photo, 1))
 
     def landmarks(self, photo: np.ndarray, box: dlib.rectangle) -> np.ndarray:
         """(x, y) of the 68 landmarks of the face in `box`, in pixels, float64 [68, 2]."""
-        points = self._predictor(photo, box).parts()
+        points = self._predictor(np.ascontiguousarray(photo), box).parts()
         return np.array([(point.x, point.y) for point in points], np.float64)
 
     def align(self, photo: np.ndarray, *, skip_multi: bool = False) -> AlignedFace:

@@ -59,8 +59,8 @@ def adam(
         t = tf.cast(iteration + 1, z.dtype)
         m = beta1 * m + (1 - beta1) * gradient
         v = beta2 * v + (1 - beta2) * tf.square(gradient)
-        m_hat = m / (1 - tf.pow(tf.cast(beta1, z.dtype), t))
-        v_hat = v / (1 - tf.pow(tf.cast(beta2, z.dtype), t))
+        m_hat = m / (1 - tf.pow(tf.constant(beta1, z.dtype), t))
+        v_hat = v / (1 - tf.pow(tf.constant(beta2, z.dtype), t))
         return z - lr * m_hat / (tf.sqrt(v_hat) + eps), (m, v)
 
     return UpdateRule(update, memories=2)

@@ -1,0 +1,410 @@
+"""align-dlib.py as users run it, on two portraits and what can be made of them."""
+
+from __future__ import annotations
+
+import csv
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import ROOT, assert_refused, load_script, run_script
+from PIL import Image
+from test_faces import (
+    collins,
+    difference,
+    hopper,
+    landmarks_of_crop,
+    noise,
+    resized,
+    scaled,
+    side_by_side,
+)
+
+import faces
+import utils
+
+SCRIPT = "align-dlib.py"
+INNER, OUTER = "innerEyesAndBottomLip", "outerEyesAndNose"
+SIZE = 32
+HEAD = ["input", "status", "output", "faces", "size", "landmarks"]
+
+
+# --- helpers ---
+
+
+def save(path: Path, photo: np.ndarray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(photo).save(path)
+
+
+def align(folder: Path, *arguments: object, status: int = 0) -> subprocess.CompletedProcess[str]:
+    """Aligns raw to aligned, in the tutorial's order of arguments."""
+    words = ("raw", "align", INNER, "aligned", "--size", SIZE)
+    return run_script(SCRIPT, *words, "--workers", 1, *arguments, cwd=folder, status=status)
+
+
+def report_of(folder: Path, name: str = "aligned-report.csv") -> dict[str, list[str]]:
+    """The report's rows by input, after a look at their form."""
+    with open(folder / name, newline="", encoding="utf-8") as file:
+        head, *rows = csv.reader(file)
+    assert head == HEAD
+    assert all(len(row) == len(HEAD) for row in rows)
+    assert len({row[0] for row in rows}) == len(rows)
+    return {row[0]: row[1:] for row in rows}
+
+
+def contents(folder: Path) -> dict[str, tuple[bytes, int] | None]:
+    """All that is below a folder with its time of change; None for folders."""
+    return {
+        str(path.relative_to(folder)): (path.read_bytes(), path.stat().st_mtime_ns)
+        if path.is_file()
+        else None
+        for path in folder.rglob("*")
+    }
+
+
+def load(path: Path) -> np.ndarray:
+    with Image.open(path) as picture:
+        assert picture.format == "PNG"
+        assert picture.mode == "RGB"
+        return np.asarray(picture)
+
+
+@pytest.fixture(scope="session")
+def crops() -> dict[str, np.ndarray]:
+    aligner = faces.FaceAligner(INNER, SIZE)
+    return {"hopper": aligner.align(hopper()).image, "collins": aligner.align(collins()).image}
+
+
+def person_in(crop: np.ndarray, crops: dict[str, np.ndarray]) -> str:
+    return min(crops, key=lambda name: difference(crop, crops[name]))
+
+
+# --- names ---
+
+
+def output_names(*inputs: str) -> list[str]:
+    names = load_script(SCRIPT).output_names(inputs)
+    assert list(names) == list(inputs)
+    return list(names.values())
+
+
+def test_a_name_is_the_path_with_hyphens() -> None:
+    paths = ("a/1.jpg", "a/b/2.png", "3.jpeg", "d.e/4.x.webp", "a b/ö,.bmp")
+    wanted = ["a-1.png", "a-b-2.png", "3.png", "d.e-4.x.png", "a b-ö,.png"]
+    assert output_names(*paths) == wanted
+
+
+def test_equal_stems_keep_the_extension() -> None:
+    names = output_names("a/1.jpg", "a/1.png", "b/1.jpg")
+    assert names == ["a-1-jpg.png", "a-1-png.png", "b-1.png"]
+    assert output_names("a-1.png", "a/1.jpg") == ["a-1-png.png", "a-1-jpg.png"]
+
+
+@pytest.mark.parametrize(
+    "paths",
+    [
+        ("a-1.jpg", "a/1.jpg"),
+        ("a/b-c.jpg", "a-b/c.jpg", "a/b/c.jpg"),
+        ("1.jpg", "1.JPG"),
+        ("A/1.jpg", "a/1.jpg", "a/2.jpg", "A/2.png"),
+        ("1.jpg", "1.png", "1-jpg.png", "1-png.jpg"),
+        ("a/1.jpg", "a/1.png", "a-1.jpg", "a-1.png", "a-1-jpg.jpg"),
+    ],
+)
+def test_names_that_clash_are_told_apart_also_without_case(paths: tuple[str, ...]) -> None:
+    names = output_names(*paths)
+    assert len({name.casefold() for name in names}) == len(paths)
+    assert all(name.endswith(".png") and "/" not in name for name in names)
+    # In whatever order the paths come.
+    assert output_names(*reversed(paths)) == names[::-1]
+
+
+def test_names_given_out_before_are_not_given_again() -> None:
+    names = load_script(SCRIPT).output_names(["a/1.jpg", "2.jpg"], taken=["A-1.png", "2-jpg.png"])
+    assert names == {"a/1.jpg": "a-1-jpg.png", "2.jpg": "2.png"}
+
+
+# --- a folder of all sorts ---
+
+# input -> status, faces, whose face; the output's name where it is known
+PHOTOS = {
+    "a/1.jpg": ("aligned", 1, "hopper", "a-1-jpg.png"),
+    "a/1.png": ("aligned", 1, "collins", "a-1-png.png"),
+    "a/2.png": ("aligned", 1, "hopper", None),
+    "a-2.png": ("aligned", 1, "collins", None),
+    "b/deep/c, ö.webp": ("aligned", 1, "hopper", "b-deep-c, ö.png"),
+    "b/gray.BMP": ("aligned", 1, "hopper", "b-gray.png"),
+    "noise.png": ("no face", 0, None, ""),
+    "two.png": ("several faces", 2, None, ""),
+    "bad.jpg": ("unreadable", 0, None, ""),
+}
+
+
+def write_photos(raw: Path) -> None:
+    save(raw / "a" / "1.jpg", hopper())
+    save(raw / "a" / "1.png", collins())
+    save(raw / "a" / "2.png", hopper())
+    save(raw / "a-2.png", collins())
+    save(raw / "b" / "deep" / "c, ö.webp", hopper())
+    save(raw / "b" / "gray.BMP", np.asarray(Image.fromarray(hopper()).convert("L")))
+    save(raw / "noise.png", noise())
+    save(raw / "two.png", side_by_side(hopper(), scaled(collins(), 0.7)))
+    (raw / "bad.jpg").write_text("not an image")
+    save(raw / ".hidden.png", hopper())
+    (raw / "notes.txt").write_text("not a photo")
+
+
+@pytest.fixture(scope="module")
+def aligned(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess]:
+    """A folder of all sorts of photos, aligned by two processes."""
+    folder = tmp_path_factory.mktemp("all sorts")
+    write_photos(folder / "raw")
+    return folder, align(folder, "--skipMulti", "--workers", 2)
+
+
+@pytest.fixture
+def copy(aligned: tuple[Path, object], tmp_path: Path) -> Path:
+    return Path(shutil.copytree(aligned[0], tmp_path / "copy"))
+
+
+def test_the_report_has_a_row_for_every_photo(aligned: tuple[Path, object]) -> None:
+    rows = report_of(aligned[0])
+    assert set(rows) == set(PHOTOS)
+    for path, (status, number, _, name) in PHOTOS.items():
+        assert rows[path][0] == status, path
+        assert rows[path][2:] == [str(number), str(SIZE), INNER], path
+        if name is not None:
+            assert rows[path][1] == name
+
+
+def test_the_faces_are_in_one_flat_folder(
+    aligned: tuple[Path, object], crops: dict[str, np.ndarray]
+) -> None:
+    rows = report_of(aligned[0])
+    outputs = {rows[path][1] for path in PHOTOS if rows[path][0] == "aligned"}
+    assert {path.name for path in (aligned[0] / "aligned").iterdir()} == outputs
+    for path, (_, _, person, _) in PHOTOS.items():
+        if person:
+            crop = load(aligned[0] / "aligned" / rows[path][1])
+            assert crop.shape == (SIZE, SIZE, 3)
+            assert person_in(crop, crops) == person, path
+
+
+def test_nothing_else_is_left(aligned: tuple[Path, object]) -> None:
+    assert {path.name for path in aligned[0].iterdir()} == {"raw", "aligned", "aligned-report.csv"}
+
+
+def test_the_summary_counts_each_status(aligned: tuple[Path, object]) -> None:
+    done = aligned[1]
+    summary = "9 photos: 6 aligned, 1 no face, 1 several faces, 1 unreadable"
+    assert summary in done.stdout
+    assert "aligned-report.csv" in done.stdout
+    (problem,) = [line for line in done.stderr.splitlines() if "bad.jpg" in line]
+    assert "cannot be read" in problem
+
+
+# --- again ---
+
+
+def test_a_second_run_does_nothing_anew(copy: Path) -> None:
+    before = contents(copy / "aligned")
+    report = (copy / "aligned-report.csv").read_bytes()
+    done = align(copy, "--skipMulti")
+    assert contents(copy / "aligned") == before
+    assert (copy / "aligned-report.csv").read_bytes() == report
+    assert "9 photos" in done.stdout
+    assert "8 done earlier" in done.stdout  # the unreadable one might have been mended
+
+
+def test_new_mended_and_lost_ones_are_done_and_all_else_is_not(
+    copy: Path, crops: dict[str, np.ndarray]
+) -> None:
+    before, earlier = contents(copy / "aligned"), report_of(copy)
+    lost = copy / "aligned" / "a-1-jpg.png"
+    lost.unlink()
+    save(copy / "raw" / "bad.jpg", hopper())
+    save(copy / "raw" / "new" / "3.png", collins())
+    save(copy / "raw" / "b-gray.png", collins())  # its name is taken by b/gray.BMP
+    align(copy)  # without --skipMulti: the photo with two faces is done now
+    after, rows = contents(copy / "aligned"), report_of(copy)
+    assert set(rows) == {*PHOTOS, "new/3.png", "b-gray.png"}
+    done = {"bad.jpg", "new/3.png", "b-gray.png", "two.png"}
+    assert all(rows[path] == row for path, row in earlier.items() if path not in done)
+    assert {path for path, row in rows.items() if row[0] == "aligned"} == set(rows) - {"noise.png"}
+    assert {row[1] for row in rows.values() if row[1]} == set(after)
+    for name in before:
+        if name != lost.name:
+            assert after[name] == before[name], name
+    for path, person in {"a/1.jpg": "hopper", "b-gray.png": "collins", "two.png": "hopper"}.items():
+        assert person_in(load(copy / "aligned" / rows[path][1]), crops) == person, path
+    assert rows["two.png"][2] == "2"
+
+
+def test_a_report_cut_short_by_a_crash_is_completed(copy: Path) -> None:
+    report = copy / "aligned-report.csv"
+    whole = report.read_bytes()
+    # In the middle of the third row from the end; its photo's output was written already.
+    lines = whole.splitlines(keepends=True)
+    report.write_bytes(b"".join(lines[:-3]) + lines[-3][:10])
+    align(copy, "--skipMulti")
+    assert report.read_bytes() == whole
+
+
+def test_a_row_is_understood_wherever_it_was_cut(tmp_path: Path) -> None:
+    script = load_script(SCRIPT)
+    head = ",".join(HEAD).encode() + b"\r\n"
+    first = f"a/1.jpg,aligned,a-1.png,1,{SIZE},{INNER}\r\n".encode()
+    second = f"b/2.jpg,aligned,b-2.png,1,{SIZE},{INNER}".encode()
+    report = tmp_path / "report.csv"
+    unreadable = []
+    for cut in range(len(second) + 1):
+        report.write_bytes(head + first + second[:cut])
+        try:
+            rows = script.read_report(str(report), SIZE, INNER)
+        except utils.UserError:
+            unreadable.append(second[:cut])
+            continue
+        assert set(rows) == {"a/1.jpg"} | ({"b/2.jpg"} if cut == len(second) else set())
+    assert unreadable == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_run_goes_on_where_it_stopped(number: signal.Signals, tmp_path: Path) -> None:
+    for i in range(64):
+        save(tmp_path / "raw" / f"{i:03d}.png", hopper())
+    words = [SCRIPT, "raw", "align", INNER, "aligned", "--size", str(SIZE), "--workers", "1"]
+    process = subprocess.Popen(
+        [sys.executable, str(ROOT / words[0]), *words[1:]],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    report = tmp_path / "aligned-report.csv"
+    while not report.exists() or report.read_bytes().count(b"\n") < 3:
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.01)
+    os.killpg(process.pid, number)  # as a terminal does: to the workers, too
+    output, errors = process.communicate(timeout=60)
+    assert process.returncode == 128 + number
+    assert output == ""
+    assert "Traceback" not in errors
+    first = contents(tmp_path / "aligned")
+    done = report_of(tmp_path)
+    assert 0 < len(done) < 64
+    assert not [name for name in first if not name.endswith(".png")]
+    align(tmp_path)
+    assert set(report_of(tmp_path)) == {f"{i:03d}.png" for i in range(64)}
+    after = contents(tmp_path / "aligned")
+    assert len(after) == 64
+    for row in done.values():
+        assert after[row[1]] == first[row[1]]
+
+
+# --- landmark sets, sizes, predictors ---
+
+
+@pytest.mark.parametrize("landmarks", [INNER, OUTER])
+def test_landmark_sets_and_sizes(landmarks: str, tmp_path: Path) -> None:
+    # The outputs lie below the photos, and are not taken for photos by a second run.
+    save(tmp_path / "raw" / "1.jpg", hopper())
+    save(tmp_path / "raw" / "sub" / "2.png", collins())
+    predictor = tmp_path / "predictor.dat"
+    shutil.copy(faces.default_predictor(), predictor)
+    options = ("--size", 96, "--dlib-face-predictor", predictor, "--workers", 1)
+    for _ in range(2):
+        run_script(SCRIPT, "raw", "align", landmarks, "raw/out/", *options, cwd=tmp_path)
+        assert set(report_of(tmp_path / "raw", "out-report.csv")) == {"1.jpg", "sub/2.png"}
+    aligner = faces.FaceAligner(landmarks, 96)
+    indices = list(faces.LANDMARK_SETS[landmarks])
+    for name in ("1.png", "sub-2.png"):
+        crop = load(tmp_path / "raw" / "out" / name)
+        assert crop.shape == (96, 96, 3)
+        found = landmarks_of_crop(aligner, crop)[indices]
+        np.testing.assert_allclose(found, faces.TEMPLATE[indices], atol=0.05)
+
+
+def test_options_have_the_tutorials_and_another_spelling() -> None:
+    parse = load_script(SCRIPT).build_parser().parse_args
+    words = ["raw", "align", INNER, "out"]
+    args = parse(words)
+    assert (args.size, args.skip_multi, args.dlib_face_predictor) == (64, False, None)
+    assert args.workers == os.cpu_count()
+    for flag in ("--skipMulti", "--skip-multi"):
+        assert parse([*words, flag]).skip_multi is True
+    for flag in ("--dlibFacePredictor", "--dlib-face-predictor"):
+        assert parse([flag, "a.dat", *words]).dlib_face_predictor == "a.dat"
+    assert parse(["--size", "96", *words]).size == 96
+
+
+# --- errors ---
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with a photo and things that get in the way."""
+    save(tmp_path / "raw" / "1.png", resized(hopper(), 128, 150))
+    (tmp_path / "empty" / "sub").mkdir(parents=True)
+    (tmp_path / "empty" / "notes.txt").write_text("no photo")
+    (tmp_path / "file").write_text("a file, as long as it is\n" * 9)
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "mine.png").write_text("precious")
+    (tmp_path / "other-report.csv").write_text("name,grade\nme,1\n")
+    return tmp_path
+
+
+REFUSED = {
+    "missing input": (("missing", "align", INNER, "out"), ("missing", "no such folder")),
+    "file as input": (("file", "align", INNER, "out"), ("inputDir file", "not a folder")),
+    "no photos": (("empty", "align", INNER, "out"), ("inputDir empty", "no images", ".jpg")),
+    "below a file": (("raw", "align", INNER, "file/out"), ("outputDir file/out", "cannot")),
+    "file as output": (("raw", "align", INNER, "file"), ("outputDir file", "not a folder")),
+    "foreign files": (("raw", "align", INNER, "full"), ("outputDir full", "full-report.csv")),
+    "foreign report": (("raw", "align", INNER, "other"), ("other-report.csv", "not a report")),
+    "another word": (("raw", "crop", INNER, "out"), ("crop", "align")),
+    "another set": (("raw", "align", "nose", "out"), ("nose", INNER, OUTER)),
+    "no size": (("raw", "align", INNER, "out", "--size", 0), ("--size", "'0'")),
+    "no workers": (("raw", "align", INNER, "out", "--workers", 0), ("--workers", "'0'")),
+    "no output": (("raw", "align", INNER), ("outputDir",)),
+    "abbreviated": (("raw", "align", INNER, "out", "--skip"), ("--skip",)),
+    "text as predictor": (
+        ("raw", "align", INNER, "out", "--dlibFacePredictor", "file"),
+        ("file: not a landmark model", "shape_predictor_68_face_landmarks.dat"),
+    ),
+    "missing predictor": (
+        ("raw", "align", INNER, "out", "--dlibFacePredictor", "missing.dat"),
+        ("missing.dat: not a landmark model",),
+    ),
+    "five points": (
+        ("raw", "align", INNER, "out", "--dlibFacePredictor", "FIVE"),
+        ("shape_predictor_5_face_landmarks.dat", "5 points"),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_cannot_be_done_is_refused_before_anything_is_written(case: str, folder: Path) -> None:
+    arguments, words = REFUSED[case]
+    five = Path(faces.default_predictor()).with_name("shape_predictor_5_face_landmarks.dat")
+    arguments = [five if word == "FIVE" else word for word in arguments]
+    before = contents(folder)
+    assert_refused(run_script(SCRIPT, *arguments, cwd=folder, status=2), *words)
+    assert contents(folder) == before
+
+
+def test_another_size_or_set_is_refused(copy: Path) -> None:
+    before = contents(copy)
+    done = align(copy, "--size", 48, status=2)
+    assert_refused(done, "aligned-report.csv", f"--size {SIZE}", "--size 48")
+    words = ("raw", "align", OUTER, "aligned", "--size", SIZE)
+    done = run_script(SCRIPT, *words, cwd=copy, status=2)
+    assert_refused(done, "aligned-report.csv", INNER, OUTER)
+    assert contents(copy) == before

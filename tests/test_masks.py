@@ -1,0 +1,196 @@
+"""Masks against their definitions, pixel by pixel, and the filling of holes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+import masks
+
+SIZES = (16, 32, 64, 128)
+
+
+def by_pixel(size: int, known: Callable[[int, int], bool]) -> np.ndarray:
+    """A mask from what its definition says of row y and column x."""
+    mask = np.empty([size, size, 1])
+    for y in range(size):
+        for x in range(size):
+            mask[y, x] = known(y, x)
+    return mask
+
+
+def averages(images: np.ndarray, block: int) -> np.ndarray:
+    """Each square's average in place of its pixels, in float64."""
+    result = np.empty(images.shape)
+    for image, out in zip(images.astype(np.float64), result, strict=True):
+        for top in range(0, image.shape[0], block):
+            for left in range(0, image.shape[1], block):
+                square = image[top : top + block, left : left + block]
+                mean = square.sum(axis=(0, 1)) / block**2
+                out[top : top + block, left : left + block] = mean
+    return result
+
+
+# --- each type ---
+
+
+def test_the_types_are_the_issues() -> None:
+    assert set(masks.MASK_TYPES) == {"center", "random", "left", "full", "grid", "lowres"}
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_center_misses_a_square_of_half_the_width(size: int) -> None:
+    quarter = size // 4
+
+    def known(y: int, x: int) -> bool:
+        return not (quarter <= y < size - quarter and quarter <= x < size - quarter)
+
+    mask = masks.make_mask("center", size)
+    np.testing.assert_array_equal(mask, by_pixel(size, known))
+    assert mask.sum() == size**2 * 3 / 4
+
+
+@pytest.mark.parametrize(
+    ("size", "scale", "low", "high"),
+    [
+        (64, 0.25, 16, 48),
+        (64, 0.1, 6, 57),  # 6.4 and 57.6
+        (64, 0.4, 25, 38),  # 25.6 and 38.4
+        (64, 0.49, 31, 32),
+        (32, 0.3, 9, 22),  # 9.6 and 22.4
+        (16, 0.125, 2, 14),
+        (128, 0.001, 0, 127),
+    ],
+)
+def test_center_scale_moves_the_holes_border(size: int, scale: float, low: int, high: int) -> None:
+    mask = masks.make_mask("center", size, center_scale=scale)
+    wanted = by_pixel(size, lambda y, x: not (low <= y < high and low <= x < high))
+    np.testing.assert_array_equal(mask, wanted)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_left_misses_the_left_half(size: int) -> None:
+    mask = masks.make_mask("left", size)
+    np.testing.assert_array_equal(mask, by_pixel(size, lambda y, x: x >= size / 2))
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_full_misses_nothing(size: int) -> None:
+    np.testing.assert_array_equal(masks.make_mask("full", size), by_pixel(size, lambda y, x: True))
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_grid_knows_every_fourth_pixel_in_both_directions(size: int) -> None:
+    mask = masks.make_mask("grid", size)
+    np.testing.assert_array_equal(mask, by_pixel(size, lambda y, x: y % 4 == 0 and x % 4 == 0))
+    assert mask.sum() == size**2 / 16
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_lowres_knows_every_block_of_eight(size: int) -> None:
+    mask = masks.make_mask("lowres", size)
+    np.testing.assert_array_equal(mask, by_pixel(size // 8, lambda y, x: True))
+
+
+def test_only_lowres_compares_blocks() -> None:
+    edges = {mask_type: masks.block_edge(mask_type) for mask_type in masks.MASK_TYPES}
+    assert edges == dict.fromkeys(masks.MASK_TYPES, 1) | {"lowres": 8}
+
+
+@pytest.mark.parametrize("mask_type", masks.MASK_TYPES)
+def test_masks_are_float32_zeros_and_ones(mask_type: str, random: np.random.Generator) -> None:
+    mask = masks.make_mask(mask_type, 32, random=random)
+    assert mask.dtype == np.float32
+    assert set(np.unique(mask)) <= {0, 1}
+
+
+# --- random ---
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_random_misses_a_fifth_of_the_pixels(size: int, random: np.random.Generator) -> None:
+    mask = masks.make_mask("random", size, random=random)
+    assert mask.shape == (size, size, 1)
+    deviation = np.sqrt(0.2 * 0.8 / size**2)  # of a binomial share
+    assert abs((mask == 0).mean() - 0.2) < 5 * deviation
+
+
+def test_random_misses_each_pixel_by_itself(random: np.random.Generator) -> None:
+    missing = np.stack([masks.make_mask("random", 16, random=random) == 0 for _ in range(2000)])
+    deviation = np.sqrt(0.2 * 0.8 / 2000)
+    assert np.abs(missing.mean(axis=0) - 0.2).max() < 6 * deviation
+    # Neighbours go missing together as often as chance has it.
+    both = (missing[:, :, :-1] & missing[:, :, 1:]).mean()
+    assert abs(both - 0.04) < 0.001
+
+
+def test_random_is_a_function_of_its_generator() -> None:
+    def mask(seed: int) -> np.ndarray:
+        return masks.make_mask("random", 32, random=np.random.default_rng(seed))
+
+    np.testing.assert_array_equal(mask(1), mask(1))
+    assert (mask(1) != mask(2)).mean() == pytest.approx(2 * 0.2 * 0.8, abs=0.08)
+
+
+def test_random_needs_a_generator_and_types_are_known() -> None:
+    with pytest.raises(ValueError, match="generator"):
+        masks.make_mask("random", 16)
+    with pytest.raises(ValueError, match=r"'top'.*center.*lowres"):
+        masks.make_mask("top", 16)
+
+
+# --- what is seen ---
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("block", [1, 2, 8, 16])
+def test_block_averages(block: int, channels: int, random: np.random.Generator) -> None:
+    images = random.uniform(-1, 1, [3, 32, 16, channels])
+    wanted = averages(images, block)
+    np.testing.assert_allclose(masks.block_average(images, block), wanted, rtol=0, atol=1e-14)
+
+
+@pytest.mark.parametrize("mask_type", ["center", "random", "left", "full", "grid"])
+def test_missing_pixels_are_seen_gray(mask_type: str, random: np.random.Generator) -> None:
+    images = random.uniform(-1, 1, [2, 16, 16, 3]).astype(np.float32)
+    mask = np.stack([masks.make_mask(mask_type, 16, random=random) for _ in images])
+    seen = masks.visible(images, mask, mask_type)
+    known = np.broadcast_to(mask == 1, images.shape)
+    np.testing.assert_array_equal(seen[known], images[known])
+    assert (seen[~known] == 0).all()
+
+
+def test_of_lowres_the_averages_are_seen(random: np.random.Generator) -> None:
+    images = random.uniform(-1, 1, [2, 32, 32, 3]).astype(np.float32)
+    mask = np.stack([masks.make_mask("lowres", 32) for _ in images])
+    seen = masks.visible(images, mask, "lowres")
+    np.testing.assert_allclose(seen, averages(images, 8), rtol=0, atol=1e-6)
+
+
+# --- filling ---
+
+
+@pytest.mark.parametrize("mask_type", ["center", "random", "left", "grid"])
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_known_pixels_stay_and_holes_are_filled(
+    mask_type: str, dtype: type, random: np.random.Generator
+) -> None:
+    images, generated = random.integers(0, 256, [2, 3, 16, 16, 3]).astype(dtype)
+    mask = np.stack([masks.make_mask(mask_type, 16, random=random) for _ in images])
+    result = masks.composite(images, mask, generated, mask_type)
+    assert result.dtype == dtype
+    known = np.broadcast_to(mask == 1, images.shape)
+    np.testing.assert_array_equal(result[known], images[known])
+    np.testing.assert_array_equal(result[~known], generated[~known])
+
+
+@pytest.mark.parametrize("mask_type", ["full", "lowres"])
+def test_without_a_hole_the_result_is_the_generated_image(
+    mask_type: str, random: np.random.Generator
+) -> None:
+    images, generated = random.integers(0, 256, [2, 3, 16, 16, 3], np.uint8)
+    mask = np.stack([masks.make_mask(mask_type, 16) for _ in images])
+    result = masks.composite(images, mask, generated, mask_type)
+    np.testing.assert_array_equal(result, generated)
