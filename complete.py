@@ -174,8 +174,8 @@ def complete_images(
     def loss(z: Any, images: Any, mask: Any) -> Any:
         return model.completion_loss(z, images, mask, lam=args.lam, block=block)
 
-    # All batches have one shape, so that an image's result does not depend on how many there are.
-    size = args.batch_size or min(64, len(names))
+    # All batches have one shape, so that an image's result does not depend on its neighbours.
+    size = args.batch_size
     done = 0
     total = args.n_iter * -(-len(names) // size)
     with utils.progress_bar(total=total, unit="iteration") as bar:
@@ -227,15 +227,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     import report
 
     model, prefix = checkpoints.load_model(args.checkpoint_dir)
-    checkpoints.check_architecture(
-        {"architecture": model.architecture}, {"image_size": args.img_size}, prefix
-    )
+    if args.img_size not in (None, model.image_size):
+        raise UserError(
+            f"--img-size {args.img_size} contradicts the model {prefix}, which completes "
+            f"{model.image_size}x{model.image_size}; leave the option out"
+        )
+    args.img_size = model.image_size
     failed: list[str] = []
     good = inputs.usable(paths, model.image_size, args.resize, failed)
+    args.batch_size = args.batch_size or min(64, len(good))
     options = {k: v for k, v in vars(args).items() if k not in NOT_RESULTS}
     options = json.loads(json.dumps(options | {"checkpoint": prefix}))
     out = report.CompletionFolder(args.out_dir)
     check_out_dir(out, options, args.overwrite)
+    for path in good:
+        if out.holds(path):
+            raise UserError(
+                f"{path}: lies in --outDir {args.out_dir}, which is cleared; copy it first"
+            )
     config = report.record(options) | {"seed": args.seed}
     out.start(config | {"completion": {"finished": False}})
     for message in failed:

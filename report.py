@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import csv
-import glob
 import importlib.metadata
 import os
 import platform
+import re
 import shlex
 import shutil
 import subprocess
@@ -181,9 +181,19 @@ class CompletionFolder:
 
     def existing(self) -> list[str]:
         """Paths of what an earlier completion left there, config.json aside."""
-        batches = glob.glob(os.path.join(glob.escape(self.path), "batch-[0-9]*"))
-        known = [os.path.join(self.path, name) for name in (*self.PICTURES, *self.RESULTS)]
-        return [path for path in (*known, *batches) if os.path.lexists(path)]
+        try:
+            names = sorted(os.listdir(self.path))
+        except FileNotFoundError:
+            return []
+        known = (*self.PICTURES, *self.RESULTS)
+        ours = [name for name in names if name in known or re.fullmatch(r"batch-\d{4,}", name)]
+        return [os.path.join(self.path, name) for name in ours]
+
+    def holds(self, path: str) -> bool:
+        """Whether a file is or lies below one of `existing`."""
+        real = os.path.realpath(path)
+        ours = [os.path.realpath(existing) for existing in self.existing()]
+        return any(real == own or real.startswith(own + os.sep) for own in ours)
 
     def start(self, config: Mapping[str, Any]) -> None:
         """Makes the folder, clears it of an earlier completion and writes config.json."""
