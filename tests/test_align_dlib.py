@@ -289,11 +289,16 @@ def test_a_stopped_run_goes_on_where_it_stopped(number: signal.Signals, tmp_path
         start_new_session=True,
     )
     report = tmp_path / "aligned-report.csv"
-    while not report.exists() or report.read_bytes().count(b"\n") < 3:
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.01)
-    os.killpg(process.pid, number)  # as a terminal does: to the workers, too
-    output, errors = process.communicate(timeout=60)
+    try:
+        deadline = time.monotonic() + 120
+        while not report.exists() or report.read_bytes().count(b"\n") < 3:
+            assert process.poll() is None, process.communicate()
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        os.killpg(process.pid, number)  # as a terminal does: to the workers, too
+        output, errors = process.communicate(timeout=60)
+    finally:
+        process.kill()
     assert process.returncode == 128 + number
     assert output == ""
     assert "Traceback" not in errors

@@ -142,7 +142,9 @@ def run_here(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str])
 
 GIVEN = ("a/1.png", "b/1.png", "c, ä.png")
 NAMES = ("a-1", "b-1", "c, ä")
-OPTIONS = ("--batch-size", 2, "--nIter", 6, "--outInterval", 4, "--lr", 0.05)
+# A weight that makes the perceptual loss count: it is small beside the contextual one.
+LAM = 20
+OPTIONS = ("--batch-size", 2, "--nIter", 6, "--outInterval", 4, "--lr", 0.05, "--lam", LAM)
 
 
 @pytest.fixture(scope="module")
@@ -310,7 +312,7 @@ def test_losses_are_what_the_networks_say(
     contextual, perceptual = losses_of(model, z, signed(images_of), known)
     np.testing.assert_allclose(found[:, 0], contextual, rtol=1e-4)
     np.testing.assert_allclose(found[:, 1], perceptual, rtol=1e-4)
-    np.testing.assert_allclose(found[:, 2], contextual + 0.1 * perceptual, rtol=1e-4)
+    np.testing.assert_allclose(found[:, 2], contextual + LAM * perceptual, rtol=1e-4)
 
 
 def test_the_log_has_a_column_per_image_and_the_best_is_reported(
@@ -333,7 +335,7 @@ def test_the_configuration_is_kept(completed: tuple[Path, object]) -> None:
     config = json.loads((completed[0] / "completions" / "config.json").read_text())
     options = config["options"]
     wanted = {"approach": "adam", "lr": 0.05, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8}
-    wanted |= {"n_iter": 6, "out_interval": 4, "lam": 0.1, "mask_type": "center"}
+    wanted |= {"n_iter": 6, "out_interval": 4, "lam": LAM, "mask_type": "center"}
     wanted |= {
         "center_scale": 0.25,
         "batch_size": 2,
@@ -458,7 +460,7 @@ def complete_noise(
             save(tmp_path / f"{i}.png", image)
         done = run_here(
             *("0.png", "1.png", "--checkpointDir", vivid, "--outDir", "out"),
-            *("--nIter", 3, "--lr", 0.2, *options),
+            *("--nIter", 3, "--lr", 0.2, "--lam", LAM, *options),
             cwd=tmp_path,
         )
         assert done.returncode == 0, done.stderr
@@ -482,7 +484,7 @@ def assert_losses(
     contextual, perceptual = losses_of(model, z_of(out), signed(images), known, edge)
     np.testing.assert_allclose(found[:, 0], contextual, rtol=1e-4)
     np.testing.assert_allclose(found[:, 1], perceptual, rtol=1e-4)
-    np.testing.assert_allclose(found[:, 2], contextual + 0.1 * perceptual, rtol=1e-4)
+    np.testing.assert_allclose(found[:, 2], contextual + LAM * perceptual, rtol=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -776,11 +778,16 @@ def test_a_stopped_run_is_unfinished(copy: Path, run_here: RunHere) -> None:
         stderr=subprocess.PIPE,
         text=True,
     )
-    while not (out / "completed" / "0040.png").exists():
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.05)
-    process.send_signal(signal.SIGTERM)
-    output, errors = process.communicate(timeout=60)
+    try:
+        deadline = time.monotonic() + 120
+        while not (out / "completed" / "0040.png").exists():
+            assert process.poll() is None, process.communicate()
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        process.send_signal(signal.SIGTERM)
+        output, errors = process.communicate(timeout=60)
+    finally:
+        process.kill()
     assert process.returncode == 143
     assert output == ""
     assert "Traceback" not in errors

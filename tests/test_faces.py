@@ -263,6 +263,9 @@ def test_the_largest_of_two_faces_is_taken(aligner: faces.FaceAligner) -> None:
         (side_by_side(hopper(), small), hers, other),
         (side_by_side(small, hopper()), hers, other),
         (side_by_side(scaled(hopper(), 0.6), large), other, hers),
+        # The detector is surer of the smaller face, and names it first.
+        (side_by_side(rotated(hopper(), 15), scaled(collins(), 0.8)), hers, other),
+        (side_by_side(scaled(hopper(), 0.8), rotated(large, 18)), other, hers),
     ):
         face = aligner.align(photo)
         assert face.faces == 2
