@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Draw simple faces: a data set that needs no download, for the demo and the tests.
 
-Skin, hair, eyes, brows, mouth, background and the direction of the light vary; the face sits
-where alignment would put it.
+Skin, hair, eyes, brows, mouth, background and the direction of the light vary; the face fills the
+picture, upright and in the middle.
 
 examples:
   ./data/draw-faces.py --n 3000 --size 32 --out drawn-faces

@@ -422,3 +422,38 @@ def test_signals_end_quietly_after_clearing_up(
     output, errors = process.communicate(timeout=60)
     assert (process.returncode, output, errors) == (status, "", "")
     assert list(tmp_path.iterdir()) == []
+
+
+# --- plain PNGs, which OpenCV decodes ---
+
+
+def test_plain_pngs_are_what_pillow_reads(tmp_path: Path, random: np.random.Generator) -> None:
+    pixels = random.integers(0, 256, [17, 23, 3], np.uint8)
+    path = tmp_path / "a.png"
+    for options in ({}, {"compress_level": 0}, {"optimize": True}, {"dpi": (72, 72)}):
+        Image.fromarray(pixels).save(path, **options)
+        np.testing.assert_array_equal(utils.load_image(path), pixels)
+        assert utils._load_plain_png(path) is not None
+    Image.fromarray(pixels).save(path, transparency=tuple(int(v) for v in pixels[0, 0]))
+    assert utils._load_plain_png(path) is None
+    assert (utils.load_image(path)[0, 0] == 255).all()
+
+
+def test_a_damaged_plain_png_is_refused_wherever_the_damage_is(
+    tmp_path: Path, random: np.random.Generator
+) -> None:
+    path = tmp_path / "a.png"
+    Image.fromarray(random.integers(0, 256, [8, 8, 3], np.uint8)).save(path)
+    whole = path.read_bytes()
+    for place in range(8, len(whole) - 12, 7):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 0x55]) + whole[place + 1 :])
+        assert utils._load_plain_png(path) is None, place
+    for length in range(0, len(whole) - 16, 9):  # up to the last pixel data
+        path.write_bytes(whole[:length])
+        with pytest.raises(utils.UserError, match=r"a\.png"):
+            utils.load_image(path)
+
+
+def test_numbers_beyond_floating_point_are_refused_like_any_other() -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match="is not a whole number"):
+        utils.positive_int("1" + 400 * "0")
