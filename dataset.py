@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 
 from utils import UserError, crop_and_resize, list_images, load_image
 
-BATCHES_AHEAD = 4  # decoded while the networks train; bounds the memory
+BATCHES_AHEAD = 4  # decoded while the networks train
+DEFAULT_CACHE = 2**31  # bytes: 170,000 colour images of 64 pixels
 
 
 class ImageFolders:
-    """The images below some folders, decoded as they are needed.
+    """The images below some folders, decoded as they are needed, and kept if they all fit.
 
     Every epoch goes through all files once, in an order of its own, and drops the rest that
     does not fill a batch. The batch of a step depends on the list of files, the seed and the
     step alone. The place of a file that cannot be read is taken by the next readable one in
     that epoch's order.
+
+    Attributes:
+      files: paths, in the order of their folders and sorted below each.
+      identity: a hash of the paths below their folders and of the files' sizes; where the
+        folders are does not matter.
     """
 
     def __init__(
@@ -33,26 +40,23 @@ class ImageFolders:
         batch_size: int = 64,
         seed: int = 0,
         train_size: int | None = None,
+        holdout: Collection[str] = (),
+        cache_bytes: int = DEFAULT_CACHE,
         on_unreadable: Callable[[str], None] = lambda _message: None,
     ) -> None:
         """Lists the files; decodes none.
 
         Args:
           train_size: use so many of the files, drawn once by the seed; None for all.
+          holdout: files to leave out, by their names or their paths below their folder.
+          cache_bytes: keep the decoded images in memory if all of them need no more.
           on_unreadable: is told, once a file, why it is skipped; called from any thread.
 
         Raises:
-          UserError: a folder that holds no image, or fewer images than a batch.
+          UserError: a folder that holds no image, fewer images than a batch, or a name in
+            `holdout` that no file has.
         """
-        self.files: list[str] = []
-        for folder in folders:
-            files = list_images(folder)
-            if not files:
-                raise UserError(
-                    f"--dataset {folder}: holds no images (png, jpg, jpeg, webp, bmp); name the "
-                    "folder of your pictures, such as the one that ./align-dlib.py wrote"
-                )
-            self.files += files
+        self.files, self.identity = _list_files(folders, holdout)
         if train_size is not None and train_size < len(self.files):
             chosen = np.random.default_rng([seed, 0]).permutation(len(self.files))[:train_size]
             self.files = [self.files[i] for i in sorted(chosen)]
@@ -63,6 +67,12 @@ class ImageFolders:
         self._lock = threading.Lock()
         self._check_number()
         self._order_of: tuple[int, np.ndarray] = (-1, np.empty(0))
+        shape = (len(self.files), image_size, image_size, channels)
+        self._cache: np.ndarray | None = None
+        if np.prod(shape, dtype=np.int64) <= cache_bytes:
+            # Not touched until an image is written to it, so that memory grows as needed.
+            self._cache = np.empty(shape, np.uint8)
+            self._cached = np.zeros(len(self.files), bool)
 
     def _check_number(self) -> None:
         readable = len(self.files) - len(self._unreadable)
@@ -84,22 +94,30 @@ class ImageFolders:
             self._order_of = epoch, generator.permutation(len(self.files))
         return self._order_of[1]
 
-    def _decode(self, number: int) -> np.ndarray | None:
+    def _image(self, number: int) -> np.ndarray | None:
+        """A file's pixels, from memory if they are there; None if it cannot be read."""
+        if self._cache is not None and self._cached[number]:
+            return self._cache[number]
         if number not in self._unreadable:
             try:
                 image = load_image(self.files[number], self.channels)
-                return crop_and_resize(image, self.image_size)
             except UserError as error:
                 with self._lock:  # two threads may have read it
                     if number not in self._unreadable:
                         self._unreadable.add(number)
                         self._on_unreadable(str(error))
+            else:
+                image = crop_and_resize(image, self.image_size)
+                if self._cache is not None:
+                    self._cache[number] = image
+                    self._cached[number] = True  # last: other threads may look
+                return image
         self._check_number()
         return None
 
-    def _decode_from(self, order: np.ndarray, position: int) -> np.ndarray:
+    def _image_from(self, order: np.ndarray, position: int) -> np.ndarray:
         """The first readable image at or after `position` of `order`, cyclic."""
-        while (image := self._decode(order[position])) is None:
+        while (image := self._image(order[position])) is None:
             position = (position + 1) % len(order)
         return image
 
@@ -111,35 +129,62 @@ class ImageFolders:
         """
         wanted = self.batch_size
         for number in self.order(0):
-            wanted -= self._decode(number) is not None
+            wanted -= self._image(number) is not None
             if not wanted:
                 return
 
-    def batch(self, step: int) -> np.ndarray:
-        """The images of `step` (from 0): uint8 [batch_size, S, S, C].
+    def batch(self, step: int, share: slice = slice(None)) -> np.ndarray:
+        """The images of `step` (from 0), or that share of them: uint8 [batch_size, S, S, C].
 
         Raises:
           UserError: fewer readable images than a batch are left.
         """
         epoch, index = divmod(step, self.steps_per_epoch)
-        return self._batch(self.order(epoch), index)
+        return self._batch(self.order(epoch), index, share)
 
-    def _batch(self, order: np.ndarray, index: int) -> np.ndarray:
+    def _batch(self, order: np.ndarray, index: int, share: slice) -> np.ndarray:
         first = index * self.batch_size
-        places = range(first, first + self.batch_size)
-        return np.stack([self._decode_from(order, place) for place in places])
+        places = range(first, first + self.batch_size)[share]
+        return np.stack([self._image_from(order, place) for place in places])
 
-    def batches(self, first: int, last: int) -> Iterator[np.ndarray]:
+    def batches(self, first: int, last: int, share: slice = slice(None)) -> Iterator[np.ndarray]:
         """The batches of steps first .. last - 1, decoded ahead on all cores."""
         pending: deque[Future[np.ndarray]] = deque()
         pool = ThreadPoolExecutor(max_workers=min(os.cpu_count() or 1, BATCHES_AHEAD))
         try:
             for step in range(first, last):
                 epoch, index = divmod(step, self.steps_per_epoch)
-                pending.append(pool.submit(self._batch, self.order(epoch), index))
+                pending.append(pool.submit(self._batch, self.order(epoch), index, share))
                 if len(pending) > BATCHES_AHEAD:
                     yield pending.popleft().result()
             while pending:
                 yield pending.popleft().result()
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _list_files(folders: Sequence[str], holdout: Collection[str]) -> tuple[list[str], str]:
+    """The files below the folders without those held out, and the hash of what they are."""
+    files: list[str] = []
+    identity, unused = hashlib.sha256(), set(holdout)
+    for folder in folders:
+        found = list_images(folder)
+        if not found:
+            raise UserError(
+                f"--dataset {folder}: holds no images (png, jpg, jpeg, webp, bmp); name the "
+                "folder of your pictures, such as the one that ./align-dlib.py wrote"
+            )
+        prefix = len(os.path.join(folder, ""))
+        for path in found:
+            relative = path[prefix:]
+            if holdout and (names := {relative, os.path.basename(path)}.intersection(holdout)):
+                unused -= names
+                continue
+            identity.update(os.fsencode(f"{relative}\0{os.path.getsize(path)}\n"))
+            files.append(path)
+    if unused:
+        raise UserError(
+            f"--holdout: {sorted(unused)[0]} is not among the images of --dataset (nor are "
+            f"{len(unused) - 1} other names); give file names, one a line"
+        )
+    return files, identity.hexdigest()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -351,3 +352,52 @@ def test_one_channel_is_the_luma(tmp_path: Path, random: np.random.Generator) ->
 def test_one_channel_also_of_other_sizes(tmp_path: Path) -> None:
     image = only(save(tmp_path / "a.png", np.full([50, 70, 3], 99, np.uint8)), channels=1)
     assert (image == 99).all()
+
+
+# --- holding out, remembering, recognising ---
+
+
+def test_held_out_files_are_left_out(faces16: Path) -> None:
+    names = [path.name for path in sorted(faces16.iterdir())[:5]]
+    data = ImageFolders([str(faces16)], image_size=16, batch_size=4, holdout=names)
+    assert len(data.files) == 35
+    assert not set(names) & {Path(file).name for file in data.files}
+    with pytest.raises(UserError, match=r"nobody\.png"):
+        ImageFolders([str(faces16)], image_size=16, batch_size=4, holdout=["nobody.png"])
+
+
+def test_batches_are_the_same_from_memory_and_from_disk(faces16: Path) -> None:
+    kept = ImageFolders([str(faces16)], image_size=16, batch_size=8)
+    streamed = ImageFolders([str(faces16)], image_size=16, batch_size=8, cache_bytes=0)
+    for one, other in zip(kept.batches(0, 15), streamed.batches(0, 15), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_images_in_memory_need_no_files(faces16: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "faces"
+    shutil.copytree(faces16, folder)
+    data = ImageFolders([str(folder)], image_size=16, batch_size=8)
+    first = list(data.batches(0, 5))
+    shutil.rmtree(folder)
+    again = list(data.batches(5, 10))
+    assert sorted(x.tobytes() for b in first for x in b) == sorted(
+        x.tobytes() for b in again for x in b
+    )
+
+
+def test_a_share_of_a_batch_is_that_part_of_it(faces16: Path) -> None:
+    data = ImageFolders([str(faces16)], image_size=16, batch_size=8)
+    whole, part = data.batch(7), data.batch(7, slice(4, 8))
+    np.testing.assert_array_equal(part, whole[4:])
+
+
+def test_identity_is_of_names_and_sizes_not_of_the_place(faces16: Path, tmp_path: Path) -> None:
+    def identity(folder: Path, **options: object) -> str:
+        return ImageFolders([str(folder)], image_size=16, batch_size=4, **options).identity
+
+    moved = tmp_path / "moved"
+    shutil.copytree(faces16, moved)
+    assert identity(moved) == identity(faces16)
+    (moved / "face-0-00001.png").write_bytes(b"longer or shorter")
+    assert identity(moved) != identity(faces16)
+    assert identity(faces16, holdout=["face-0-00002.png"]) != identity(faces16)
