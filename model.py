@@ -32,8 +32,15 @@ class DCGAN(tf.Module):
         gf_dim: int = 64,
         df_dim: int = 64,
         seed: int = 0,
+        compute_dtype: str = "float32",
+        sync_batch_norm: bool = False,
     ) -> None:
         """Makes the variables; their initial values are a function of `seed`.
+
+        `compute_dtype`, float32 or bfloat16, is that of the convolutions and of what lies
+        between them; variables, batch statistics, images, logits and losses are float32.
+        With `sync_batch_norm`, training normalises by the statistics of the global batch of a
+        distribution strategy, instead of those of each replica's part.
 
         Raises:
           ValueError: image_size is not 16, 32, 64 or 128, or channels not 1 or 3.
@@ -52,6 +59,8 @@ class DCGAN(tf.Module):
         }
         self.image_size, self.channels, self.z_dim = image_size, channels, z_dim
         # 3 layers at 32 pixels, 4 at 64: as many as double 4x4 up to the image.
+        self._sync_batch_norm = sync_batch_norm
+        self._compute_dtype = tf.as_dtype(compute_dtype)
         self._layers = int(math.log2(image_size // START))
         self._g_widths = [gf_dim * 2**i for i in reversed(range(self._layers))]
         self._d_widths = [df_dim * 2**i for i in range(self._layers)]
@@ -96,8 +105,11 @@ class DCGAN(tf.Module):
     def _make_batch_norm(self, net: dict[str, tf.Variable], layer: str, width: int) -> None:
         net[f"{layer}_scale"] = tf.Variable(tf.ones([width]))
         net[f"{layer}_offset"] = tf.Variable(tf.zeros([width]))
-        net[f"{layer}_mean"] = tf.Variable(tf.zeros([width]), trainable=False)
-        net[f"{layer}_variance"] = tf.Variable(tf.ones([width]), trainable=False)
+        for name, initial in (("mean", tf.zeros([width])), ("variance", tf.ones([width]))):
+            # What several replicas assign is averaged.
+            net[f"{layer}_{name}"] = tf.Variable(
+                initial, trainable=False, aggregation=tf.VariableAggregation.MEAN
+            )
 
     def _make_generator(self) -> None:
         g, widths = self.g, self._g_widths
@@ -133,71 +145,95 @@ class DCGAN(tf.Module):
         layer: str,
         x: tf.Tensor,
         training: bool,
-        move_statistics: bool,
+        momentum: float | tf.Tensor | None,
+        groups: int = 1,
     ) -> tf.Tensor:
+        if groups > 1:
+            parts = tf.split(x, groups)
+            return tf.concat(
+                [self._batch_norm(net, layer, part, training, momentum) for part in parts], 0
+            )
         mean, variance = net[f"{layer}_mean"], net[f"{layer}_variance"]
-        y, batch_mean, batch_variance = ops.batch_norm(
-            x,
-            net[f"{layer}_scale"],
-            net[f"{layer}_offset"],
-            statistics=None if training else (mean, variance),
-        )
-        if training and move_statistics:
-            mean.assign_sub((1 - BATCH_NORM_MOMENTUM) * (mean - batch_mean))
-            variance.assign_sub((1 - BATCH_NORM_MOMENTUM) * (variance - batch_variance))
+        scale, offset = net[f"{layer}_scale"], net[f"{layer}_offset"]
+        if training and self._sync_batch_norm and not tf.distribute.in_cross_replica_context():
+            y, batch_mean, batch_variance = ops.sync_batch_norm(x, scale, offset)
+        else:
+            statistics = None if training else (mean, variance)
+            y, batch_mean, batch_variance = ops.batch_norm(x, scale, offset, statistics)
+        if training and momentum is not None:
+            mean.assign_sub((1 - momentum) * (mean - batch_mean))
+            variance.assign_sub((1 - momentum) * (variance - batch_variance))
         return y
 
     def generator(
-        self, z: tf.Tensor, *, training: bool = False, move_statistics: bool = True
+        self,
+        z: tf.Tensor,
+        *,
+        training: bool = False,
+        momentum: float | tf.Tensor | None = BATCH_NORM_MOMENTUM,
+        weights: dict[str, tf.Variable] | None = None,
     ) -> tf.Tensor:
         """G(z): latent [N, z_dim] in [-1, 1] -> images [N, S, S, C] in [-1, 1].
 
-        With `training`, batch normalisation uses the batch's statistics and, with
-        `move_statistics`, averages them into the running ones (momentum 0.9); without, it
-        uses the running ones.
+        With `training`, batch normalisation uses the batch's statistics and averages them into
+        the running ones, which keep `momentum` of themselves (None: are left alone); without,
+        it uses the running ones. `weights` stand in for the generator's own variables, `self.g`.
         """
-        g = self.g
+        g = self.g if weights is None else weights
         with tf.name_scope("generator"):
             with tf.name_scope("linear"):
                 h = ops.linear(z, g["linear_weight"], g["linear_bias"])
                 h = tf.reshape(h, [-1, START, START, self._g_widths[0]])
+                h = tf.cast(h, self._compute_dtype)
             for i in range(1, self._layers + 1):
                 with tf.name_scope(f"conv{i}"):
-                    h = self._batch_norm(g, f"bn{i - 1}", h, training, move_statistics)
+                    h = self._batch_norm(g, f"bn{i - 1}", h, training, momentum)
                     h = ops.conv2d_transpose(tf.nn.relu(h), g[f"conv{i}_kernel"])
-            return tf.nn.tanh(h + g[f"conv{self._layers}_bias"])
+            return tf.nn.tanh(tf.cast(h, tf.float32) + g[f"conv{self._layers}_bias"])
 
     def discriminator(
-        self, images: tf.Tensor, *, training: bool = False, move_statistics: bool = True
+        self,
+        images: tf.Tensor,
+        *,
+        training: bool = False,
+        momentum: float | None = BATCH_NORM_MOMENTUM,
+        groups: int = 1,
     ) -> tf.Tensor:
         """D before its sigmoid: images [N, S, S, C] in [-1, 1] -> logits [N], high for real.
 
-        `training` and `move_statistics` as in `generator`.
+        `training` and `momentum` as in `generator`. With `groups`, the images are so many
+        batches one behind the other, and batch normalisation takes each by itself: the same
+        result as one call for each, and faster.
         """
         d = self.d
         with tf.name_scope("discriminator"):
             with tf.name_scope("conv0"):
-                h = ops.lrelu(ops.conv2d(images, d["conv0_kernel"]) + d["conv0_bias"])
+                h = ops.conv2d(tf.cast(images, self._compute_dtype), d["conv0_kernel"])
+                h = ops.lrelu(h + tf.cast(d["conv0_bias"], self._compute_dtype))
             for i in range(1, self._layers):
                 with tf.name_scope(f"conv{i}"):
                     h = ops.conv2d(h, d[f"conv{i}_kernel"])
-                    h = ops.lrelu(self._batch_norm(d, f"bn{i}", h, training, move_statistics))
+                    h = ops.lrelu(self._batch_norm(d, f"bn{i}", h, training, momentum, groups))
             with tf.name_scope("linear"):
-                h = tf.reshape(h, [-1, START * START * self._d_widths[-1]])
+                h = tf.reshape(tf.cast(h, tf.float32), [-1, START * START * self._d_widths[-1]])
                 return ops.linear(h, d["linear_weight"], d["linear_bias"])[:, 0]
 
     # --- losses ---
 
     @staticmethod
     def discriminator_loss(
-        real_logits: tf.Tensor, fake_logits: tf.Tensor
+        real_logits: tf.Tensor, fake_logits: tf.Tensor, label_smoothing: float = 0.0
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """The means of -log D(x) and of -log(1 - D(G(z))); D minimises their sum.
 
         Cross-entropy of Goodfellow et al. 2014 (arXiv:1406.2661) on logits [N]; -log sigmoid(l)
-        is softplus(-l). Two scalars.
+        is softplus(-l). With `label_smoothing` s the target for real images is 1 - s instead
+        of 1 (one-sided: Salimans et al. 2016, arXiv:1606.03498). Two scalars.
         """
-        loss_real = tf.reduce_mean(tf.nn.softplus(-real_logits))
+        loss_real = tf.reduce_mean(
+            (1 - label_smoothing) * tf.nn.softplus(-real_logits)
+            + label_smoothing * tf.nn.softplus(real_logits)
+        )
         loss_fake = tf.reduce_mean(tf.nn.softplus(fake_logits))
         return loss_real, loss_fake
 

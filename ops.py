@@ -1,13 +1,17 @@
 """What the networks are made of: layers as functions of their input and their weights.
 
-Images are [N, H, W, C]. All convolutions have stride 2 and the padding that TensorFlow calls
-SAME, so that each one halves (or, transposed, doubles) height and width.
+Images are [N, H, W, C]. A layer computes in the precision of its input: float32 weights are cast
+to it; batch statistics are float32 always. All convolutions have stride 2 and the padding that
+TensorFlow calls SAME, so that each one halves (or, transposed, doubles) height and width.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import tensorflow as tf
 
+Gradient = Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
 BATCH_NORM_EPSILON = 1e-5
 
 
@@ -18,6 +22,9 @@ def linear(x: tf.Tensor, weight: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
 
 def conv2d(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     """[N, H, W, in] -> [N, H/2, W/2, out], with kernel [k, k, in, out]."""
+    kernel = tf.cast(kernel, x.dtype)
+    if _patches_pay(x.dtype, x.shape[1] // 2):
+        return _conv2d_by_patches(x, kernel)
     return tf.nn.conv2d(x, kernel, strides=2, padding="SAME")
 
 
@@ -27,9 +34,59 @@ def conv2d_transpose(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     The adjoint of `conv2d` with the same kernel (a fractionally-strided convolution in the
     words of Radford et al. 2016, arXiv:1511.06434).
     """
-    shape = tf.shape(x)
-    output_shape = [shape[0], 2 * x.shape[1], 2 * x.shape[2], kernel.shape[2]]
+    kernel = tf.cast(kernel, x.dtype)
+    if _patches_pay(x.dtype, x.shape[1]):
+        return _conv2d_transpose_by_patches(x, kernel)
+    return _adjoint(x, kernel)
+
+
+def _adjoint(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+    output_shape = [tf.shape(x)[0], 2 * x.shape[1], 2 * x.shape[2], kernel.shape[2]]
     return tf.nn.conv2d_transpose(x, kernel, output_shape, strides=2, padding="SAME")
+
+
+def _patches_pay(dtype: tf.DType, edge: int) -> bool:
+    """Whether a convolution's kernel gradient is faster as one matrix product over patches.
+
+    On processors in bfloat16, for feature maps as small as 4x4: 1.7 times as fast as oneDNN's
+    kernel; for larger ones, and in float32, slower. GPUs keep cuDNN's.
+    """
+    return dtype == tf.bfloat16 and edge <= 4 and not tf.config.list_logical_devices("GPU")
+
+
+def kernel_gradient(big: tf.Tensor, small: tf.Tensor, kernel_edge: int) -> tf.Tensor:
+    """The gradient of a stride-2 convolution's kernel, as a matrix product over patches.
+
+    Args:
+      big: input of `conv2d`, or gradient of the output of `conv2d_transpose`, [N, 2H, 2W, a].
+      small: gradient of the output of `conv2d`, or input of `conv2d_transpose`, [N, H, W, b].
+      kernel_edge: k.
+
+    Returns:
+      [k, k, a, b].
+    """
+    window = [1, kernel_edge, kernel_edge, 1]
+    patches = tf.image.extract_patches(big, window, [1, 2, 2, 1], [1, 1, 1, 1], "SAME")
+    rows = tf.reshape(patches, [-1, patches.shape[3]])
+    product = tf.linalg.matmul(rows, tf.reshape(small, [-1, small.shape[3]]), transpose_a=True)
+    return tf.reshape(product, [kernel_edge, kernel_edge, big.shape[3], small.shape[3]])
+
+
+@tf.custom_gradient
+def _conv2d_by_patches(x: tf.Tensor, kernel: tf.Tensor) -> tuple[tf.Tensor, Gradient]:
+    def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        return _adjoint(upstream, kernel), kernel_gradient(x, upstream, kernel.shape[0])
+
+    return tf.nn.conv2d(x, kernel, strides=2, padding="SAME"), gradient
+
+
+@tf.custom_gradient
+def _conv2d_transpose_by_patches(x: tf.Tensor, kernel: tf.Tensor) -> tuple[tf.Tensor, Gradient]:
+    def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        back = tf.nn.conv2d(upstream, kernel, strides=2, padding="SAME")
+        return back, kernel_gradient(upstream, x, kernel.shape[0])
+
+    return _adjoint(x, kernel), gradient
 
 
 def lrelu(x: tf.Tensor, leak: float = 0.2) -> tf.Tensor:
@@ -61,3 +118,22 @@ def batch_norm(
         epsilon=BATCH_NORM_EPSILON,
         is_training=statistics is None,
     )
+
+
+def sync_batch_norm(
+    x: tf.Tensor, scale: tf.Tensor, offset: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """`batch_norm` by the statistics of the global batch, over all replicas of a strategy.
+
+    Call it in a replica context; what it returns is equal on all replicas. Not fused, hence
+    slower than `batch_norm`.
+    """
+    context = tf.distribute.get_replica_context()
+    values = tf.cast(x, tf.float32)
+    count = tf.cast(tf.reduce_prod(tf.shape(x)[:3]), tf.float32)
+    sums = tf.stack([tf.reduce_sum(values, [0, 1, 2]), tf.reduce_sum(values**2, [0, 1, 2])])
+    count *= context.num_replicas_in_sync
+    mean, square = tf.unstack(context.all_reduce(tf.distribute.ReduceOp.SUM, sums) / count)
+    variance = tf.maximum(square - mean**2, 0)
+    normalised = (values - mean) * (tf.math.rsqrt(variance + BATCH_NORM_EPSILON) * scale) + offset
+    return tf.cast(normalised, x.dtype), mean, variance * count / (count - 1)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import glob
 import importlib.metadata
 import os
 import platform
@@ -16,36 +18,29 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from tensorboard.compat.proto import event_pb2
 
+import devices
 from checkpoints import write_config
 from model import DCGAN
 from training import StepResult
-from utils import image_grid, replacing, save_gif, save_image, to_uint8, write_csv
+from utils import image_grid, remove_partial, replacing, save_gif, save_image, to_uint8, write_csv
 
 SCALARS = "scalars.csv"
 SCALAR_NAMES = ("d_loss", "d_loss_real", "d_loss_fake", "g_loss", "d_real", "d_fake")
 COLUMNS = ("step", "epoch", *SCALAR_NAMES)
-# How TensorBoard groups and names them.
-TENSORBOARD_NAMES = {
-    "d_loss": "loss/discriminator",
-    "d_loss_real": "loss/discriminator on real images",
-    "d_loss_fake": "loss/discriminator on generated images",
-    "g_loss": "loss/generator",
-    "d_real": "output/mean D(x)",
-    "d_fake": "output/mean D(G(z))",
+# How TensorBoard shows them: the run (a folder below the logs) and the name. Equal names of
+# several runs share one chart.
+CHARTS = {
+    "d_loss": ("discriminator", "loss"),
+    "g_loss": ("generator", "loss"),
+    "d_loss_real": ("real images", "loss of the discriminator by kind of image"),
+    "d_loss_fake": ("generated images", "loss of the discriminator by kind of image"),
+    "d_real": ("real images", "mean output of the discriminator"),
+    "d_fake": ("generated images", "mean output of the discriminator"),
 }
+SHARED_RUN = "training"  # all else
 PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "pillow", "opencv-python-headless")
-
-
-def _processor() -> str:
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as file:
-            for line in file:
-                if line.startswith("model name"):
-                    return line.partition(":")[2].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()
 
 
 def _git_commit() -> str | None:
@@ -77,7 +72,7 @@ def record(options: Mapping[str, Any]) -> dict[str, Any]:
             **{package: _version(package) for package in PACKAGES},
         },
         "git_commit": _git_commit(),
-        "processor": _processor(),
+        "processor": devices.processor(),
         "devices": [f"{d.device_type} {d.name}" for d in tf.config.list_logical_devices()],
     }
 
@@ -92,14 +87,36 @@ def _keep_rows(path: str, last_step: int) -> None:
 
 
 @tf.function(reduce_retracing=True)
-def _generate(model: DCGAN, z: tf.Tensor) -> tf.Tensor:
-    return model.generator(z)
+def _generate(model: DCGAN, z: tf.Tensor, weights: dict[str, tf.Variable] | None) -> tf.Tensor:
+    return model.generator(z, weights=weights)
 
 
-def generate(model: DCGAN, z: np.ndarray, batch_size: int = 64) -> np.ndarray:
-    """Pictures of G(z), uint8 [N, S, S, C], for latent z [N, z_dim]; `batch_size` at a time."""
+def generate(
+    model: DCGAN,
+    z: np.ndarray,
+    batch_size: int = 64,
+    weights: dict[str, tf.Variable] | None = None,
+) -> np.ndarray:
+    """Pictures of G(z), uint8 [N, S, S, C], for latent z [N, z_dim]; `batch_size` at a time.
+
+    `weights` stand in for the generator's own, as in `DCGAN.generator`.
+    """
     batches = np.split(np.asarray(z, np.float32), range(batch_size, len(z), batch_size))
-    return np.concatenate([to_uint8(_generate(model, tf.constant(batch))) for batch in batches])
+    return np.concatenate(
+        [to_uint8(_generate(model, tf.constant(batch), weights)) for batch in batches]
+    )
+
+
+def _keep_events(path: str, last_step: int) -> None:
+    """Drops the events after `last_step` from a file of TensorBoard's, as `_keep_rows` does."""
+    with (
+        replacing(path) as temporary,
+        tf.io.TFRecordWriter(temporary) as writer,
+        contextlib.suppress(tf.errors.DataLossError),  # a record that a crash cut short is the last
+    ):
+        for record in tf.data.TFRecordDataset(path):
+            if event_pb2.Event.FromString(record.numpy()).step <= last_step:
+                writer.write(record.numpy())
 
 
 class TrainingLog:
@@ -109,27 +126,39 @@ class TrainingLog:
     """
 
     def __init__(self, folder: str, first_step: int) -> None:
-        """Opens the logs in `folder`, which exists, to go on after `first_step`."""
+        """Opens the logs in `folder`, which exists, to go on after `first_step`.
+
+        What an earlier run has written about later steps is dropped.
+        """
         path = os.path.join(folder, SCALARS)
         if os.path.exists(path):
             _keep_rows(path, first_step)
+        for run in glob.glob(os.path.join(glob.escape(folder), "*", "")):
+            remove_partial(run)
+        for events in glob.glob(os.path.join(glob.escape(folder), "*", "events.out.tfevents.*")):
+            _keep_events(events, first_step)
         self._file = open(path, "a", newline="", encoding="utf-8")  # noqa: SIM115
         self._csv = csv.writer(self._file)
         if self._file.tell() == 0:
             self._csv.writerow(COLUMNS)
-        self._events = tf.summary.create_file_writer(folder)
+        self._events = {
+            run: tf.summary.create_file_writer(os.path.join(folder, run))
+            for run in {SHARED_RUN, *(run for run, _ in CHARTS.values())}
+        }
 
     def __enter__(self) -> TrainingLog:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._file.close()
-        self._events.close()
+        for writer in self._events.values():
+            writer.close()
 
     def flush(self) -> None:
         """Makes what was written so far visible to others."""
         self._file.flush()
-        self._events.flush()
+        for writer in self._events.values():
+            writer.flush()
 
     def write_run(self, model: DCGAN, text: str) -> None:
         """The configuration as text, and the graph of D(G(z))."""
@@ -139,7 +168,7 @@ class TrainingLog:
             return model.discriminator(model.generator(z))
 
         graph = networks.get_concrete_function(tf.TensorSpec([None, model.z_dim])).graph
-        with self._events.as_default():
+        with self._events[SHARED_RUN].as_default():
             tf.summary.text("configuration", f"```\n{text}\n```", step=0)
             tf.summary.graph(graph)
 
@@ -147,21 +176,51 @@ class TrainingLog:
         """The step's scalars; returns them as numbers, by name."""
         values = {name: float(result.scalars[name]) for name in SCALAR_NAMES}
         self._csv.writerow([result.step, result.epoch, *(f"{v:.6g}" for v in values.values())])
-        with self._events.as_default(result.step):
-            for name, value in values.items():
-                tf.summary.scalar(TENSORBOARD_NAMES[name], value)
+        for name, value in values.items():
+            run, chart = CHARTS[name]
+            with self._events[run].as_default(result.step):
+                tf.summary.scalar(chart, value)
         return values
 
     def write_histograms(self, result: StepResult) -> None:
         """Histograms of z, D(x) and D(G(z))."""
-        with self._events.as_default(result.step):
+        with self._events[SHARED_RUN].as_default(result.step):
             for name, values in result.histograms.items():
                 tf.summary.histogram(name, values)
 
     def write_picture(self, name: str, picture: np.ndarray, step: int) -> None:
         """One picture, uint8 [H, W, C]."""
-        with self._events.as_default(step):
+        with self._events[SHARED_RUN].as_default(step):
             tf.summary.image(name, picture[np.newaxis])
+
+
+def plot_losses(folder: str) -> list[str]:
+    """Draws losses.png and losses.pdf from the scalars.csv in `folder`; returns their paths.
+
+    Thin lines are the losses of each step, thick ones their rolling average over a
+    hundredth of the run (at least ten steps).
+    """
+    from matplotlib.figure import Figure
+
+    with open(os.path.join(folder, SCALARS), newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    steps = np.array([int(row["step"]) for row in rows])
+    window = min(max(10, len(rows) // 100), len(rows))
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    axes = figure.add_subplot(xlabel="step", ylabel="loss")
+    for name, label in (("d_loss", "discriminator"), ("g_loss", "generator")):
+        values = np.array([float(row[name]) for row in rows])
+        (line,) = axes.plot(steps, values, linewidth=0.4, alpha=0.4)
+        average = np.convolve(values, np.full(window, 1 / window), mode="valid")
+        axes.plot(steps[window - 1 :], average, color=line.get_color(), label=label)
+    axes.legend(title=f"average over {window} steps")
+    axes.set_ylim(bottom=0)
+    axes.spines[["top", "right"]].set_visible(False)
+    paths = [os.path.join(folder, f"losses.{kind}") for kind in ("png", "pdf")]
+    for path, kind in zip(paths, ("png", "pdf"), strict=True):
+        with replacing(path) as temporary:
+            figure.savefig(temporary, format=kind, dpi=200)
+    return paths
 
 
 class CompletionFolder:

@@ -11,22 +11,33 @@ examples:
 from __future__ import annotations
 
 import argparse
-import glob
-import os
-import signal
+import contextlib
+import dataclasses
 import sys
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import utils
 from utils import UserError
 
+if TYPE_CHECKING:
+    from dataset import ImageFolders
+
 # An option left out takes the value of the run that is resumed, or else this one.
 ARCHITECTURE = {"image_size": 64, "channels": 3, "z_dim": 100, "gf_dim": 64, "df_dim": 64}
 IDENTITY = {"batch_size": 64, "seed": 0}
-RULES = {"learning_rate": 0.0002, "beta1": 0.5, "g_updates": 2, "train_size": "all"}
-FIXED_SAMPLES = 64
+RULES = {
+    "learning_rate": 0.0002,
+    "d_learning_rate": None,
+    "beta1": 0.5,
+    "g_updates": 2,
+    "flip": False,
+    "diffaugment": [],
+    "label_smoothing": 0.0,
+    "average_decay": 0.999,
+}
+DATA = {"train_size": "all", "holdout": None}
 
 
 def image_count(text: str) -> int | str:
@@ -34,18 +45,29 @@ def image_count(text: str) -> int | str:
     return text if text == "all" else int(utils.positive_int(text))
 
 
+def policies(text: str) -> list[str]:
+    """argparse type: augmentations, separated by commas."""
+    names = [name for name in text.split(",") if name]
+    for name in names:
+        if name not in ("color", "translation", "cutout"):
+            raise argparse.ArgumentTypeError(f"{name!r} is not color, translation or cutout")
+    return names
+
+
 def build_parser() -> argparse.ArgumentParser:
     """The command line: the reference's options under their own and a kebab-case spelling."""
     parser = utils.ArgumentParser(__doc__)
 
-    def add(*flags: str, **arguments: Any) -> None:
+    def add(group: Any, *flags: str, **arguments: Any) -> None:
         name = flags[0].strip("-").replace("-", "_")
-        default = (ARCHITECTURE | IDENTITY | RULES).get(name)
-        if default is not None:
+        default = (ARCHITECTURE | IDENTITY | RULES | DATA).get(name)
+        if name in ARCHITECTURE | IDENTITY or default:
             arguments["help"] += f" (default: {default}, or as in the run that is resumed)"
-        parser.add_argument(*flags, **arguments)
+        group.add_argument(*flags, **arguments)
 
+    data = parser.add_argument_group("images")
     add(
+        data,
         "--dataset",
         nargs="+",
         required=True,
@@ -53,190 +75,186 @@ def build_parser() -> argparse.ArgumentParser:
         help="folders of png, jpg, jpeg, webp or bmp images, searched with all below them; "
         "each image is cropped to its central square and scaled",
     )
-    add("--epoch", type=utils.positive_int, default=25, help="epochs in all, resumed ones included")
-    add("--learning-rate", "--learning_rate", type=utils.positive_float, help="Adam's step size")
-    add("--beta1", type=utils.decay_rate, help="Adam's decay of the mean gradient")
-    add("--train-size", "--train_size", type=image_count, help="number of images to use, or all")
-    add("--batch-size", "--batch_size", type=utils.positive_int, help="images a step")
+    add(data, "--train-size", "--train_size", type=image_count, help="images to use, or all")
+    add(data, "--holdout", metavar="FILE", help="list of file names, one a line, to leave out")
+    add(data, "--flip", action=argparse.BooleanOptionalAction, help="mirror half of the images")
     add(
+        data,
+        "--diffaugment",
+        type=policies,
+        metavar="LIST",
+        help="for small data sets: of color,translation,cutout, what to vary before D looks",
+    )
+
+    net = parser.add_argument_group("networks")
+    add(
+        net,
         "--image-size",
         "--image_size",
         type=utils.image_size,
         help="edge of the images in pixels: 16, 32, 64 or 128",
     )
-    add("--channels", type=int, choices=(1, 3), help="1 for gray, 3 for colour")
-    add("--z-dim", "--z_dim", type=utils.positive_int, help="length of the latent z")
-    add("--gf-dim", "--gf_dim", type=utils.positive_int, help="channels of G's last hidden layer")
-    add("--df-dim", "--df_dim", type=utils.positive_int, help="channels of D's first layer")
-    add("--g-updates", "--g_updates", type=utils.positive_int, help="G's updates per D's; paper: 1")
-    add("--seed", type=utils.seed, help="of weights, noise and order")
+    add(net, "--channels", type=int, choices=(1, 3), help="1 for gray, 3 for colour")
+    add(net, "--z-dim", "--z_dim", type=utils.positive_int, help="length of the latent z")
+    add(net, "--gf-dim", "--gf_dim", type=utils.positive_int, help="channels of G's last layer")
+    add(net, "--df-dim", "--df_dim", type=utils.positive_int, help="channels of D's first layer")
+    add(net, "--seed", type=utils.seed, help="of weights, noise and order")
+    net.add_argument("--init-from", metavar="CHECKPOINT", help="start from its weights, at step 0")
+
+    rules = parser.add_argument_group("training")
     add(
-        "--checkpoint-dir", "--checkpoint_dir", default="checkpoint", help="where the model is kept"
-    )
-    add("--sample-dir", "--sample_dir", default="samples", help="where sample grids go")
-    add(
-        "--log-dir",
-        "--log_dir",
-        default="logs",
-        help="where scalars.csv and TensorBoard's files go",
-    )
-    add(
-        "--sample-interval",
+        rules,
+        "--epoch",
         type=utils.positive_int,
-        default=100,
-        help="steps between sample grids and histograms",
+        default=25,
+        help="epochs in all, those before a resume included",
+    )
+    add(rules, "--batch-size", "--batch_size", type=utils.positive_int, help="images a step")
+    add(rules, "--learning-rate", "--learning_rate", type=utils.positive_float, help="Adam's step")
+    add(rules, "--d-learning-rate", type=utils.positive_float, help="D's, where it differs")
+    add(rules, "--beta1", type=utils.decay_rate, help="Adam's decay of the mean gradient")
+    add(rules, "--g-updates", "--g_updates", type=utils.positive_int, help="of G per D's; paper: 1")
+    add(
+        rules,
+        "--label-smoothing",
+        type=utils.decay_rate,
+        help="D's target for real images is 1 minus this (0.1 keeps D from being too sure)",
     )
     add(
-        "--checkpoint-interval",
-        type=utils.positive_int,
-        default=500,
-        help="steps between checkpoints",
+        rules,
+        "--average-decay",
+        type=utils.decay_rate,
+        help="share that a step keeps of the averaged generator, which samples come from; "
+        "0: the generator itself",
     )
-    add(
-        "--minutes", type=utils.positive_float, help="stop after so many minutes, with a checkpoint"
+    rules.add_argument(
+        "--precision",
+        choices=("auto", "float32", "bfloat16"),
+        help="of the convolutions; auto: the faster one here (default: auto, or as in the run "
+        "that is resumed)",
     )
+    rules.add_argument(
+        "--deterministic", action="store_true", help="on GPUs: repeatable to the bit, and slower"
+    )
+    rules.add_argument(
+        "--sync-batch-norm",
+        action="store_true",
+        help="on several devices: normalise by the statistics of the global batch; slower",
+    )
+    rules.add_argument("--minutes", type=utils.positive_float, help="stop, saved, after so many")
+
+    out = parser.add_argument_group("output")
+    add(out, "--checkpoint-dir", "--checkpoint_dir", default="checkpoint", help="for the model")
+    add(out, "--sample-dir", "--sample_dir", default="samples", help="for sample grids")
+    add(out, "--log-dir", "--log_dir", default="logs", help="for scalars.csv and TensorBoard")
+    positive = {"type": utils.positive_int}
+    add(out, "--sample-interval", **positive, default=100, help="steps between sample grids")
+    add(out, "--checkpoint-interval", **positive, default=500, help="steps between checkpoints")
+    add(out, "--keep", **positive, default=5, help="checkpoints to keep")
     return parser
 
 
-def resolve(args: argparse.Namespace) -> bool:
-    """Fills the options left out and checks all; returns whether there is a run to resume.
-
-    Raises:
-      UserError: a folder that cannot be used, an option that contradicts the run.
-    """
-    import checkpoints
-
-    for folder in args.dataset:
-        utils.check_folder(folder, "--dataset")
-    for flag in ("--checkpoint-dir", "--sample-dir", "--log-dir"):
-        utils.check_writable(getattr(args, flag[2:].replace("-", "_")), flag)
-    stored: dict[str, Any] = {}
-    if resumes := checkpoints.holds_checkpoint(args.checkpoint_dir):
-        prefix, config = checkpoints.find(args.checkpoint_dir)
-        explicit = {name: getattr(args, name) for name in ARCHITECTURE | IDENTITY}
-        checkpoints.check_architecture(config, explicit, prefix)
-        stored = config["options"] | config["architecture"] | config["identity"]
-    else:
-        earlier = glob.glob(os.path.join(glob.escape(args.sample_dir), "train_*.png"))
-        log = os.path.join(args.log_dir, "scalars.csv")
-        if earlier or os.path.exists(log):
-            raise UserError(
-                f"{earlier[0] if earlier else log} is of another run, and --checkpoint-dir "
-                f"{args.checkpoint_dir} holds no checkpoint to resume; move it away, or choose "
-                "another --sample-dir and --log-dir"
-            )
-    for name, default in (ARCHITECTURE | IDENTITY | RULES).items():
-        if getattr(args, name) is None:
-            setattr(args, name, stored.get(name, default))
-    return resumes
-
-
-class StopSignals:
-    """Takes note of SIGINT and SIGTERM, so that a step is finished and saved before the end."""
-
-    def __init__(self) -> None:
-        self.received = 0
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._note)
-
-    def _note(self, number: int, _frame: object) -> None:
-        if self.received:  # the user insists
-            raise KeyboardInterrupt
-        self.received = number
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Trains; returns the exit status."""
-    args = build_parser().parse_args(argv)
-    utils.prepare_tensorflow()
-    import json
-
-    import numpy as np
-    import tqdm
-
-    import checkpoints
-    import report
+def open_dataset(args: argparse.Namespace) -> ImageFolders:
+    """The images; skipped ones are named on stderr."""
     from dataset import ImageFolders
-    from model import DCGAN
-    from training import StepResult, Trainer, train
 
-    explicit_rate = args.learning_rate
-    resumes = resolve(args)
-    dataset = ImageFolders(
+    holdout: list[str] = []
+    if args.holdout:
+        with open(args.holdout, encoding="utf-8", errors="surrogateescape") as file:
+            holdout = [line.strip() for line in file if line.strip()]
+    return ImageFolders(
         args.dataset,
         image_size=args.image_size,
         channels=args.channels,
         batch_size=args.batch_size,
         seed=args.seed,
         train_size=None if args.train_size == "all" else args.train_size,
-        on_unreadable=lambda message: tqdm.tqdm.write(f"skipped: {message}", file=sys.stderr),
+        holdout=holdout,
+        on_unreadable=lambda message: utils.say(f"skipped: {message}"),
     )
-    dataset.check_readable()
-    architecture = {name: getattr(args, name) for name in ARCHITECTURE}
-    trainer = Trainer(
-        DCGAN(**architecture, seed=args.seed),
-        batch_size=args.batch_size,
-        learning_rate=args.learning_rate,
-        beta1=args.beta1,
-        g_updates=args.g_updates,
-        seed=args.seed,
-    )
-    saver = checkpoints.Checkpoints(trainer, args.checkpoint_dir)
-    if resumes:
-        print(f"resuming from {saver.restore()}")
-        if explicit_rate is not None:
-            trainer.set_learning_rate(explicit_rate)
-    steps_per_epoch = dataset.steps_per_epoch
-    first_step, last_step = int(trainer.step), args.epoch * steps_per_epoch
-    if first_step >= last_step:
-        print(
-            f"{first_step // steps_per_epoch} epochs are done; for more, raise --epoch {args.epoch}"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Trains; returns the exit status."""
+    args = build_parser().parse_args(argv)
+    utils.prepare_tensorflow()
+    import tensorflow as tf
+
+    import checkpoints
+    import devices
+    import report
+    import run
+    from model import DCGAN
+    from training import Rules, Trainer, train
+
+    if args.deterministic:
+        tf.config.experimental.enable_op_determinism()
+    explicit_rates = args.learning_rate or args.d_learning_rate
+    resumed = run.resolve(args, ARCHITECTURE | IDENTITY, RULES | DATA)
+    dataset = open_dataset(args)
+    if resumed and resumed["data"] != dataset.identity:
+        raise UserError(
+            f"--dataset: these are not the images that the run in {args.checkpoint_dir} was "
+            "trained on (other names or sizes); name those, or start another run with --init-from "
+            "and another --checkpoint-dir"
         )
+    dataset.check_readable()
+    # All processes have looked at the folders by now: this waits for them, then the chief writes.
+    strategy = devices.make_strategy()
+    chief = devices.is_chief(strategy)
+    architecture = {name: getattr(args, name) for name in ARCHITECTURE}
+    names = [field.name for field in dataclasses.fields(Rules)]
+    with strategy.scope():
+        model = DCGAN(
+            **architecture,
+            seed=args.seed,
+            compute_dtype=args.precision_used,
+            sync_batch_norm=args.sync_batch_norm,
+        )
+        trainer = Trainer(model, Rules(**{name: getattr(args, name) for name in names}))
+    if resumed:
+        saver = checkpoints.Checkpoints(trainer, args.checkpoint_dir, args.keep)
+        for damaged in saver.restore(repair=chief):
+            utils.say(f"{damaged} is damaged: going back to the one before")
+        print(f"resuming from {saver.latest}")
+        if explicit_rates:
+            trainer.set_learning_rates()
+    elif args.init_from:
+        print(f"starting from the weights of {checkpoints.init_from(trainer, args.init_from)}")
+    steps_per_epoch = dataset.steps_per_epoch
+    last_step = args.epoch * steps_per_epoch
+    if int(trainer.step.numpy()) >= last_step:
+        epochs = int(trainer.step.numpy()) // steps_per_epoch
+        print(f"{epochs} epochs are done; for more, raise --epoch {args.epoch}")
         return 0
 
-    signals = StopSignals()
-    for folder in (args.checkpoint_dir, args.sample_dir, args.log_dir):
-        os.makedirs(folder, exist_ok=True)
-    record = report.record(vars(args))
-    identity = {name: getattr(args, name) for name in IDENTITY}
-    config = record | {"architecture": architecture, "identity": identity}
-    checkpoints.write_config(args.checkpoint_dir, config)
-    saver.save()  # from here on the run can be resumed
-    print(f"{len(dataset.files)} images, {steps_per_epoch} steps an epoch, on {record['devices']}")
-
-    fixed_z = np.random.default_rng(args.seed).uniform(-1, 1, [FIXED_SAMPLES, args.z_dim])
-
-    def save_samples(result: StepResult, log: report.TrainingLog) -> None:
-        grid = utils.image_grid(report.generate(trainer.model, fixed_z))
-        step_of_epoch = (result.step - 1) % steps_per_epoch + 1
-        name = f"train_{result.epoch:02d}_{step_of_epoch:04d}.png"
-        utils.save_image(os.path.join(args.sample_dir, name), grid)
-        log.write_picture("samples", grid, result.step)
-        log.write_histograms(result)
-
+    config = report.record(vars(args)) | {
+        "architecture": architecture,
+        "identity": {name: getattr(args, name) for name in IDENTITY},
+        "data": dataset.identity,
+    }
+    print(
+        f"{len(dataset.files)} images, {steps_per_epoch} steps an epoch, convolutions in "
+        f"{args.precision_used}, on {trainer.replicas} x {config['devices'][-1]}"
+    )
+    signals = utils.StopSignals()
     deadline = time.monotonic() + 60 * args.minutes if args.minutes else float("inf")
-    with (
-        report.TrainingLog(args.log_dir, first_step) as log,
-        utils.progress_bar(total=last_step, initial=first_step, unit="step") as bar,
-    ):
-        log.write_run(trainer.model, json.dumps(config, indent=2))
-        start = time.monotonic()
+    with contextlib.ExitStack() as stack:
+        writer = None
+        if chief:
+            writer = run.RunWriter(args, trainer, steps_per_epoch, config, dataset.batch(0))
+            stack.enter_context(writer)
         for result in train(trainer, dataset, last_step):
-            values = log.write_step(result)
-            losses = f"d_loss {values['d_loss']:.3f}, g_loss {values['g_loss']:.3f}"
-            rate = (result.step - first_step) * args.batch_size / (time.monotonic() - start)
-            bar.set_description(f"epoch {result.epoch}/{args.epoch}", refresh=False)
-            bar.set_postfix_str(f"{losses}, {rate:.0f} images/s", refresh=False)
-            bar.update()
-            ends = result.step == last_step or signals.received or time.monotonic() > deadline
-            if ends or result.step % args.sample_interval == 0:
-                save_samples(result, log)
-            if ends or result.step % args.checkpoint_interval == 0:
-                log.flush()
-                saver.save()
-            if ends:
+            stops = trainer.any_process(bool(signals.received) or time.monotonic() > deadline)
+            if writer:
+                writer.write(result, ends=stops or result.step == last_step)
+            if stops:
                 break
-    print(f"saved {saver.save()}; samples are in {args.sample_dir}, logs in {args.log_dir}")
+    if writer:
+        report.plot_losses(args.log_dir)
+        print(
+            f"saved {writer.saver.latest}; samples are in {args.sample_dir}, logs in {args.log_dir}"
+        )
     return 128 + signals.received if signals.received else 0
 
 

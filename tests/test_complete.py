@@ -119,7 +119,10 @@ def vivid(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     model.g[last].assign(20 * model.g[last])
     model.d["linear_weight"].assign(20 * model.d["linear_weight"])
     manager = tf.train.CheckpointManager(
-        tf.train.Checkpoint(model=model), str(folder), max_to_keep=None, checkpoint_name="ckpt"
+        tf.train.Checkpoint(averaged=model.g, model=model),
+        str(folder),
+        max_to_keep=None,
+        checkpoint_name="ckpt",
     )
     manager.save(checkpoint_number=11)
     return folder

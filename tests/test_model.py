@@ -255,9 +255,7 @@ def test_statistics_of_d_move_by_a_tenth(tiny: DCGAN, random: np.random.Generato
     np.testing.assert_allclose(after["bn1_variance"], variance, rtol=1e-4)
 
 
-@pytest.mark.parametrize(
-    "how", [{"training": False}, {"training": True, "move_statistics": False}, {}]
-)
+@pytest.mark.parametrize("how", [{"training": False}, {"training": True, "momentum": None}, {}])
 def test_statistics_stay(how: dict[str, bool], tiny: DCGAN, random: np.random.Generator) -> None:
     before = statistics_of(tiny)
     images = tiny.generator(tf.constant(random.uniform(-1, 1, [5, 6]), tf.float32), **how)
@@ -270,7 +268,7 @@ def test_training_normalises_by_the_batch_whatever_the_statistics(
     tiny: DCGAN, random: np.random.Generator
 ) -> None:
     z = tf.constant(random.uniform(-1, 1, [5, 6]), tf.float32)
-    how = {"training": True, "move_statistics": False}
+    how = {"training": True, "momentum": None}
     images = tiny.generator(z, **how)
     logits = tiny.discriminator(images, **how)
     for variable in tiny.generator_statistics + tiny.discriminator_statistics:
@@ -372,3 +370,55 @@ def test_completion_gradient_is_the_quotient_of_small_differences(
     scale = np.abs(expected).max()
     assert scale > 1e-3
     np.testing.assert_allclose(gradient, expected, rtol=1e-3, atol=1e-3 * scale)
+
+
+# --- variants of a pass ---
+
+
+def untrained() -> DCGAN:
+    return DCGAN(image_size=16, z_dim=6, gf_dim=3, df_dim=4)
+
+
+def test_groups_are_batches_of_their_own(random: np.random.Generator) -> None:
+    images = random.uniform(-1, 1, [10, 16, 16, 3]).astype(np.float32)
+    together, apart = untrained(), untrained()
+    logits = together.discriminator(images, training=True, groups=2)
+    expected = [apart.discriminator(half, training=True) for half in (images[:5], images[5:])]
+    np.testing.assert_allclose(logits, np.concatenate(expected), rtol=1e-4, atol=1e-6)
+    for one, other in zip(
+        together.discriminator_statistics, apart.discriminator_statistics, strict=True
+    ):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-7)
+
+
+def test_other_weights_stand_in_for_gs(random: np.random.Generator) -> None:
+    model, other = untrained(), DCGAN(image_size=16, z_dim=6, gf_dim=3, df_dim=4, seed=1)
+    z = random.uniform(-1, 1, [4, 6]).astype(np.float32)
+    np.testing.assert_array_equal(model.generator(z, weights=other.g), other.generator(z))
+    assert (model.generator(z).numpy() != other.generator(z).numpy()).any()
+
+
+def test_bfloat16_differs_from_float32_by_its_rounding(random: np.random.Generator) -> None:
+    full, half = (
+        untrained(),
+        DCGAN(image_size=16, z_dim=6, gf_dim=3, df_dim=4, compute_dtype="bfloat16"),
+    )
+    z = random.uniform(-1, 1, [8, 6]).astype(np.float32)
+    images, rough = full.generator(z, training=True), half.generator(z, training=True)
+    assert rough.dtype == tf.float32
+    difference = np.abs(images.numpy() - rough.numpy())
+    assert 0 < difference.max() < 0.05
+    logits = half.discriminator(images, training=True)
+    assert logits.dtype == tf.float32
+    assert all(v.dtype == tf.float32 for v in (*half.g.values(), *half.d.values()))
+
+
+def test_one_sided_smoothing_is_the_cross_entropy_with_a_smoothed_target() -> None:
+    real, fake = np.array([-1.5, 0.3, 4.0]), np.array([0.5, -2.0, 1.0])
+    p = 1 / (1 + np.exp(-real))
+    expected = -(0.9 * np.log(p) + 0.1 * np.log(1 - p)).mean()
+    loss_real, loss_fake = DCGAN.discriminator_loss(
+        tf.constant(real), tf.constant(fake), label_smoothing=0.1
+    )
+    np.testing.assert_allclose(loss_real, expected, rtol=1e-12)
+    np.testing.assert_allclose(loss_fake, -np.log(1 - 1 / (1 + np.exp(-fake))).mean(), rtol=1e-12)

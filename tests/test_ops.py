@@ -132,3 +132,45 @@ def test_lrelu_leaks_a_fifth() -> None:
     x = tf.constant([[-10.0, -1.0, -0.5], [0.0, 0.5, 10.0]])
     np.testing.assert_allclose(ops.lrelu(x), [[-2, -0.2, -0.1], [0, 0.5, 10]], rtol=1e-6)
     np.testing.assert_allclose(ops.lrelu(x, 0.5)[0], [-5, -0.5, -0.25], rtol=1e-6)
+
+
+# --- the kernel's gradient by patches ---
+
+
+@pytest.mark.parametrize("edge", [2, 4])
+def test_the_kernel_gradient_by_patches_is_tensorflows(
+    edge: int, random: np.random.Generator
+) -> None:
+    big = tf.constant(random.normal(size=[3, 2 * edge, 2 * edge, 4]))
+    small = tf.constant(random.normal(size=[3, edge, edge, 5]))
+    expected = tf.raw_ops.Conv2DBackpropFilter(
+        input=big,
+        filter_sizes=[5, 5, 4, 5],
+        out_backprop=small,
+        strides=[1, 2, 2, 1],
+        padding="SAME",
+    )
+    np.testing.assert_allclose(ops.kernel_gradient(big, small, 5), expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("layer", [ops._conv2d_by_patches, ops._conv2d_transpose_by_patches])
+def test_layers_by_patches_have_the_plain_layers_gradients(
+    layer: object, random: np.random.Generator
+) -> None:
+    plain = {
+        ops._conv2d_by_patches: lambda x, k: tf.nn.conv2d(x, k, 2, "SAME"),
+        ops._conv2d_transpose_by_patches: ops._adjoint,
+    }[layer]
+    shape = [2, 8, 8, 3] if layer is ops._conv2d_by_patches else [2, 4, 4, 6]
+    x = tf.constant(random.normal(size=shape))
+    kernel = tf.constant(random.normal(size=[5, 5, 3, 6]))
+
+    def gradients(function: object) -> list[tf.Tensor]:
+        with tf.GradientTape() as tape:
+            tape.watch([x, kernel])
+            y = function(x, kernel)
+            loss = tf.reduce_sum(tf.sin(y))
+        return [y, *tape.gradient(loss, [x, kernel])]
+
+    for one, other in zip(gradients(layer), gradients(plain), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-9)

@@ -15,7 +15,7 @@ from test_train_dcgan import RunHere, contents, run_in_this_process
 
 import checkpoints
 from model import DCGAN
-from training import Trainer
+from training import Rules, Trainer
 
 SCRIPT = "sample-dcgan.py"
 
@@ -36,12 +36,14 @@ def model(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("model") / "checkpoint"
     shutil.copytree(trained / "checkpoint", folder)
     config = checkpoints.read_config(str(folder))
-    trainer = Trainer(DCGAN(**config["architecture"]), batch_size=8)
+    trainer = Trainer(DCGAN(**config["architecture"]), Rules(batch_size=8))
     saver = checkpoints.Checkpoints(trainer, str(folder))
     saver.restore()
     random = np.random.default_rng(0)
     for variable in trainer.model.generator_variables:
         variable.assign(random.normal(0, 0.5, variable.shape))
+    for name, variable in trainer.model.g.items():
+        trainer.averaged[name].assign(variable)
     trainer.step.assign(20)
     saver.save()
     return folder

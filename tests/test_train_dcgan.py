@@ -20,7 +20,9 @@ import pytest
 import tensorflow as tf
 from conftest import ROOT, TINY, assert_refused, load_script, run_script
 from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+import run
 import utils
 
 COLUMNS = ["step", "epoch", "d_loss", "d_loss_real", "d_loss_fake", "g_loss", "d_real", "d_fake"]
@@ -182,6 +184,17 @@ DEFAULTS = {
     "checkpoint_interval": 500,
     "minutes": None,
     "traceback": False,
+    "holdout": None,
+    "flip": False,
+    "diffaugment": [],
+    "init_from": None,
+    "d_learning_rate": None,
+    "label_smoothing": 0.0,
+    "average_decay": 0.999,
+    "precision": "auto",
+    "deterministic": False,
+    "sync_batch_norm": False,
+    "keep": 5,
 }
 
 
@@ -191,7 +204,11 @@ def test_options_have_the_references_defaults(
     (tmp_path / "data").mkdir()
     monkeypatch.chdir(tmp_path)
     args = parse()
-    assert load_script("train-dcgan.py").resolve(args) is False
+    script = load_script("train-dcgan.py")
+    fixed, changeable = script.ARCHITECTURE | script.IDENTITY, script.RULES | script.DATA
+    assert run.resolve(args, fixed, changeable) is None
+    assert args.precision_used in ("float32", "bfloat16")
+    del args.precision_used
     assert vars(args) == DEFAULTS
 
 
@@ -220,6 +237,14 @@ SPELLINGS = {
     "--sample-interval": (13, "sample_interval"),
     "--checkpoint-interval": (14, "checkpoint_interval"),
     "--minutes": (0.5, "minutes"),
+    "--holdout": ("names.txt", "holdout"),
+    "--diffaugment": ("color,cutout", "diffaugment"),
+    "--init-from": ("c", "init_from"),
+    "--d-learning-rate": (0.5, "d_learning_rate"),
+    "--label-smoothing": (0.1, "label_smoothing"),
+    "--average-decay": (0.0, "average_decay"),
+    "--precision": ("float32", "precision"),
+    "--keep": (3, "keep"),
 }
 
 
@@ -227,7 +252,7 @@ SPELLINGS = {
 def test_options_in_both_spellings(flag: str) -> None:
     value, name = SPELLINGS[flag]
     args = parse(flag, value)
-    assert getattr(args, name) == value
+    assert getattr(args, name) == (value.split(",") if flag == "--diffaugment" else value)
     others = {key for key, other in vars(args).items() if other != getattr(parse(), key)}
     assert others <= {name}
 
@@ -242,9 +267,11 @@ def test_help_states_the_defaults(capsys: pytest.CaptureFixture[str]) -> None:
     _, _, text = capsys.readouterr().out.partition("\noptions:\n")
     text = " ".join(text.split())
     for name, default in DEFAULTS.items():
-        if name not in ("dataset", "minutes", "traceback"):
+        if default or name in ("seed",):
+            if name == "dataset":
+                continue
             _, _, after = text.partition(f"--{name.replace('_', '-')}")
-            assert f"(default: {default}" in after[:300], name
+            assert f"(default: {default}" in after[:330], name
 
 
 BAD_VALUES = {
@@ -263,6 +290,11 @@ BAD_VALUES = {
     "--sample-interval": ("0",),
     "--checkpoint-interval": ("0",),
     "--minutes": ("0", "-1"),
+    "--diffaugment": ("colour", "blur"),
+    "--label-smoothing": ("1", "-0.1"),
+    "--average-decay": ("1", "x"),
+    "--precision": ("float16",),
+    "--keep": ("0",),
 }
 
 
@@ -288,12 +320,13 @@ def test_bad_command_lines_are_refused(run_here: RunHere, tmp_path: Path) -> Non
 def test_the_outputs_have_their_names(trained: Path) -> None:
     found = sorted(contents(trained))
     events = [name for name in found if "events.out.tfevents" in name]
-    assert len(events) == 1
-    assert events[0].startswith("logs/")
+    runs = ["discriminator", "generated images", "generator", "real images", "training"]
+    assert [name.rpartition("/")[0] for name in events] == [f"logs/{run}" for run in runs]
     data = [f"checkpoint/ckpt-{step}.data-00000-of-00001" for step in (0, 10)]
     index = [f"checkpoint/ckpt-{step}.index" for step in (0, 10)]
     rest = ["checkpoint/checkpoint", "checkpoint/config.json", "logs/scalars.csv"]
-    folders = ["checkpoint", "logs", "samples"]
+    rest += ["logs/losses.png", "logs/losses.pdf"]
+    folders = ["checkpoint", "logs", "samples", *(f"logs/{run}" for run in runs)]
     assert found == sorted([*folders, *data, *index, *rest, *events, "samples/train_02_0005.png"])
 
 
@@ -309,6 +342,7 @@ def test_the_configuration_is_kept(trained: Path, faces16: Path) -> None:
     architecture = {"image_size": 16, "channels": 3, "z_dim": 8, "gf_dim": 4, "df_dim": 4}
     assert config["architecture"] == architecture
     expected = DEFAULTS | architecture | {"dataset": [str(faces16)], "epoch": 2, "batch_size": 8}
+    expected["precision_used"] = config["options"]["precision_used"]
     assert config["options"] == expected
     assert config["command"].startswith("train-dcgan.py --dataset ")
     assert config["packages"]["tensorflow"] == tf.__version__
@@ -327,28 +361,46 @@ def test_every_step_has_a_row(trained: Path) -> None:
     assert ((g_loss > 0) & (g_loss < 5)).all()
 
 
-def test_tensorboard_reads_the_log(trained: Path) -> None:
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+def load_events(folder: Path) -> dict[str, EventAccumulator]:
+    """TensorBoard's runs below a folder of logs."""
+    return {
+        path.name: EventAccumulator(str(path), size_guidance={"tensors": 0}).Reload()
+        for path in folder.iterdir()
+        if path.is_dir()
+    }
 
-    events = EventAccumulator(str(trained / "logs"), size_guidance={"tensors": 0}).Reload()
+
+def numbers(events: EventAccumulator, tag: str) -> list[tuple[int, float]]:
+    return [(p.step, float(tf.make_ndarray(p.tensor_proto))) for p in events.Tensors(tag)]
+
+
+def test_tensorboard_shows_the_losses_in_one_chart(trained: Path) -> None:
+    rows = np.array(rows_of(trained / "logs"), float)
+    runs = load_events(trained / "logs")
+    columns = dict(zip(COLUMNS, rows.T, strict=True))
+    kind, output = "loss of the discriminator by kind of image", "mean output of the discriminator"
+    for run_name, tag, column in (
+        ("discriminator", "loss", "d_loss"),
+        ("generator", "loss", "g_loss"),
+        ("real images", kind, "d_loss_real"),
+        ("generated images", kind, "d_loss_fake"),
+        ("real images", output, "d_real"),
+        ("generated images", output, "d_fake"),
+    ):
+        points = numbers(runs[run_name], tag)
+        assert [step for step, _ in points] == list(range(1, 11))
+        np.testing.assert_allclose([v for _, v in points], columns[column], rtol=1e-5)
+
+
+def test_tensorboard_reads_the_log(trained: Path) -> None:
+    events = load_events(trained / "logs")["training"]
     kinds: dict[str, set[str]] = {}
     for tag in events.Tags()["tensors"]:
         plugin = events.SummaryMetadata(tag).plugin_data.plugin_name
         kinds.setdefault(plugin, set()).add(tag)
     assert kinds["histograms"] == {"z", "D(x)", "D(G(z))"}
-    assert kinds["images"] == {"samples"}
-    assert set(kinds) == {"scalars", "histograms", "images", "text"}
-
-    rows = np.array(rows_of(trained / "logs"), float)
-    scalars = {tag: events.Tensors(tag) for tag in kinds["scalars"]}
-    series = {
-        tag: [float(tf.make_ndarray(point.tensor_proto)) for point in points]
-        for tag, points in scalars.items()
-    }
-    assert all([p.step for p in points] == list(range(1, 11)) for points in scalars.values())
-    assert len(series) == len(COLUMNS) - 2
-    for column in rows.T[2:]:
-        assert sum(np.allclose(column, values, rtol=1e-5) for values in series.values()) == 1
+    assert kinds["images"] == {"samples", "real images"}
+    assert set(kinds) == {"histograms", "images", "text"}
 
     (picture,) = events.Tensors("samples")
     width, height, png = tf.make_ndarray(picture.tensor_proto)
@@ -403,6 +455,10 @@ def resumed(
     # What a run leaves that dies between two checkpoints: rows that will be made again.
     with open(folder / "logs" / "scalars.csv", "a") as file:
         file.write("11,3,9,9,9,9,0.9,0.9\r\n12,3,9,9")
+    writer = tf.summary.create_file_writer(str(folder / "logs" / "generator"))
+    with writer.as_default(11):
+        tf.summary.scalar("loss", 9.0)
+    writer.close()
     done = run_script("train-dcgan.py", "--dataset", faces16, "--epoch", 4, cwd=folder)
     assert "ckpt-10" in done.stdout.splitlines()[0]
     return folder
@@ -411,9 +467,9 @@ def resumed(
 def test_two_and_two_epochs_equal_four(straight: Path, resumed: Path) -> None:
     whole, parts = tensors(straight / "model" / "ckpt-20"), tensors(resumed / "checkpoint/ckpt-20")
     assert set(whole) == set(parts)
-    # 16 weights and two averages of each, 6 statistics, the learning rate and the count of each
-    # optimizer; the step.
-    assert len(whole) == 3 * 16 + 6 + 2 * 2 + 1
+    # 16 weights and two averages of each, 6 statistics; the averaged generator's 9 weights and 4
+    # statistics; the learning rate and the count of each optimizer; the step.
+    assert len(whole) == 3 * 16 + 6 + 9 + 4 + 2 * 2 + 1
     for name, value in whole.items():
         np.testing.assert_array_equal(parts[name], value, err_msg=name)
     assert (resumed / "logs/scalars.csv").read_bytes() == (
@@ -422,6 +478,13 @@ def test_two_and_two_epochs_equal_four(straight: Path, resumed: Path) -> None:
     last = "train_04_0005.png"
     grids = (straight / "pictures" / last, resumed / "samples" / last)
     assert grids[0].read_bytes() == grids[1].read_bytes()
+
+
+def test_tensorboard_shows_each_step_once(straight: Path, resumed: Path) -> None:
+    whole, parts = load_events(straight / "log"), load_events(resumed / "logs")
+    assert [step for step, _ in numbers(parts["generator"], "loss")] == list(range(1, 21))
+    for name, tag in (("generator", "loss"), ("discriminator", "loss")):
+        assert numbers(parts[name], tag) == numbers(whole[name], tag)
 
 
 def test_pictures_and_checkpoints_come_at_their_intervals(straight: Path) -> None:
@@ -613,11 +676,17 @@ def test_too_few_readable_images_are_refused_at_once(
     assert len(skipped) == 3
 
 
-def test_a_run_is_not_resumed_on_unreadable_images(
-    run_here: RunHere, copy: Path, tmp_path: Path
+def test_a_run_is_not_resumed_on_other_images(
+    run_here: RunHere, copy: Path, faces16: Path, tmp_path: Path
 ) -> None:
-    folder = write_unreadable(tmp_path / "broken", 12)
-    refused_as_unreadable(run_here, folder, "--epoch", 20, cwd=copy)
+    others = tmp_path / "others"
+    shutil.copytree(faces16, others)
+    resumes = ("--epoch", 2)
+    done = run_here("train-dcgan.py", "--dataset", others, *resumes, cwd=copy)
+    assert done.returncode == 0, done.stderr  # the same images in another place
+    (others / "face-0-00000.png").rename(others / "renamed.png")
+    words = ("--dataset", "not the images", "--init-from")
+    refused(run_here, "--dataset", others, *resumes, cwd=copy, words=words)
 
 
 @pytest.mark.parametrize("flag", ["--checkpoint_dir", "--sample_dir", "--log-dir"])
@@ -687,9 +756,26 @@ def test_a_checkpoint_of_other_networks_is_refused(
     refused(run_here, *arguments, cwd=copy, words=("checkpoint/ckpt-10", "config.json"))
 
 
-def test_a_damaged_checkpoint_is_refused(run_here: RunHere, copy: Path, faces16: Path) -> None:
+def test_a_damaged_checkpoint_gives_way_to_the_one_before(
+    run_here: RunHere, copy: Path, straight: Path, faces16: Path
+) -> None:
     data = copy / "checkpoint" / "ckpt-10.data-00000-of-00001"
     os.truncate(data, data.stat().st_size // 2)
+    done = run_here("train-dcgan.py", "--dataset", faces16, "--epoch", 4, cwd=copy)
+    assert done.returncode == 0, done.stderr
+    assert "checkpoint/ckpt-10 is damaged" in done.stderr
+    assert "resuming from checkpoint/ckpt-0" in done.stdout
+    whole, parts = tensors(straight / "model/ckpt-20"), tensors(copy / "checkpoint/ckpt-20")
+    for name, value in whole.items():
+        np.testing.assert_array_equal(parts[name], value, err_msg=name)
+
+
+def test_damaged_checkpoints_without_another_are_refused(
+    run_here: RunHere, copy: Path, faces16: Path
+) -> None:
+    for step in (0, 10):
+        data = copy / "checkpoint" / f"ckpt-{step}.data-00000-of-00001"
+        os.truncate(data, data.stat().st_size // 2)
     arguments = ("--dataset", faces16, "--epoch", 3)
     refused(run_here, *arguments, cwd=copy, words=("checkpoint/ckpt-10", "damaged"))
 

@@ -12,14 +12,15 @@ import tensorflow as tf
 
 from dataset import ImageFolders
 from model import DCGAN
-from training import Trainer, train
+from training import Monitor, Rules, Trainer, train
+from utils import UserError
 
 TINY_MODEL = {"image_size": 16, "z_dim": 6, "gf_dim": 3, "df_dim": 4}
 BATCH = 5
 
 
 def make_trainer(**options: object) -> Trainer:
-    return Trainer(DCGAN(**TINY_MODEL), batch_size=BATCH, **options)
+    return Trainer(DCGAN(**TINY_MODEL), Rules(batch_size=BATCH, **options))
 
 
 @pytest.fixture
@@ -97,7 +98,7 @@ def test_the_defaults_are_the_references() -> None:
         assert float(optimizer.learning_rate) == pytest.approx(2e-4)
         assert (optimizer.beta_1, optimizer.beta_2, optimizer.epsilon) == (0.5, 0.999, 1e-8)
     assert trainer.d_optimizer is not trainer.g_optimizer
-    assert trainer.g_updates == 2
+    assert trainer.rules.g_updates == 2
 
 
 # --- noise ---
@@ -117,7 +118,7 @@ def test_noise_is_a_function_of_seed_and_step() -> None:
 
 
 def test_noise_is_uniform_from_minus_one_to_one() -> None:
-    trainer = Trainer(DCGAN(**TINY_MODEL | {"z_dim": 100}), batch_size=100)
+    trainer = Trainer(DCGAN(**TINY_MODEL | {"z_dim": 100}), Rules(batch_size=100))
     z = np.sort(trainer.noise(tf.constant(0, tf.int64)).numpy().ravel())
     assert -1 <= z[0] < -0.999
     assert 0.999 < z[-1] < 1
@@ -236,14 +237,14 @@ def plain_step(
     logits = {}
 
     def d_loss() -> tf.Tensor:
-        fake = model.generator(z, training=True, move_statistics=False)
+        fake = model.generator(z, training=True, momentum=None)
         logits["real"] = model.discriminator(real, training=True)
         logits["fake"] = model.discriminator(fake, training=True)
         return cross_entropy(logits["real"], 1.0) + cross_entropy(logits["fake"], 0.0)
 
     def g_loss() -> tf.Tensor:
         fake = model.generator(z, training=True)
-        return cross_entropy(model.discriminator(fake, training=True, move_statistics=False), 1.0)
+        return cross_entropy(model.discriminator(fake, training=True, momentum=None), 1.0)
 
     scalars = {"d_loss": descend(model.discriminator_variables, d_adam, d_loss)}
     for _ in range(g_updates):
@@ -330,7 +331,89 @@ def test_another_learning_rate_can_be_set(images: np.ndarray) -> None:
     trainer.train_step(images)
     model = trainer.model
     g, d = copies(model.generator_variables), copies(model.discriminator_variables)
-    trainer.set_learning_rate(0.0)
+    trainer.rules = Rules(learning_rate=0.0)
+    trainer.set_learning_rates()
     trainer.train_step(images)  # the traced function takes the new value
     assert all(same(g, model.generator_variables))
     assert all(same(d, model.discriminator_variables))
+
+
+# --- the averaged generator ---
+
+
+def test_the_average_is_exponential_with_a_fast_start(images: np.ndarray) -> None:
+    trainer = make_trainer(average_decay=0.25)
+    name = "conv1_kernel"
+    expected = trainer.model.g[name].numpy().astype(np.float64)
+    for step in range(6):
+        trainer.train_step(images)
+        decay = min(0.25, (1 + step) / (10 + step))
+        expected = decay * expected + (1 - decay) * trainer.model.g[name].numpy()
+    np.testing.assert_allclose(trainer.averaged[name], expected, rtol=1e-5, atol=1e-7)
+
+
+def test_without_decay_the_average_is_the_generator(images: np.ndarray) -> None:
+    trainer = make_trainer(average_decay=0.0)
+    trainer.train_step(images)
+    for name, variable in trainer.model.g.items():
+        if variable.trainable:
+            np.testing.assert_allclose(trainer.averaged[name], variable, rtol=1e-6, atol=1e-8)
+
+
+def test_estimated_statistics_are_means_over_batches(images: np.ndarray) -> None:
+    trainer = make_trainer(average_decay=0.5)
+    trainer.train_step(images)
+    before = copies(trainer.model.generator_statistics)
+    trainer.estimate_statistics(400)
+    assert all(same(before, trainer.model.generator_statistics))  # G's own are left alone
+    # Of the first layer, in closed form: z is uniform, so a linear unit has variance |w|^2 / 3.
+    weight = trainer.averaged["linear_weight"].numpy().astype(np.float64)
+    bias = trainer.averaged["linear_bias"].numpy().astype(np.float64)
+    width = trainer.averaged["bn0_mean"].shape[0]
+    means = bias.reshape(16, width)
+    variance = (weight**2).sum(axis=0).reshape(16, width) / 3
+    expected = variance.mean(axis=0) + means.var(axis=0)
+    np.testing.assert_allclose(trainer.averaged["bn0_variance"], expected, rtol=0.1)
+    np.testing.assert_allclose(
+        trainer.averaged["bn0_mean"], means.mean(axis=0), atol=0.1 * np.sqrt(expected.max())
+    )
+    first = copies(list(trainer.averaged.values()))
+    trainer.estimate_statistics(400)  # a function of seed and step
+    assert all(same(first, list(trainer.averaged.values())))
+
+
+# --- rules ---
+
+
+def test_d_may_have_its_own_learning_rate() -> None:
+    trainer = make_trainer(learning_rate=1e-3, d_learning_rate=4e-3)
+    assert float(trainer.d_optimizer.learning_rate) == pytest.approx(4e-3)
+    assert float(trainer.g_optimizer.learning_rate) == pytest.approx(1e-3)
+
+
+@pytest.mark.parametrize(
+    "rule", [{"flip": True}, {"diffaugment": ["cutout"]}, {"label_smoothing": 0.1}]
+)
+def test_rules_change_what_d_learns(rule: dict[str, object], images: np.ndarray) -> None:
+    plain, changed = make_trainer(), make_trainer(**rule)
+    one, _ = plain.train_step(images)
+    other, _ = changed.train_step(images)
+    assert float(one["d_loss_real"]) != float(other["d_loss_real"])
+
+
+def test_a_loss_that_is_not_finite_stops_the_run() -> None:
+    for bad in (np.nan, np.inf):
+        with pytest.raises(UserError, match=r"step 7.*ckpt-5"):
+            Monitor().check(7, {"d_loss": 1.0, "g_loss": bad}, "checkpoint/ckpt-5")
+
+
+def test_a_discriminator_that_has_won_gives_one_warning() -> None:
+    monitor = Monitor()
+    warnings = [monitor.check(i, {"d_loss": 0.001, "g_loss": 9.0}, None) for i in range(1000)]
+    (warning,) = [text for text in warnings if text]
+    assert "--diffaugment" in warning
+    monitor = Monitor()
+    losses = [0.001] * 150 + [1.0] + [0.001] * 150
+    assert not any(
+        monitor.check(i, {"d_loss": v, "g_loss": 1.0}, None) for i, v in enumerate(losses)
+    )
