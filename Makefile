@@ -1,11 +1,13 @@
 # make demo   align two portraits, train a small model on drawn faces, complete some with it
 # make test   lint and the test suite
+# make test-all   with the tests that take long, or look at TensorBoard in Chromium
+# make bench  seconds of a training step, against the processor's rate
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO := demo
 
-.PHONY: help demo test test-all lint clean
+.PHONY: help demo test test-all bench lint clean
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -53,6 +55,9 @@ test: lint
 
 test-all: lint
 	$(BIN)/python -m pytest -m ''
+
+bench: $(VENV)/.installed
+	$(BIN)/python benchmarks/train.py
 
 clean:
 	rm -rf $(VENV) $(DEMO)

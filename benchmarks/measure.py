@@ -1,0 +1,75 @@
+"""What the benchmarks share: the limit that matrix products set, and timing against it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+
+import devices
+from model import KERNEL, START
+
+
+def best_of(function: Callable[[], object], repeats: int) -> float:
+    """The shortest of several runs, in seconds."""
+    seconds = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        function()
+        seconds.append(time.perf_counter() - start)
+    return min(seconds)
+
+
+def matmul_gflops(dtype: str) -> float:
+    """The best rate of TensorFlow's and (in float32) NumPy's matrix products now, GFLOP/s."""
+    rates = []
+    for edge in (2048, 4096):
+        flop = 2 * edge**3
+        a = tf.cast(tf.random.normal([edge, edge]), dtype)
+        rates.append(flop / best_of(lambda a=a: tf.linalg.matmul(a, a)[0, 0].numpy(), 2) / 1e9)
+        if dtype == "float32":
+            b = a.numpy()
+            rates.append(flop / best_of(lambda b=b: b @ b, 2) / 1e9)
+    return max(rates)
+
+
+def network_layers(architecture: dict[str, int], net: str) -> list[tuple[int, int, int]]:
+    """(edge of the smaller side, wide channels, narrow channels) of a network's convolutions.
+
+    `net` is generator or discriminator; both are listed from the image inwards.
+    """
+    wide = architecture["gf_dim" if net == "generator" else "df_dim"]
+    edge, narrow, layers = architecture["image_size"] // 2, architecture["channels"], []
+    while edge >= START:
+        layers.append((edge, wide, narrow))
+        edge, narrow, wide = edge // 2, wide, 2 * wide
+    return layers
+
+
+def convolution_flop(layers: list[tuple[int, int, int]]) -> list[int]:
+    """FLOP of one pass of one image through each convolution of `network_layers`."""
+    return [2 * edge**2 * wide * narrow * KERNEL**2 for edge, wide, narrow in layers]
+
+
+def step_flop(architecture: dict[str, int], batch_size: int, g_updates: int) -> int:
+    """FLOP of the convolutions of one training step.
+
+    A pass through a network counts once forward, once for the gradient of its input and once
+    for that of its kernels; D's update needs no gradient of its images.
+    """
+    g = convolution_flop(network_layers(architecture, "generator"))
+    d = convolution_flop(network_layers(architecture, "discriminator"))
+    update_g = 3 * sum(g) + 2 * sum(d)
+    update_d = 2 * (3 * sum(d) - d[0])
+    return batch_size * (g_updates * update_g + update_d)
+
+
+def print_machine() -> None:
+    """The processor and those of its flags that matter here."""
+    flags = [f for f in devices.processor_flags() if f.startswith(("avx", "amx", "fma", "bf16"))]
+    print(f"processor: {devices.processor()}")
+    print(f"flags: {' '.join(flags) or 'unknown'}")
+    print(f"devices: {', '.join(d.name for d in tf.config.list_logical_devices())}")
+    print(f"NumPy {np.__version__}, TensorFlow {tf.__version__}")

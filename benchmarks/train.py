@@ -1,0 +1,199 @@
+#!/usr/bin/env python3
+"""Time the training step against the rate of plain matrix products, measured in the same run.
+
+examples:
+  python benchmarks/train.py
+  python benchmarks/train.py --peer torch --steps 10
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import utils
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = utils.ArgumentParser(__doc__)
+    parser.add_argument("--steps", type=utils.positive_int, default=8, help="measured steps")
+    parser.add_argument("--batch-size", type=utils.positive_int, default=64, help="images a step")
+    parser.add_argument("--dataset", metavar="DIR", help="aligned images (default: drawn faces)")
+    parser.add_argument("--peer", choices=("torch",), help="compare with it, if it is installed")
+    parser.add_argument("--skip-kernels", action="store_true", help="no breakdown by kernel")
+    return parser
+
+
+def tensorflow_step(dtype: str, batch_size: int, images: Any) -> Callable[[], float]:
+    """A training step of this project that waits for its result."""
+    from model import DCGAN
+    from training import Rules, Trainer
+
+    trainer = Trainer(DCGAN(compute_dtype=dtype), Rules(batch_size=batch_size))
+
+    def step() -> float:
+        scalars, _ = trainer.train_step(images)
+        return float(scalars["g_loss"])
+
+    return step
+
+
+def time_steps(
+    steps: dict[str, Callable[[], float]], dtype: str, number: int
+) -> tuple[dict[str, float], float]:
+    """Median seconds of each kind of step, taken in turn, and the best matrix product between."""
+    import measure
+
+    for step in steps.values():
+        step()
+        step()
+    seconds: dict[str, list[float]] = {name: [] for name in steps}
+    rates = []
+    for _ in range(number):
+        rates.append(measure.matmul_gflops(dtype))
+        for name, step in steps.items():
+            start = time.perf_counter()
+            step()
+            seconds[name].append(time.perf_counter() - start)
+    return {name: statistics.median(values) for name, values in seconds.items()}, max(rates)
+
+
+def kernel_rates(dtype: str, batch_size: int, layer: tuple[int, int, int]) -> dict[str, float]:
+    """GFLOP/s of the three kernels of one convolution, each alone."""
+    import measure
+    import tensorflow as tf
+
+    edge, wide, narrow = layer
+    big = tf.cast(tf.random.normal([batch_size, 2 * edge, 2 * edge, narrow]), dtype)
+    small = tf.cast(tf.random.normal([batch_size, edge, edge, wide]), dtype)
+    kernel = tf.cast(tf.random.normal([5, 5, narrow, wide]), dtype)
+    where = {"strides": [1, 2, 2, 1], "padding": "SAME"}
+    functions = {
+        "forward": lambda: tf.nn.conv2d(big, kernel, 2, "SAME"),
+        "input gradient": lambda: tf.raw_ops.Conv2DBackpropInput(
+            input_sizes=tf.shape(big), filter=kernel, out_backprop=small, **where
+        ),
+        "kernel gradient": lambda: tf.raw_ops.Conv2DBackpropFilter(
+            input=big, filter_sizes=tf.shape(kernel), out_backprop=small, **where
+        ),
+    }
+    rates = {}
+    (flop,) = measure.convolution_flop([layer])
+    for name, function in functions.items():
+        compiled = tf.function(function)
+        compiled()
+        seconds = measure.best_of(lambda f=compiled: f()[0, 0, 0, 0].numpy(), 5)
+        rates[name] = batch_size * flop / seconds / 1e9
+    return rates
+
+
+def print_kernels(dtypes: list[str], batch_size: int, architecture: dict[str, int]) -> None:
+    import measure
+
+    print("\nGFLOP/s of each kernel alone; G's layers are D's, transposed: an input gradient of D")
+    print("is a forward pass of G.\n")
+    print("| layer | kernel | " + " | ".join(dtypes) + " |")
+    print("| --- | --- |" + " --- |" * len(dtypes))
+    for layer in measure.network_layers(architecture, "discriminator"):
+        rates = {dtype: kernel_rates(dtype, batch_size, layer) for dtype in dtypes}
+        for name in rates[dtypes[0]]:
+            cells = " | ".join(f"{rates[dtype][name]:.0f}" for dtype in dtypes)
+            print(f"| {2 * layer[0]}x{2 * layer[0]}x{layer[2]} | {name} | {cells} |")
+
+
+def input_rates(folder: str, batch_size: int) -> list[float]:
+    """Images a second from disk, and then from memory."""
+    from dataset import ImageFolders
+
+    dataset = ImageFolders([folder], image_size=64, batch_size=batch_size)
+    steps = dataset.steps_per_epoch
+    rates = []
+    for epoch in (0, 1):
+        start = time.perf_counter()
+        for _ in dataset.batches(epoch * steps, (epoch + 1) * steps):
+            pass
+        rates.append(steps * batch_size / (time.perf_counter() - start))
+    return rates
+
+
+def torch_step(dtype: str, batch_size: int, images: Any) -> Callable[[], float] | None:
+    """The same step in PyTorch, None where it is not installed."""
+    try:
+        import peer_torch
+    except ImportError:
+        print("torch is not installed: no comparison", file=sys.stderr)
+        return None
+    return peer_torch.make_step(dtype, batch_size, images)
+
+
+def main() -> None:
+    args = build_parser().parse_args()
+    utils.prepare_tensorflow()
+    import measure
+    import numpy as np
+
+    import devices
+
+    measure.print_machine()
+    random = np.random.default_rng(0)
+    images = random.integers(0, 256, [args.batch_size, 64, 64, 3], dtype=np.uint8)
+    architecture = {"image_size": 64, "channels": 3, "gf_dim": 64, "df_dim": 64}
+    gflop = measure.step_flop(architecture, args.batch_size, g_updates=2) / 1e9
+    print(f"convolutions of one step: {gflop:.1f} GFLOP\n")
+    dtypes = ["float32"] + (["bfloat16"] if devices.has_bfloat16() else [])
+    result: dict[str, Any] = {"float32": None, "bfloat16": None}
+    peer: dict[str, float | None] | None = None
+    print("| precision | by | s a step | images/s | matrix product, GFLOP/s | share of limit |")
+    print("| --- | --- | --- | --- | --- | --- |")
+    for dtype in dtypes:
+        steps = {"this project": tensorflow_step(dtype, args.batch_size, images)}
+        if args.peer and (step := torch_step(dtype, args.batch_size, images)):
+            steps["torch"] = step
+        seconds, rate = time_steps(steps, dtype, args.steps)
+        for name, value in seconds.items():
+            print(
+                f"| {dtype} | {name} | {value:.3f} | {args.batch_size / value:.1f} | {rate:.0f} | "
+                f"{gflop / rate / value:.2f} |"
+            )
+        value = seconds["this project"]
+        result[dtype] = {
+            "step_s": value,
+            "images_per_s": args.batch_size / value,
+            "share_of_limit": gflop / rate / value,
+            "matmul_gflops": rate,
+        }
+        if "torch" in seconds:
+            peer = (peer or {"float32_step_s": None, "bfloat16_step_s": None}) | {
+                f"{dtype}_step_s": seconds["torch"]
+            }
+            print(f"| {dtype} | torch / this project | {seconds['torch'] / value:.2f} | | | |")
+    if not args.skip_kernels:
+        print_kernels(dtypes, args.batch_size, architecture)
+    with tempfile.TemporaryDirectory() as drawn:
+        if not args.dataset:
+            draw = [sys.executable, ROOT / "data" / "draw-faces.py", "--n", "4000", "--size", "64"]
+            subprocess.run([*draw, "--out", drawn], check=True, stdout=subprocess.DEVNULL)
+        cold, warm = input_rates(args.dataset or drawn, args.batch_size)
+    print(f"\ninput alone: {cold:.0f} images/s from disk, {warm:.0f} from memory")
+    result |= {
+        "auto": devices.resolve_precision("auto"),
+        "input_images_per_s": cold,
+        "torch": peer,
+    }
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
