@@ -30,14 +30,15 @@ SCALARS = "scalars.csv"
 SCALAR_NAMES = ("d_loss", "d_loss_real", "d_loss_fake", "g_loss", "d_real", "d_fake")
 COLUMNS = ("step", "epoch", *SCALAR_NAMES)
 # How TensorBoard shows them: the run (a folder below the logs) and the name. Equal names of
-# several runs share one chart.
+# several runs share one chart; names with a common group share a section, which is open at first.
+GROUP = "DCGAN"
 CHARTS = {
-    "d_loss": ("discriminator", "loss"),
-    "g_loss": ("generator", "loss"),
-    "d_loss_real": ("real images", "loss of the discriminator by kind of image"),
-    "d_loss_fake": ("generated images", "loss of the discriminator by kind of image"),
-    "d_real": ("real images", "mean output of the discriminator"),
-    "d_fake": ("generated images", "mean output of the discriminator"),
+    "d_loss": ("discriminator", f"{GROUP}/loss"),
+    "g_loss": ("generator", f"{GROUP}/loss"),
+    "d_loss_real": ("real images", f"{GROUP}/loss of the discriminator by kind of image"),
+    "d_loss_fake": ("generated images", f"{GROUP}/loss of the discriminator by kind of image"),
+    "d_real": ("real images", f"{GROUP}/mean output of the discriminator"),
+    "d_fake": ("generated images", f"{GROUP}/mean output of the discriminator"),
 }
 SHARED_RUN = "training"  # all else
 PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "pillow", "opencv-python-headless")
@@ -186,12 +187,12 @@ class TrainingLog:
         """Histograms of z, D(x) and D(G(z))."""
         with self._events[SHARED_RUN].as_default(result.step):
             for name, values in result.histograms.items():
-                tf.summary.histogram(name, values)
+                tf.summary.histogram(f"{GROUP}/{name}", values)
 
     def write_picture(self, name: str, picture: np.ndarray, step: int) -> None:
         """One picture, uint8 [H, W, C]."""
         with self._events[SHARED_RUN].as_default(step):
-            tf.summary.image(name, picture[np.newaxis])
+            tf.summary.image(f"{GROUP}/{name}", picture[np.newaxis])
 
 
 def plot_losses(folder: str) -> list[str]:

@@ -127,7 +127,7 @@ class RunWriter:
         self._bar: tqdm.tqdm = self._open.enter_context(bar)
         if self._first_step == 0:
             log.write_run(trainer.model, json.dumps(config, indent=2))
-            log.write_picture("real images", utils.image_grid(real), 0)
+            log.write_picture("training images", utils.image_grid(real), 0)
 
     def __enter__(self) -> RunWriter:
         return self

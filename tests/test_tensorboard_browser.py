@@ -15,7 +15,7 @@ import time
 
 import pytest
 
-from report import CHARTS
+from report import CHARTS, GROUP
 
 
 def on_path(*names):
@@ -240,10 +240,10 @@ def show(browser, tensorboard, tmp_path):
 
 
 def test_scalars(show):
-    assert runs_of("loss") == {"discriminator", "generator"}
+    assert runs_of(f"{GROUP}/loss") == {"discriminator", "generator"}
     charts = sorted({chart for _, chart in CHARTS.values()}, reverse=True)
     page = show("scalars")
-    page.open_sections(charts)
+    page.open_sections([GROUP])
     expected = {chart: len(runs_of(chart)) for chart in charts}
     eventually(lambda: {c: len(lines) for c, lines in page.look(LINES).items()}, expected)
     for chart in charts:
@@ -252,14 +252,15 @@ def test_scalars(show):
 
 def test_images(show):
     page = show("images")
-    page.open_sections(["samples", "real images"])
-    eventually(lambda: sorted(page.look(IMAGES)), ["real images", "samples"])
+    page.open_sections([GROUP])
+    eventually(lambda: sorted(page.look(IMAGES)), [f"{GROUP}/samples", f"{GROUP}/training images"])
 
 
 def test_histograms(show):
     page = show("histograms")
-    page.open_sections(["z", "D(x)", "D(G(z))"])
-    eventually(lambda: sorted(page.look(HISTOGRAMS)), ["D(G(z))", "D(x)", "z"])
+    page.open_sections([GROUP])
+    names = [f"{GROUP}/{name}" for name in ("D(G(z))", "D(x)", "z")]
+    eventually(lambda: sorted(page.look(HISTOGRAMS)), names)
 
 
 def test_graphs(show):

@@ -387,7 +387,7 @@ def test_tensorboard_shows_the_losses_in_one_chart(trained: Path) -> None:
         ("real images", output, "d_real"),
         ("generated images", output, "d_fake"),
     ):
-        points = numbers(runs[run_name], tag)
+        points = numbers(runs[run_name], f"DCGAN/{tag}")
         assert [step for step, _ in points] == list(range(1, 11))
         np.testing.assert_allclose([v for _, v in points], columns[column], rtol=1e-5)
 
@@ -398,11 +398,11 @@ def test_tensorboard_reads_the_log(trained: Path) -> None:
     for tag in events.Tags()["tensors"]:
         plugin = events.SummaryMetadata(tag).plugin_data.plugin_name
         kinds.setdefault(plugin, set()).add(tag)
-    assert kinds["histograms"] == {"z", "D(x)", "D(G(z))"}
-    assert kinds["images"] == {"samples", "real images"}
+    assert kinds["histograms"] == {"DCGAN/z", "DCGAN/D(x)", "DCGAN/D(G(z))"}
+    assert kinds["images"] == {"DCGAN/samples", "DCGAN/training images"}
     assert set(kinds) == {"histograms", "images", "text"}
 
-    (picture,) = events.Tensors("samples")
+    (picture,) = events.Tensors("DCGAN/samples")
     width, height, png = tf.make_ndarray(picture.tensor_proto)
     assert (picture.step, int(width), int(height)) == (10, 128, 128)
     assert (
@@ -482,9 +482,9 @@ def test_two_and_two_epochs_equal_four(straight: Path, resumed: Path) -> None:
 
 def test_tensorboard_shows_each_step_once(straight: Path, resumed: Path) -> None:
     whole, parts = load_events(straight / "log"), load_events(resumed / "logs")
-    assert [step for step, _ in numbers(parts["generator"], "loss")] == list(range(1, 21))
-    for name, tag in (("generator", "loss"), ("discriminator", "loss")):
-        assert numbers(parts[name], tag) == numbers(whole[name], tag)
+    assert [step for step, _ in numbers(parts["generator"], "DCGAN/loss")] == list(range(1, 21))
+    for name in ("generator", "discriminator"):
+        assert numbers(parts[name], "DCGAN/loss") == numbers(whole[name], "DCGAN/loss")
 
 
 def test_pictures_and_checkpoints_come_at_their_intervals(straight: Path) -> None:
