@@ -11,9 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -22,8 +20,6 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import utils
-
-ROOT = Path(__file__).resolve().parent.parent
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -113,21 +109,6 @@ def print_kernels(dtypes: list[str], batch_size: int, architecture: dict[str, in
             print(f"| {2 * layer[0]}x{2 * layer[0]}x{layer[2]} | {name} | {cells} |")
 
 
-def input_rates(folder: str, batch_size: int) -> list[float]:
-    """Images a second from disk, and then from memory."""
-    from dataset import ImageFolders
-
-    dataset = ImageFolders([folder], image_size=64, batch_size=batch_size)
-    steps = dataset.steps_per_epoch
-    rates = []
-    for epoch in (0, 1):
-        start = time.perf_counter()
-        for _ in dataset.batches(epoch * steps, (epoch + 1) * steps):
-            pass
-        rates.append(steps * batch_size / (time.perf_counter() - start))
-    return rates
-
-
 def torch_step(dtype: str, batch_size: int, images: Any) -> Callable[[], float] | None:
     """The same step in PyTorch, None where it is not installed."""
     try:
@@ -181,15 +162,12 @@ def main() -> None:
             print(f"| {dtype} | torch / this project | {seconds['torch'] / value:.2f} | | | |")
     if not args.skip_kernels:
         print_kernels(dtypes, args.batch_size, architecture)
-    with tempfile.TemporaryDirectory() as drawn:
-        if not args.dataset:
-            draw = [sys.executable, ROOT / "data" / "draw-faces.py", "--n", "4000", "--size", "64"]
-            subprocess.run([*draw, "--out", drawn], check=True, stdout=subprocess.DEVNULL)
-        cold, warm = input_rates(args.dataset or drawn, args.batch_size)
-    print(f"\ninput alone: {cold:.0f} images/s from disk, {warm:.0f} from memory")
+    with measure.images_in(args.dataset) as images:
+        streamed, kept = measure.input_rates(images, args.batch_size)
+    print(f"\ninput alone: {streamed:.0f} images/s from disk, {kept:.0f} from memory")
     result |= {
         "auto": devices.resolve_precision("auto"),
-        "input_images_per_s": cold,
+        "input_images_per_s": streamed,
         "torch": peer,
     }
     print(json.dumps(result))
