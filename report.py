@@ -87,7 +87,8 @@ def _keep_rows(path: str, last_step: int) -> None:
     write_csv(path, COLUMNS, kept)
 
 
-@tf.function(reduce_retracing=True)
+# Without AutoGraph, which would read the source again, at a time when it may have been edited.
+@tf.function(reduce_retracing=True, autograph=False)
 def _generate(model: DCGAN, z: tf.Tensor, weights: dict[str, tf.Variable] | None) -> tf.Tensor:
     return model.generator(z, weights=weights)
 
@@ -164,7 +165,7 @@ class TrainingLog:
     def write_run(self, model: DCGAN, text: str) -> None:
         """The configuration as text, and the graph of D(G(z))."""
 
-        @tf.function
+        @tf.function(autograph=False)
         def networks(z: tf.Tensor) -> tf.Tensor:
             return model.discriminator(model.generator(z))
 

@@ -166,7 +166,7 @@ class Trainer(tf.Module):
         }
         return scalars, {"D(x)": d_real, "D(G(z))": d_fake}
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(reduce_retracing=True, autograph=False)
     def train_step(
         self, images: tf.Tensor | tf.distribute.DistributedValues
     ) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:
@@ -226,7 +226,7 @@ class Trainer(tf.Module):
             return flag
         return bool(self._any_process(tf.constant(float(flag))))
 
-    @tf.function
+    @tf.function(autograph=False)
     def _any_process(self, flag: tf.Tensor) -> tf.Tensor:
         def reduced(value: tf.Tensor) -> tf.Tensor:
             context = tf.distribute.get_replica_context()
@@ -245,7 +245,7 @@ class Trainer(tf.Module):
                 averaged = self.averaged[name]
                 averaged.assign_sub((1 - decay) * (averaged - variable))
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(reduce_retracing=True, autograph=False)
     def estimate_statistics(self, batches: tf.Tensor) -> None:
         """Sets the averaged generator's batch statistics to their means over some batches.
 
@@ -259,10 +259,14 @@ class Trainer(tf.Module):
             if not variable.trainable:  # so that not even a rounding is left of earlier values
                 self.averaged[name].assign(tf.zeros_like(variable))
         seed = augment.fold(self._seed(self.step), STATISTICS)
-        for i in tf.range(batches):
+
+        def batch(i: tf.Tensor) -> tuple[tf.Tensor]:
             share = tf.cast(i, tf.float32) / tf.cast(i + 1, tf.float32)
             z = self._uniform_z(augment.fold(seed, i))
             self.model.generator(z, training=True, momentum=share, weights=self.averaged)
+            return (i + 1,)
+
+        tf.while_loop(lambda i: i < batches, batch, (tf.constant(0),), parallel_iterations=1)
 
 
 class Monitor:
