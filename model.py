@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 
 import tensorflow as tf
@@ -137,6 +138,12 @@ class DCGAN(tf.Module):
         d["linear_weight"] = tf.Variable(self._normal([START * START * widths[-1], 1]))
         d["linear_bias"] = tf.Variable(tf.zeros([1]))
 
+    def in_precision(self, compute_dtype: str) -> DCGAN:
+        """The same networks, with the same variables, whose convolutions are in `compute_dtype`."""
+        other = copy.copy(self)
+        other._compute_dtype = tf.as_dtype(compute_dtype)
+        return other
+
     # --- networks ---
 
     def _batch_norm(
@@ -246,10 +253,11 @@ class DCGAN(tf.Module):
         self,
         z: tf.Tensor,
         images: tf.Tensor,
-        mask: tf.Tensor,
+        weights: tf.Tensor,
         *,
         lam: float = 0.1,
         block: int = 1,
+        distance: str = "l1",
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """How well G(z) completes the known part of `images`, per image.
 
@@ -262,10 +270,13 @@ class DCGAN(tf.Module):
         Args:
           z: latent [N, z_dim].
           images: [N, S, S, C] in [-1, 1].
-          mask: [N, S/block, S/block, 1], 1 = known, 0 = missing.
-          lam: weight of the perceptual loss.
+          weights: [N, S/block, S/block, 1]: the mask, 1 = known, 0 = missing, or how much each
+            known pixel counts (masks.blend_weights).
+          lam: weight of the perceptual loss; 0: D is not asked, and the perceptual loss that is
+            returned is 0.
           block: edge in pixels of the square blocks whose averages are compared; 1 compares
             pixels, more is completion from a picture of low resolution.
+          distance: of a pixel: `l1`, |difference|, or `l2`, its square.
 
         Returns:
           total, contextual and perceptual loss, each [N].
@@ -274,6 +285,9 @@ class DCGAN(tf.Module):
         difference = generated - images
         if block > 1:
             difference = tf.nn.avg_pool2d(difference, block, block, "VALID")
-        contextual = tf.reduce_sum(tf.abs(mask * difference), axis=[1, 2, 3])
+        apart = tf.abs(difference) if distance == "l1" else tf.square(difference)
+        contextual = tf.reduce_sum(weights * apart, axis=[1, 2, 3])
+        if lam == 0:
+            return contextual, contextual, tf.zeros_like(contextual)
         perceptual = tf.nn.softplus(-self.discriminator(generated))
         return contextual + lam * perceptual, contextual, perceptual

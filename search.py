@@ -6,21 +6,27 @@ Knows a loss function, not a DCGAN: any function from z [N, d] to losses, one pe
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-# z [N, d], its gradient, the rule's memory, iteration from 0 -> next z, next memory
 Memory = tuple[tf.Tensor, ...]
-Update = Callable[[tf.Tensor, tf.Tensor, Memory, tf.Tensor], tuple[tf.Tensor, Memory]]
 # z [N, d] and data, each [N, ...] -> losses, each [N]; the first is minimised
 LossFunction = Callable[..., tuple[tf.Tensor, ...]]
+# z [N, d] -> losses, each [N], and the gradient of the first one, [N, d]
+Evaluate = Callable[[tf.Tensor], tuple[tuple[tf.Tensor, ...], tf.Tensor]]
+# the best z of each row so far, [N, d], and its losses
+Best = tuple[tf.Tensor, tuple[tf.Tensor, ...]]
+# z [N, d], its gradient, the rule's memory, iteration from 0 -> next z, next memory
+Update = Callable[[tf.Tensor, tf.Tensor, Memory, tf.Tensor], tuple[tf.Tensor, Memory]]
 
 
 @dataclasses.dataclass(frozen=True)
 class UpdateRule:
-    """A way to take steps on z.
+    """A way to take steps on z, by one gradient an iteration.
 
     Attributes:
       update: one step, not yet projected to the box.
@@ -29,6 +35,25 @@ class UpdateRule:
 
     update: Update
     memories: int
+
+    def draws(self, _d: int) -> int:
+        """How many normal random numbers an iteration needs for a row of z with d values."""
+        return 0
+
+    def iterate(
+        self,
+        evaluate: Evaluate,
+        z: tf.Tensor,
+        memory: Memory,
+        iteration: tf.Tensor,
+        _noise: tf.Tensor,
+        best: Best,
+    ) -> tuple[tf.Tensor, Memory, Best, tf.Tensor]:
+        """One iteration from `z`; returns the next z and memory, the best, the loss at `z`."""
+        losses, gradient = evaluate(z)
+        best = _keep_best(z, losses, best)
+        z, memory = self.update(z, gradient, memory, iteration)
+        return tf.clip_by_value(z, -1, 1), memory, best, losses[0]
 
 
 def pgd(lr: float = 0.01, momentum: float = 0.9) -> UpdateRule:
@@ -48,9 +73,17 @@ def pgd(lr: float = 0.01, momentum: float = 0.9) -> UpdateRule:
 
 
 def adam(
-    lr: float = 0.01, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8
+    lr: float = 0.01,
+    beta1: float = 0.9,
+    beta2: float = 0.999,
+    eps: float = 1e-8,
+    anneal: int | None = None,
 ) -> UpdateRule:
-    """Adam (Kingma and Ba 2015, arXiv:1412.6980, algorithm 1), the reference's default."""
+    """Adam (Kingma and Ba 2015, arXiv:1412.6980, algorithm 1), the reference's default.
+
+    With `anneal`, the step size falls from `lr` to 0 over so many iterations, as half a cosine
+    (Loshchilov and Hutter 2017, arXiv:1608.03983, without restarts).
+    """
 
     def update(
         z: tf.Tensor, gradient: tf.Tensor, memory: Memory, iteration: tf.Tensor
@@ -61,9 +94,90 @@ def adam(
         v = beta2 * v + (1 - beta2) * tf.square(gradient)
         m_hat = m / (1 - tf.pow(tf.constant(beta1, z.dtype), t))
         v_hat = v / (1 - tf.pow(tf.constant(beta2, z.dtype), t))
-        return z - lr * m_hat / (tf.sqrt(v_hat) + eps), (m, v)
+        rate = lr
+        if anneal is not None:
+            rate = lr / 2 * (1 + tf.cos(math.pi * tf.minimum((t - 1) / anneal, 1)))
+        return z - rate * m_hat / (tf.sqrt(v_hat) + eps), (m, v)
 
     return UpdateRule(update, memories=2)
+
+
+@dataclasses.dataclass(frozen=True)
+class HamiltonianMonteCarlo:
+    """Hamiltonian Monte Carlo in the box: samples z from a density ~ exp(-beta loss(z)).
+
+    Duane et al. 1987; Neal 2011 (arXiv:1206.1901), with the leapfrog of his section 2.3 and, for
+    the walls, the reflections of his section 5.1: a position that would leave the box is
+    reflected, and its momentum turned round; to clip it, as the reference does, would pile up
+    samples at the walls.
+
+    Attributes:
+      beta: inverse temperature of the first iteration.
+      eps: time of a leapfrog step.
+      steps: leapfrog steps an iteration, each with one gradient; one more gradient starts them.
+      anneal: beta is multiplied by it after each iteration.
+    """
+
+    beta: float = 0.2
+    eps: float = 0.001
+    steps: int = 100
+    anneal: float = 1.0
+
+    memories = 0
+
+    def draws(self, d: int) -> int:
+        """The momentum, and one number that decides on the proposal."""
+        return d + 1
+
+    def iterate(
+        self,
+        evaluate: Evaluate,
+        z: tf.Tensor,
+        memory: Memory,
+        iteration: tf.Tensor,
+        noise: tf.Tensor,
+        best: Best,
+    ) -> tuple[tf.Tensor, Memory, Best, tf.Tensor]:
+        """One proposal from `z`, accepted or not; returns as `UpdateRule.iterate`."""
+        momentum = noise[:, :-1]
+        threshold = tf.math.erfc(-noise[:, -1] / math.sqrt(2)) / 2  # uniform in 0..1
+        beta = self.beta * tf.pow(tf.constant(self.anneal, z.dtype), tf.cast(iteration, z.dtype))
+        losses, gradient = evaluate(z)
+        best = _keep_best(z, losses, best)
+
+        def leapfrog(
+            step: tf.Tensor,
+            at: tf.Tensor,
+            p: tf.Tensor,
+            force: tf.Tensor,
+            _loss: tf.Tensor,
+            best: Best,
+        ) -> tuple[tf.Tensor, ...]:
+            p = p - self.eps / 2 * beta * force
+            at, p = _reflect(at + self.eps * p, p)
+            values, force = evaluate(at)
+            best = _keep_best(at, values, best)
+            return step + 1, at, p - self.eps / 2 * beta * force, force, values[0], best
+
+        _, proposal, p, _, loss, best = tf.while_loop(
+            lambda step, *_: step < self.steps,
+            leapfrog,
+            (tf.constant(0), z, momentum, gradient, losses[0], best),
+            parallel_iterations=1,
+        )
+        energy = beta * losses[0] + tf.reduce_sum(momentum**2, 1) / 2
+        accepted = threshold < tf.exp(energy - beta * loss - tf.reduce_sum(p**2, 1) / 2)
+        return tf.where(accepted[:, tf.newaxis], proposal, z), memory, best, losses[0]
+
+
+def _reflect(z: tf.Tensor, momentum: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Folds z back into [-1, 1], as if the walls were mirrors, and turns the momentum there."""
+    unfolded = tf.math.floormod(z + 1, 4)
+    inside = unfolded <= 2
+    return tf.where(inside, unfolded - 1, 3 - unfolded), tf.where(inside, momentum, -momentum)
+
+
+Rule = UpdateRule | HamiltonianMonteCarlo
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,7 +185,7 @@ class SearchState:
     """Where a search stands.
 
     Attributes:
-      iteration: number of updates done.
+      iteration: number of iterations done.
       z: the best so far of each row, [N, d].
       losses: at `z`, each [N], as the loss function returns them.
       history: the first loss at every iteration since the previous state, [iterations, N].
@@ -83,20 +197,17 @@ class SearchState:
     history: np.ndarray
 
 
-@tf.function(reduce_retracing=True)
+# All without AutoGraph, which would read the source again when a function is first called.
+@tf.function(reduce_retracing=True, autograph=False)
 def _evaluate(
     loss_function: LossFunction, z: tf.Tensor, data: tuple[tf.Tensor, ...]
 ) -> tuple[tf.Tensor, ...]:
     return loss_function(z, *data)
 
 
-def _keep_best(
-    z: tf.Tensor,
-    losses: tuple[tf.Tensor, ...],
-    best_z: tf.Tensor,
-    best_losses: tuple[tf.Tensor, ...],
-) -> tuple[tf.Tensor, tuple[tf.Tensor, ...]]:
+def _keep_best(z: tf.Tensor, losses: tuple[tf.Tensor, ...], best: Best) -> Best:
     """Row by row the z of the lower first loss, with all its losses."""
+    best_z, best_losses = best
     better = losses[0] < best_losses[0]
     best_losses = tuple(
         tf.where(better, new, old) for new, old in zip(losses, best_losses, strict=True)
@@ -104,83 +215,142 @@ def _keep_best(
     return tf.where(better[:, tf.newaxis], z, best_z), best_losses
 
 
-@tf.function(reduce_retracing=True)
+@tf.function(reduce_retracing=True, autograph=False)
 def _iterate(
     loss_function: LossFunction,
     data: tuple[tf.Tensor, ...],
-    rule: UpdateRule,
+    rule: Rule,
     start: tf.Tensor,
     number: tf.Tensor,
+    noise: tf.Tensor,
     z: tf.Tensor,
     memory: Memory,
-    best_z: tf.Tensor,
-    best_losses: tuple[tf.Tensor, ...],
-) -> tuple[tf.Tensor, Memory, tf.Tensor, tuple[tf.Tensor, ...], tf.Tensor]:
+    best: Best,
+) -> tuple[tf.Tensor, Memory, Best, tf.Tensor]:
     """`number` iterations in one compiled loop, from iteration `start` on."""
-    history = tf.TensorArray(z.dtype, size=number, element_shape=[z.shape[0]])
-    for i in tf.range(number):
-        with tf.GradientTape() as tape:
+
+    def evaluate(z: tf.Tensor) -> tuple[tuple[tf.Tensor, ...], tf.Tensor]:
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(z)
             losses = loss_function(z, *data)
-        gradient = tape.gradient(losses[0], z)
-        best_z, best_losses = _keep_best(z, losses, best_z, best_losses)
-        history = history.write(i, losses[0])
-        z, memory = rule.update(z, gradient, memory, start + i)
-        z = tf.clip_by_value(z, -1, 1)
-    return z, memory, best_z, best_losses, history.stack()
+        return losses, tape.gradient(losses[0], z)
+
+    def body(
+        i: tf.Tensor, z: tf.Tensor, memory: Memory, best: Best, history: tf.TensorArray
+    ) -> tuple[tf.Tensor, tf.Tensor, Memory, Best, tf.TensorArray]:
+        z, memory, best, loss = rule.iterate(evaluate, z, memory, start + i, noise[i], best)
+        return i + 1, z, memory, best, history.write(i, loss)
+
+    history = tf.TensorArray(z.dtype, size=number, element_shape=[z.shape[0]])
+    _, z, memory, best, history = tf.while_loop(
+        lambda i, *_: i < number,
+        body,
+        (tf.constant(0), z, memory, best, history),
+        parallel_iterations=1,
+    )
+    return z, memory, best, history.stack()
 
 
 def complete(
     loss_function: LossFunction,
     z: np.ndarray,
-    rule: UpdateRule,
+    rule: Rule,
     *,
     data: tuple[np.ndarray, ...] = (),
     iterations: int,
     interval: int,
+    randoms: Sequence[np.random.Generator] | None = None,
 ) -> Iterator[SearchState]:
-    """Minimises a loss over z, each row by itself, projecting to [-1, 1] after every update.
+    """Minimises a loss over z, each row by itself, within [-1, 1].
 
     Args:
       loss_function: z [N, d] and the data -> losses, each [N]; the first one is minimised. A
         row's losses depend on that row of z and of the data alone. Use the same function
         object for every search: it is compiled once for each.
       z: where to start, [N, d].
-      rule: `pgd(...)` or `adam(...)`.
+      rule: `pgd(...)`, `adam(...)` or `HamiltonianMonteCarlo(...)`; the same object for every
+        search, as the loss function.
       data: further arguments of the loss function, such as images, each [N, ...].
       iterations: updates in all.
       interval: updates between two states.
+      randoms: a random generator for each row, if the rule needs them.
 
     Yields:
       The state at the start (iteration 0), then after every `interval` iterations and at the
       end. The best z of a state is that of the lowest loss among all z up to it; the z after
       an update is looked at in the next iteration, or at the end.
+
+    Raises:
+      ValueError: the rule needs generators, and there is not one for each row.
     """
     z = tf.convert_to_tensor(z)
     data = tuple(tf.convert_to_tensor(x) for x in data)
     memory = tuple(tf.zeros_like(z) for _ in range(rule.memories))
-    best_z, best_losses = z, _evaluate(loss_function, z, data)
-    yield _state(0, best_z, best_losses, np.empty([0, z.shape[0]]))
+    best = z, _evaluate(loss_function, z, data)
+    yield _state(0, best, np.empty([0, z.shape[0]]))
     for start in range(0, iterations, interval):
         number = min(interval, iterations - start)
-        z, memory, best_z, best_losses, history = _iterate(
+        noise = _draw(randoms, number, z.shape[0], rule.draws(z.shape[1]), z.dtype)
+        z, memory, best, history = _iterate(
             loss_function,
             data,
             rule,
             tf.constant(start),
             tf.constant(number),
+            noise,
             z,
             memory,
-            best_z,
-            best_losses,
+            best,
         )
         if start + number == iterations:
-            losses = _evaluate(loss_function, z, data)
-            best_z, best_losses = _keep_best(z, losses, best_z, best_losses)
-        yield _state(start + number, best_z, best_losses, history.numpy())
+            best = _keep_best(z, _evaluate(loss_function, z, data), best)
+        yield _state(start + number, best, history.numpy())
 
 
-def _state(
-    iteration: int, z: tf.Tensor, losses: tuple[tf.Tensor, ...], history: np.ndarray
-) -> SearchState:
+def _draw(
+    randoms: Sequence[np.random.Generator] | None, number: int, rows: int, count: int, dtype: Any
+) -> tf.Tensor:
+    """Normal random numbers, [number, rows, count], each row from its own generator."""
+    if count == 0:
+        return tf.zeros([number, rows, 0], dtype)
+    if randoms is None or len(randoms) != rows:
+        raise ValueError("this rule needs a random generator for every row")
+    return tf.constant(np.stack([r.standard_normal([number, count]) for r in randoms], 1), dtype)
+
+
+def _state(iteration: int, best: Best, history: np.ndarray) -> SearchState:
+    z, losses = best
     return SearchState(iteration, z.numpy(), tuple(x.numpy() for x in losses), history)
+
+
+@tf.function(reduce_retracing=True, autograph=False)
+def _distances(pool: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+    values = tf.cast(pool, tf.float32)
+    cross = tf.linalg.matmul(weights * targets, values, transpose_b=True)
+    return tf.linalg.matmul(weights, values**2, transpose_b=True) - 2 * cross
+
+
+def nearest(
+    pool: tf.Tensor, targets: np.ndarray, weights: np.ndarray, count: int = 1, part: int = 1024
+) -> np.ndarray:
+    """The rows of a pool that are nearest to each target, by weighted squared differences.
+
+    Args:
+      pool: [K, P], of any type of number.
+      targets: [N, P].
+      weights: how much each value counts, [N, P].
+      count: so many for each target.
+      part: rows of the pool that are looked at at a time.
+
+    Returns:
+      Their numbers, [N, count], nearest first.
+    """
+    targets, weights = (tf.constant(x, tf.float32) for x in (targets, weights))
+    distances = np.concatenate(
+        [
+            _distances(pool[first : first + part], targets, weights).numpy()
+            for first in range(0, pool.shape[0], part)
+        ],
+        axis=1,
+    )
+    return np.argsort(distances, axis=1, kind="stable")[:, :count]

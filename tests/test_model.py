@@ -335,13 +335,13 @@ def in_float64(task: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 def test_completion_loss_is_numpys(tiny: DCGAN, task: dict[str, np.ndarray]) -> None:
     block = task["block"]
-    arrays = {name: tf.constant(task[name]) for name in ("z", "images", "mask")}
-    losses = tiny.completion_loss(**arrays, lam=0.3, block=block)
+    arrays = [tf.constant(task[name]) for name in ("z", "images", "mask")]
+    losses = tiny.completion_loss(*arrays, lam=0.3, block=block)
     expected = numpy_completion_loss(tiny, **in_float64(task), lam=0.3)
     for loss, exact in zip(losses, expected, strict=True):
         assert loss.shape == (3,)
         np.testing.assert_allclose(loss, exact, rtol=1e-4)
-    total, contextual, perceptual = tiny.completion_loss(**arrays, block=block)
+    total, contextual, perceptual = tiny.completion_loss(*arrays, block=block)
     np.testing.assert_allclose(total, contextual + 0.1 * perceptual, rtol=1e-6)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import scipy.optimize
+import scipy.stats
 import tensorflow as tf
 
 import search
@@ -56,14 +57,16 @@ def adam_by_numpy(
     beta1: float = 0.9,
     beta2: float = 0.999,
     eps: float = 1e-8,
+    anneal: int | None = None,
 ) -> list[np.ndarray]:
-    """All z of the paper's algorithm 1, the first included."""
+    """All z of the paper's algorithm 1, the first included; `anneal` iterations to a rate of 0."""
     visited, m, v = [z], np.zeros_like(z), np.zeros_like(z)
     for t in range(1, steps + 1):
         g = gradient(z)
         m = beta1 * m + (1 - beta1) * g
         v = beta2 * v + (1 - beta2) * g**2
-        z = z - lr * (m / (1 - beta1**t)) / (np.sqrt(v / (1 - beta2**t)) + eps)
+        falling = 1.0 if anneal is None else np.cos(np.pi / 2 * min((t - 1) / anneal, 1)) ** 2
+        z = z - falling * lr * (m / (1 - beta1**t)) / (np.sqrt(v / (1 - beta2**t)) + eps)
         z = np.clip(z, -1, 1)
         visited.append(z)
     return visited
@@ -103,6 +106,8 @@ OPTIONS = [
     ("adam", {}),
     ("adam", {"lr": 0.2, "beta1": 0.5, "beta2": 0.9, "eps": 0.1}),
     ("adam", {"lr": 0.05, "beta1": 0.0, "beta2": 0.0, "eps": 1e-3}),
+    ("adam", {"lr": 0.2, "anneal": 25}),
+    ("adam", {"lr": 0.2, "anneal": 10}),
 ]
 
 
@@ -278,3 +283,150 @@ def test_the_start_is_not_changed() -> None:
     z = starts()
     run(search.pgd(lr=0.1), 5, 5, z=z)
     np.testing.assert_array_equal(z, starts())
+
+
+# --- Hamiltonian Monte Carlo ---
+
+
+def randoms(rows: int = 4, seed: int = 0) -> list[np.random.Generator]:
+    return np.random.default_rng(seed).spawn(rows)
+
+
+def sample(
+    rule: search.HamiltonianMonteCarlo, z: np.ndarray, center: np.ndarray, iterations: int
+) -> tuple[np.ndarray, list[np.ndarray]]:
+    """All z of a chain for each row, [iterations, N, d], and the best z after each iteration."""
+    data = tf.constant(center)
+
+    def evaluate(z: tf.Tensor) -> tuple[tuple[tf.Tensor, ...], tf.Tensor]:
+        with tf.GradientTape() as tape:
+            tape.watch(z)
+            losses = quadratic(z, data)
+        return losses, tape.gradient(losses[0], z)
+
+    @tf.function
+    def iterate(z: tf.Tensor, i: tf.Tensor, noise: tf.Tensor, best: search.Best) -> tuple:
+        z, _, best, _ = rule.iterate(evaluate, z, (), i, noise, best)
+        return z, best
+
+    z = tf.constant(z)
+    best, visited, bests = (z, quadratic(z, data)), [], []
+    random = np.random.default_rng(5)
+    for i in range(iterations):
+        noise = random.standard_normal([z.shape[0], rule.draws(z.shape[1])])
+        z, best = iterate(z, tf.constant(i), tf.constant(noise), best)
+        visited.append(z.numpy())
+        bests.append(best[0].numpy())
+    return np.stack(visited), bests
+
+
+def test_hmc_samples_the_truncated_gaussian() -> None:
+    # exp(-beta a (z - c)^2) in the box: some of its means lie outside, so that walls matter.
+    rule = search.HamiltonianMonteCarlo(beta=1.5, eps=0.25, steps=6)
+    rows = 400
+    center = np.repeat(CENTERS[1:2], rows, axis=0)
+    chain, _ = sample(rule, starts(rows), center, iterations=120)
+    chain = chain[20:]
+    assert np.abs(chain).max() <= 1
+    for k in range(3):
+        deviation = 1 / np.sqrt(2 * rule.beta * CURVATURES[k])
+        low, high = ((side - CENTERS[1, k]) / deviation for side in (-1, 1))
+        exact = scipy.stats.truncnorm(low, high, loc=CENTERS[1, k], scale=deviation)
+        values = chain[:, :, k]
+        # Standard errors from the rows, which are independent chains.
+        for power in (1, 2, 4):
+            means = (values**power).mean(axis=0)
+            error = means.std(ddof=1) / np.sqrt(rows)
+            assert abs(means.mean() - exact.moment(power)) < 4.5 * error
+        # Next to the walls, where clipping would pile up samples.
+        for low_edge, high_edge in ((-1, -0.95), (0.95, 1)):
+            share = ((values >= low_edge) & (values <= high_edge)).mean(axis=0)
+            error = share.std(ddof=1) / np.sqrt(rows) + 1e-4
+            expected = exact.cdf(high_edge) - exact.cdf(low_edge)
+            assert abs(share.mean() - expected) < 4.5 * error
+
+
+def test_hmc_rejects_what_a_coarse_step_gets_wrong() -> None:
+    # Leapfrog steps of 1.5 / frequency keep to a wrong energy: without the test of Metropolis the
+    # deviation would be 1 / sqrt(1 - 1.5^2 / 4) = 1.5 times too large.
+    beta = 60
+    frequency = np.sqrt(2 * beta * CURVATURES[2])
+    rule = search.HamiltonianMonteCarlo(beta=beta, eps=1.5 / frequency, steps=3)
+    rows = 300
+    chain, _ = sample(rule, 0.02 * starts(rows), np.zeros([rows, 3]), iterations=80)
+    deviation = 1 / np.sqrt(2 * beta * CURVATURES[2])
+    assert chain[30:, :, 2].std() == pytest.approx(deviation, rel=0.1)
+
+
+def test_hmc_turns_at_the_walls() -> None:
+    z = tf.constant([[0.5, 1.25, -1.5, 3.5, -4.75, 1.0]], tf.float64)
+    p = tf.constant([[1.0, 2.0, -3.0, 4.0, -5.0, 6.0]], tf.float64)
+    folded, momentum = search._reflect(z, p)
+    np.testing.assert_allclose(folded, [[0.5, 0.75, -0.5, -0.5, -0.75, 1.0]])
+    np.testing.assert_allclose(momentum, [[1, -2, 3, 4, -5, 6]])
+
+
+def test_hmc_keeps_the_best_z_it_has_seen() -> None:
+    rule = search.HamiltonianMonteCarlo(beta=1, eps=0.2, steps=10)
+    chain, bests = sample(rule, starts(), CENTERS, iterations=30)
+    losses = np.stack([quadratic_of(z, CENTERS) for z in chain])
+    best = np.stack([quadratic_of(z, CENTERS) for z in bests])
+    assert (np.diff(best, axis=0) <= 0).all()
+    assert (best[-1] <= losses.min(axis=0)).all()
+
+
+def hmc_states(
+    interval: int, rows: slice = slice(None), anneal: float = 1.1, iterations: int = 12
+) -> list[search.SearchState]:
+    rule = search.HamiltonianMonteCarlo(beta=0.5, eps=0.1, steps=8, anneal=anneal)
+    return list(
+        search.complete(
+            quadratic,
+            starts()[rows],
+            rule,
+            data=(CENTERS[rows],),
+            iterations=iterations,
+            interval=interval,
+            randoms=randoms()[rows],
+        )
+    )
+
+
+def test_hmc_finds_the_optimum_as_it_cools() -> None:
+    last = hmc_states(80, iterations=80)[-1]
+    optimum = quadratic_of(np.clip(CENTERS, -1, 1), CENTERS)
+    np.testing.assert_allclose(last.losses[0], optimum, atol=0.05)
+    assert last.history.shape == (80, 4)
+    warm = hmc_states(80, iterations=80, anneal=0.9)[-1].history  # warmer and warmer
+    assert warm[-20:].mean() > last.history[-20:].mean() + 0.1
+
+
+def test_hmcs_interval_and_neighbours_change_nothing() -> None:
+    once, parts = hmc_states(12), hmc_states(5)
+    np.testing.assert_array_equal(history_of(once), history_of(parts))
+    np.testing.assert_array_equal(once[-1].z, parts[-1].z)
+    np.testing.assert_allclose(hmc_states(12, slice(2, 3))[-1].z, once[-1].z[2:3], rtol=1e-12)
+
+
+def test_hmc_needs_a_generator_for_each_row() -> None:
+    rule = search.HamiltonianMonteCarlo()
+    for given in (None, randoms(3)):
+        found = search.complete(
+            quadratic, starts(), rule, data=(CENTERS,), iterations=1, interval=1, randoms=given
+        )
+        with pytest.raises(ValueError, match="generator for every row"):
+            list(found)
+
+
+# --- the best of a pool ---
+
+
+@pytest.mark.parametrize("part", [3, 7, 100])
+def test_nearest_is_what_a_look_at_all_finds(part: int, random: np.random.Generator) -> None:
+    pool, targets = random.uniform(-1, 1, [20, 6]), random.uniform(-1, 1, [4, 6])
+    weights = random.uniform(0, 1, [4, 6]) * (random.uniform(size=[4, 6]) < 0.7)
+    apart = np.array(
+        [[sum(w * (t - p) ** 2) for p in pool] for t, w in zip(targets, weights, strict=True)]
+    )
+    found = search.nearest(tf.constant(pool, tf.float32), targets, weights, count=5, part=part)
+    np.testing.assert_array_equal(found, apart.argsort(axis=1)[:, :5])
