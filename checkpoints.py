@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import glob
+import hashlib
 import itertools
 import json
 import os
@@ -11,14 +13,18 @@ import shutil
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from model import DCGAN
-from training import Trainer
+from training import Rules, Trainer
 from utils import UserError, write_text
 
 PROGRAM = "dcgan-completion"
 CONFIG = "config.json"
+SUMS = "SHA256SUMS"  # beside a model that is passed on: what its files must be
+DEFAULT = "checkpoint"
+SHIPPED = os.path.join(os.path.dirname(os.path.abspath(__file__)), "data", "pretrained")
 
 
 def read_config(folder: str) -> dict[str, Any] | None:
@@ -54,6 +60,19 @@ def holds_checkpoint(folder: str) -> bool:
     """
     read_config(folder)
     return tf.train.latest_checkpoint(folder) is not None
+
+
+def choose(path: str | None) -> tuple[str, str]:
+    """The model to use, and a line about it for the user (empty: nothing to say).
+
+    A path that was named is taken; else ./checkpoint if it holds a model, else the shipped one.
+    """
+    if path is not None or holds_checkpoint(DEFAULT) or not holds_checkpoint(SHIPPED):
+        return path or DEFAULT, ""
+    return SHIPPED, (
+        "no model in ./checkpoint: using the shipped one, for non-commercial research only "
+        f"({os.path.join(os.path.relpath(SHIPPED), 'LICENSE')})"
+    )
 
 
 def find(path: str, flag: str = "--checkpoint-dir") -> tuple[str, dict[str, Any]]:
@@ -119,33 +138,115 @@ def _reading(prefix: str) -> Iterator[None]:
         ) from error
 
 
+def _check_sums(folder: str) -> None:
+    """Raises UserError if a file that the folder's SHA256SUMS lists is not what it says."""
+    try:
+        with open(os.path.join(folder, SUMS), encoding="utf-8") as file:
+            lines = file.read().splitlines()
+    except FileNotFoundError:
+        return
+    for line in lines:
+        digest, _, name = line.partition("  ")
+        path = os.path.join(folder, name)
+        try:
+            with open(path, "rb") as file:
+                actual = hashlib.file_digest(file, "sha256").hexdigest()
+        except FileNotFoundError:
+            raise UserError(f"{path}: is missing; get the model anew") from None
+        if actual != digest:
+            raise UserError(
+                f"{path}: is damaged or was changed (its SHA-256 is not the one in {SUMS}); get "
+                "the model anew"
+            )
+
+
+def write_sums(folder: str) -> None:
+    """Lists the SHA-256 of all files in a folder of a model, in the format of sha256sum."""
+    lines = []
+    for name in sorted(os.listdir(folder)):
+        if name != SUMS:
+            with open(os.path.join(folder, name), "rb") as file:
+                lines.append(f"{hashlib.file_digest(file, 'sha256').hexdigest()}  {name}\n")
+    write_text(os.path.join(folder, SUMS), "".join(lines))
+
+
 def load_model(path: str, compute_dtype: str = "float32") -> tuple[DCGAN, str]:
     """The networks of the checkpoint that `path` names, for use, and its path prefix.
 
     The generator is the averaged one.
 
     Raises:
-      UserError: as `find`; or the checkpoint is damaged or of another architecture.
+      UserError: as `find`; or the checkpoint is damaged, of another architecture, or of a
+        training that has broken down.
     """
     prefix, config = find(path)
+    _check_sums(os.path.dirname(prefix))
     model = DCGAN(**config["architecture"], compute_dtype=compute_dtype)
     with _reading(prefix):
-        checkpoint = tf.train.Checkpoint(averaged=model.g, model=tf.train.Checkpoint(d=model.d))
-        checkpoint.restore(prefix).expect_partial().assert_existing_objects_matched()
+        _for_use(model.g, model.d).restore(
+            prefix
+        ).expect_partial().assert_existing_objects_matched()
+    for name, variable in (*model.g.items(), *model.d.items()):
+        if not np.isfinite(variable.numpy()).all():
+            raise UserError(
+                f"{prefix}: holds weights that are not finite ({name}): the training had broken "
+                "down; name an earlier checkpoint"
+            )
     return model, prefix
+
+
+def _for_use(g: dict[str, tf.Variable], d: dict[str, tf.Variable]) -> tf.train.Checkpoint:
+    """What completion and sampling need of a checkpoint, and all that a shipped model holds."""
+    return tf.train.Checkpoint(averaged=g, model=tf.train.Checkpoint(d=d))
+
+
+def export(path: str, folder: str) -> str:
+    """Writes the model that `path` names to a new folder, without what only training needs.
+
+    Returns:
+      The path prefix of the exported checkpoint.
+
+    Raises:
+      UserError: as `load_model`.
+    """
+    model, prefix = load_model(path)
+    _, config = find(path)
+    os.makedirs(folder)
+    checkpoint = _for_use(model.g, model.d)
+    manager = tf.train.CheckpointManager(checkpoint, folder, 1, checkpoint_name="ckpt")
+    written = manager.save(checkpoint_number=int(prefix.rpartition("-")[2]))
+    kept = ("architecture", "identity", "data", "packages", "processor")
+    names = {field.name for field in dataclasses.fields(Rules)} | {"precision_used"}
+    # No paths: they mean nothing elsewhere.
+    options = {name: value for name, value in config["options"].items() if name in names}
+    write_config(folder, {name: config[name] for name in kept} | {"options": options})
+    write_sums(folder)
+    return written
 
 
 def init_from(trainer: Trainer, path: str) -> str:
     """Gives a fresh trainer the weights of another run's checkpoint; returns its path prefix.
+
+    A model that was exported has but the averaged generator: that is then both.
 
     Raises:
       UserError: as `load_model`; or its architecture is not the trainer's.
     """
     prefix, config = find(path, "--init-from")
     check_options(config, trainer.model.architecture, prefix, "--init-from")
+    _check_sums(os.path.dirname(prefix))
     with _reading(prefix):
-        checkpoint = tf.train.Checkpoint(model=trainer.model, averaged=trainer.averaged)
+        stored = tf.train.load_checkpoint(prefix).get_variable_to_shape_map()
+        whole = any(name.startswith("model/g/") for name in stored)
+        checkpoint = (
+            tf.train.Checkpoint(model=trainer.model, averaged=trainer.averaged)
+            if whole
+            else _for_use(trainer.averaged, trainer.model.d)
+        )
         checkpoint.restore(prefix).expect_partial().assert_existing_objects_matched()
+    if not whole:
+        for name, variable in trainer.model.g.items():
+            variable.assign(trainer.averaged[name])
     return prefix
 
 

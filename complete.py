@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """Fill in the missing parts of aligned face images with a trained DCGAN.
 
-Searches the latent z whose picture G(z) agrees best with what is known of an image and looks
-real to D, then takes the missing pixels from it.
+Searches the latent z whose picture G(z) agrees best with what is known of an image, then takes the
+missing pixels from it.
 
 examples:
   ./complete.py ./data/your-test-data/aligned/* --outDir outputImages
-  ./complete.py photo.jpg --resize --maskType left --approach pgd --nIter 300
+  ./complete.py photo.jpg --resize --maskType left --samples 8
+  ./complete.py faces --mask holes.png --approach adam --nIter 300
 """
 
 from __future__ import annotations
@@ -15,28 +16,16 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+import approaches
 import inputs
 import masks
 import utils
 from utils import UserError
 
-if TYPE_CHECKING:
-    from model import DCGAN
-    from report import CompletionFolder
-
-# Options that belong to one choice of another: --option: (its default, the other, the choice)
-CONDITIONAL = {
-    "beta1": (0.9, "approach", "adam"),
-    "beta2": (0.999, "approach", "adam"),
-    "eps": (1e-8, "approach", "adam"),
-    "momentum": (0.9, "approach", "pgd"),
-    "center_scale": (0.25, "mask_type", "center"),
-}
-NOT_RESULTS = ("traceback", "overwrite")  # options that do not change what comes out
+# Options that do not change what comes out.
+NOT_RESULTS = ("traceback", "overwrite", "mask_of")
+SECONDS = "on a 2-core processor with bfloat16 an iteration for 64 images takes 0.2 s"
 
 
 def center_scale(text: str) -> float:
@@ -47,31 +36,123 @@ def center_scale(text: str) -> float:
     return value
 
 
+def shard(text: str) -> tuple[int, int]:
+    """argparse type: I/N, the I-th of N parts."""
+    part, _, parts = text.partition("/")
+    if not (part.isdecimal() and parts.isdecimal() and 1 <= int(part) <= int(parts)):
+        raise argparse.ArgumentTypeError(f"{text!r} is not like 2/4, the second of four parts")
+    return int(part), int(parts)
+
+
+def add_search(parser: argparse.ArgumentParser) -> None:
+    """The options of the search; those left out are as the approach has them."""
+    group = parser.add_argument_group("search")
+    add = group.add_argument
+    positive, share = utils.positive_float, utils.decay_rate
+    add(
+        "--approach",
+        choices=approaches.APPROACHES,
+        default="auto",
+        help="auto: the best that was measured, in a tenth of the time of the others; adam, pgd: "
+        "the reference's and the tutorial's; hmc: Hamiltonian Monte Carlo, whose iterations take "
+        "as long as 101 of the others",
+    )
+    add("--lr", type=positive, help="step size (auto: 0.1, falling; adam, pgd: 0.01)")
+    add(
+        "--n-iter",
+        "--nIter",
+        type=utils.positive_int,
+        help=f"iterations (auto: 100; adam, pgd: 1000; hmc: 20); {SECONDS}",
+    )
+    add("--lam", type=utils.non_negative_float, help="weight of the perceptual loss")
+    add("--distance", choices=("l1", "l2"), help="of known pixels: absolute (default) or squared")
+    add(
+        "--weighted",
+        type=utils.closed_fraction,
+        help="how much more known pixels count that lie near missing ones, 0 to 1",
+    )
+    add("--beta1", type=share, help="adam's decay of the mean gradient (default: 0.9)")
+    add("--beta2", type=share, help="adam's decay of its square (default: 0.999)")
+    add("--eps", type=positive, help="adam's epsilon (default: 1e-8)")
+    add("--momentum", type=share, help="pgd's Nesterov momentum (default: 0.9)")
+    add("--hmc-beta", "--hmcBeta", type=positive, help="inverse temperature (default: 0.2)")
+    add("--hmc-eps", "--hmcEps", type=positive, help="leapfrog step (default: 0.001)")
+    add("--hmc-l", "--hmcL", type=utils.positive_int, help="leapfrog steps (default: 100)")
+    add("--hmc-anneal", "--hmcAnneal", type=positive, help="beta grows by it (default: 1)")
+    add(
+        "--samples",
+        type=utils.positive_int,
+        default=1,
+        metavar="N",
+        help="completions of each image, from different starts, in samples/, the best first",
+    )
+    add("--seed", type=utils.seed, default=0, help="of the first z and random masks")
+    add(
+        "--precision",
+        choices=("auto", "float32", "bfloat16"),
+        default="auto",
+        help="of the search's convolutions; auto: the faster one here",
+    )
+
+
+def add_hole(parser: argparse.ArgumentParser) -> None:
+    """The options of what is missing, and of how it is filled."""
+    group = parser.add_argument_group("hole")
+    add = group.add_argument
+    add(
+        "--mask-type",
+        "--maskType",
+        choices=(*masks.MASK_TYPES, "file"),
+        help="what is missing: center, a square (the default); random, single pixels; left, "
+        "right, top, bottom, that half; half, a random one of them; pattern, a quarter, in blobs; "
+        "full, nothing; grid, all but every fourth pixel in both directions; lowres, all but the "
+        "averages of 8x8 blocks; file, what --mask says",
+    )
+    add(
+        "--center-scale",
+        "--centerScale",
+        type=center_scale,
+        help="the central hole begins at this share of the width (default: 0.25)",
+    )
+    add("--fraction", type=utils.open_fraction, help="of random pixels missing (default: 0.2)")
+    add(
+        "--mask",
+        metavar="PATH",
+        help="an image, white where pixels are missing, or a folder with one for each input, "
+        "named and placed like it",
+    )
+    add("--invert-mask", action="store_true", default=None, help="black is missing")
+    add("--dilate", type=utils.positive_int, metavar="PIXELS", help="grow the hole by so many")
+    add(
+        "--feather",
+        action="store_true",
+        help="go over from the photo to G(z) gradually in the pixels that --dilate adds",
+    )
+    add(
+        "--blend",
+        choices=("none", "poisson"),
+        help="none: the hole is G(z)'s; poisson: its gradients are (default with auto)",
+    )
+
+
 def build_parser() -> argparse.ArgumentParser:
     """The command line: the reference's options under their own and a kebab-case spelling."""
     parser = utils.ArgumentParser(__doc__)
     add = parser.add_argument
     add("images", nargs="+", metavar="IMAGE", help="images, or folders of them")
-    add("--approach", choices=("adam", "pgd"), default="adam", help="how z is searched")
-    add("--lr", type=utils.positive_float, default=0.01, help="step size of the search")
-    add("--beta1", type=utils.decay_rate, help="adam's decay of the mean gradient (default: 0.9)")
-    add("--beta2", type=utils.decay_rate, help="adam's decay of its square (default: 0.999)")
-    add("--eps", type=utils.positive_float, help="adam's epsilon (default: 1e-8)")
-    add("--momentum", type=utils.decay_rate, help="pgd's Nesterov momentum (default: 0.9)")
-    add("--n-iter", "--nIter", type=utils.positive_int, default=1000, help="iterations")
+    add(
+        "--checkpoint-dir",
+        "--checkpointDir",
+        help="folder of the model, or one of its checkpoints, such as checkpoint/ckpt-12000 "
+        "(default: ./checkpoint if it holds a model, else the shipped one)",
+    )
     add(
         "--img-size",
         "--imgSize",
         type=utils.image_size,
         help="edge of the images in pixels (default: the model's)",
     )
-    add("--lam", type=utils.non_negative_float, default=0.1, help="weight of the perceptual loss")
-    add(
-        "--checkpoint-dir",
-        "--checkpointDir",
-        default="checkpoint",
-        help="folder of the model, or one of its checkpoints (checkpoint/ckpt-12000)",
-    )
+    add("--resize", action="store_true", help="crop images to a square and scale them to fit")
     add("--out-dir", "--outDir", default="completions", help="folder for the results")
     add(
         "--out-interval",
@@ -80,152 +161,37 @@ def build_parser() -> argparse.ArgumentParser:
         default=50,
         help="iterations between pictures of where the search stands",
     )
-    add(
-        "--mask-type",
-        "--maskType",
-        choices=masks.MASK_TYPES,
-        default="center",
-        help="what is missing: center, a square; random, a fifth of the pixels; left, the left "
-        "half; full, nothing; grid, all but every fourth pixel in both directions; lowres, all "
-        "but the averages of 8x8 blocks",
-    )
-    add(
-        "--center-scale",
-        "--centerScale",
-        type=center_scale,
-        help="the central hole begins at this share of the width (default: 0.25)",
-    )
-    add("--seed", type=utils.seed, default=0, help="of the first z and random masks")
-    add("--batch-size", type=utils.positive_int, help="images at a time (default: at most 64)")
-    add("--resize", action="store_true", help="crop images to a square and scale them to fit")
     add("--overwrite", action="store_true", help="replace an earlier completion in --outDir")
+    add("--batch-size", type=utils.positive_int, help="images at a time (default: at most 64)")
+    add(
+        "--shard",
+        type=shard,
+        metavar="I/N",
+        help="complete the I-th of N parts of the images; each needs an --outDir of its own",
+    )
+    add_search(parser)
+    add_hole(parser)
     return parser
-
-
-def resolve(args: argparse.Namespace) -> None:
-    """Fills conditional options; UserError where one contradicts the choice it belongs to."""
-    for name, (default, choice, value) in CONDITIONAL.items():
-        if getattr(args, choice) == value:
-            if getattr(args, name) is None:
-                setattr(args, name, default)
-        elif getattr(args, name) is not None:
-            flag, other = (f"--{n.replace('_', '-')}" for n in (name, choice))
-            raise UserError(
-                f"{flag} belongs to {other} {value} and contradicts {other} "
-                f"{getattr(args, choice)}; leave one of them out"
-            )
-
-
-def make_masks(args: argparse.Namespace, batch: np.ndarray) -> np.ndarray:
-    """The mask of every image in a batch, float32 [N, S, S, 1] (lowres: [N, S/8, S/8, 1])."""
-    scale = args.center_scale or 0.25  # unused by the other types
-    return np.stack(
-        [
-            masks.make_mask(
-                args.mask_type,
-                image.shape[0],
-                center_scale=scale,
-                random=inputs.random_of(image, args.seed, purpose=1),
-            )
-            for image in batch
-        ]
-    )
-
-
-def check_out_dir(folder: CompletionFolder, options: dict[str, Any], overwrite: bool) -> None:
-    """Raises UserError if the output folder holds something that must not be lost."""
-    import checkpoints
-
-    earlier = checkpoints.read_config(folder.path)
-    if earlier is None:
-        if existing := folder.existing():
-            raise UserError(
-                f"--outDir {folder.path}: {existing[0]} is not of a completion; choose another "
-                "folder"
-            )
-    elif "completion" not in earlier:
-        raise UserError(f"--outDir {folder.path}: is the folder of a model; choose another one")
-    elif not overwrite and (earlier["completion"]["finished"] or earlier["options"] != options):
-        what = "a finished completion" if earlier["completion"]["finished"] else "other options"
-        raise UserError(
-            f"--outDir {folder.path}: holds {what}; choose another folder, or replace it with "
-            "--overwrite"
-        )
-
-
-def complete_images(
-    args: argparse.Namespace,
-    model: DCGAN,
-    names: dict[str, str],
-    out: CompletionFolder,
-    failed: list[str],
-) -> int:
-    """Completes images batch by batch into the output folder; returns how many."""
-    import report
-    import search
-
-    rule = (
-        search.adam(args.lr, args.beta1, args.beta2, args.eps)
-        if args.approach == "adam"
-        else search.pgd(args.lr, args.momentum)
-    )
-    block = masks.block_edge(args.mask_type)
-
-    def loss(z: Any, images: Any, mask: Any) -> Any:
-        return model.completion_loss(z, images, mask, lam=args.lam, block=block)
-
-    # All batches have one shape, so that an image's result does not depend on its neighbours.
-    size = args.batch_size
-    done = 0
-    total = args.n_iter * -(-len(names) // size)
-    with utils.progress_bar(total=total, unit="iteration") as bar:
-        batches = inputs.load_batches(list(names), model.image_size, model.channels, size, failed)
-        for number, (paths, batch) in enumerate(batches, 1):
-            count = len(batch)
-            padded = np.concatenate([batch, np.repeat(batch[-1:], size - count, axis=0)])
-            images, mask = utils.to_signed(padded), make_masks(args, padded)
-            start = np.stack(
-                [
-                    inputs.random_of(image, args.seed, purpose=0).uniform(-1, 1, model.z_dim)
-                    for image in padded
-                ]
-            ).astype(np.float32)
-            known = masks.visible(images, mask, args.mask_type)[:count]
-            out.start_batch(number, batch, utils.to_uint8(known))
-            states = search.complete(
-                loss,
-                start,
-                rule,
-                data=(images, mask),
-                iterations=args.n_iter,
-                interval=args.out_interval,
-            )
-            for state in states:
-                generated = report.generate(model, state.z, size)
-                filled = masks.composite(padded, mask, generated, args.mask_type)[:count]
-                out.write_iteration(
-                    state.iteration, state.history[:, :count], generated[:count], filled
-                )
-                bar.set_description(f"batch {number}, loss {state.losses[0][:count].mean():.1f}")
-                bar.update(len(state.history))
-            batch_names = {path: names[path] for path in paths}
-            losses = [values[:count] for values in state.losses]
-            out.finish_batch(batch_names, state.z[:count], losses, filled)
-            done += count
-    return done
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Completes the images; returns the exit status."""
     args = build_parser().parse_args(argv)
-    resolve(args)
     paths = inputs.list_inputs(args.images)
     utils.check_writable(args.out_dir, "--outDir")
 
     utils.prepare_tensorflow()
     import checkpoints
+    import completion_run
+    import devices
     import report
+    from completion import Completer
 
+    settings = completion_run.resolve(args)
+    args.precision = devices.resolve_precision(args.precision)
+    args.checkpoint_dir, note = checkpoints.choose(args.checkpoint_dir)
+    if note:
+        print(note)
     model, prefix = checkpoints.load_model(args.checkpoint_dir)
     if args.img_size not in (None, model.image_size):
         raise UserError(
@@ -235,22 +201,33 @@ def main(argv: Sequence[str] | None = None) -> int:
     args.img_size = model.image_size
     failed: list[str] = []
     good = inputs.usable(paths, model.image_size, args.resize, failed)
-    args.batch_size = args.batch_size or min(64, len(good))
+    names = completion_run.choose(args, good)
     options = {k: v for k, v in vars(args).items() if k not in NOT_RESULTS}
     options = json.loads(json.dumps(options | {"checkpoint": prefix}))
     out = report.CompletionFolder(args.out_dir)
-    check_out_dir(out, options, args.overwrite)
+    resumed = completion_run.check_out_dir(out, options, args.overwrite)
     for path in good:
-        if out.holds(path):
+        if out.holds(path) and not resumed:
             raise UserError(
                 f"{path}: lies in --outDir {args.out_dir}, which is cleared; copy it first"
             )
     config = report.record(options) | {"seed": args.seed}
-    out.start(config | {"completion": {"finished": False}})
+    if resumed:
+        out.resume()
+        print(f"going on in {args.out_dir}: {len(out.done)} images are done")
+    else:
+        out.start(config | {"completion": {"finished": False}})
     for message in failed:
         print(f"skipped: {message}", file=sys.stderr)
     skipped = len(failed)
-    done = complete_images(args, model, inputs.output_names(good), out, failed)
+    completer = Completer(
+        model,
+        settings,
+        batch_size=args.batch_size,
+        samples=args.samples,
+        precision=args.precision,
+    )
+    done = completion_run.complete_images(args, completer, names, out, failed)
     for message in failed[skipped:]:
         print(f"skipped: {message}", file=sys.stderr)
     checkpoints.write_config(args.out_dir, config | {"completion": {"finished": True}})

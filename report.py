@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorflow as tf
@@ -25,6 +25,9 @@ from checkpoints import write_config
 from model import DCGAN
 from training import StepResult
 from utils import image_grid, remove_partial, replacing, save_gif, save_image, to_uint8, write_csv
+
+if TYPE_CHECKING:
+    from completion import Completion
 
 SCALARS = "scalars.csv"
 SCALAR_NAMES = ("d_loss", "d_loss_real", "d_loss_fake", "g_loss", "d_real", "d_fake")
@@ -233,12 +236,17 @@ class CompletionFolder:
     """
 
     PICTURES = ("before.png", "masked.png", "completion.gif", "hats_imgs", "completed", "logs")
-    RESULTS = ("results.csv", "final")
+    RESULTS = ("results.csv", "final", "samples")
     COLUMNS = ("input", "output", "contextual", "perceptual", "total")
 
     def __init__(self, path: str) -> None:
         self.path = path
         self._rows: list[Sequence[Any]] = []
+
+    @property
+    def done(self) -> set[str]:
+        """Paths of the inputs whose results are there."""
+        return {row[0] for row in self._rows}
 
     def existing(self) -> list[str]:
         """Paths of what an earlier completion left there, config.json aside."""
@@ -263,50 +271,66 @@ class CompletionFolder:
         os.makedirs(os.path.join(self.path, "final"), exist_ok=True)
         write_config(self.path, config)
 
+    def resume(self) -> None:
+        """Goes on after the last batch that a completion by the same options has finished."""
+        with contextlib.suppress(FileNotFoundError):
+            path = os.path.join(self.path, self.RESULTS[0])
+            with open(path, newline="", encoding="utf-8", errors="surrogateescape") as file:
+                self._rows = list(csv.reader(file))[1:]
+
     def start_batch(self, batch: int, before: np.ndarray, masked: np.ndarray) -> None:
         """Pictures of a batch (from 1) as it is given and as it is known, uint8 [N, S, S, C]."""
         self._batch = self.path if batch == 1 else os.path.join(self.path, f"batch-{batch:04d}")
         self._frames: list[str] = []
         self._losses: list[np.ndarray] = []
+        self._masked = masked
         for name in ("hats_imgs", "completed", "logs"):
             os.makedirs(os.path.join(self._batch, name), exist_ok=True)
         save_image(os.path.join(self._batch, "before.png"), image_grid(before))
         save_image(os.path.join(self._batch, "masked.png"), image_grid(masked))
 
-    def write_iteration(
-        self, iteration: int, losses: np.ndarray, generated: np.ndarray, completed: np.ndarray
-    ) -> None:
-        """Where the search stands: losses [iterations, N] since the last time, and pictures."""
-        name = f"{iteration:04d}.png"
-        save_image(os.path.join(self._batch, "hats_imgs", name), image_grid(generated))
+    def write_state(self, state: Completion) -> None:
+        """Where the search stands: its losses since the last time, and pictures."""
+        name = f"{state.iteration:04d}.png"
+        save_image(os.path.join(self._batch, "hats_imgs", name), image_grid(state.generated))
         self._frames.append(os.path.join(self._batch, "completed", name))
-        save_image(self._frames[-1], image_grid(completed))
-        self._losses.append(losses)
+        save_image(self._frames[-1], image_grid(state.completed))
+        self._losses.append(state.history)
 
-    def finish_batch(
-        self,
-        names: Mapping[str, str],
-        z: np.ndarray,
-        losses: Sequence[np.ndarray],
-        completed: np.ndarray,
-    ) -> None:
+    def finish_batch(self, names: Mapping[str, str], before: np.ndarray, last: Completion) -> None:
         """The results of a batch.
 
         Args:
           names: input path -> output name without extension, in the batch's order.
-          z: final latent, [N, z_dim].
-          losses: total, contextual and perceptual loss, each [N].
-          completed: uint8 [N, S, S, C].
+          before: the images as given, uint8 [N, S, S, C].
+          last: their completion.
         """
         logs, outputs = os.path.join(self._batch, "logs"), list(names.values())
         history = np.concatenate(self._losses)
         rows = ([i, *(f"{loss:.6g}" for loss in row)] for i, row in enumerate(history))
         write_csv(os.path.join(logs, "losses.csv"), ["iteration", *outputs], rows)
+        arrays = {"z": last.z, "names": np.array(outputs), "inputs": np.array(list(names))}
+        several = last.samples_z.shape[1] > 1
+        if several:
+            arrays |= {"samples_z": last.samples_z, "samples_losses": last.samples_losses[0]}
         with replacing(os.path.join(logs, "z.npz")) as temporary, open(temporary, "wb") as file:
-            np.savez(file, z=z, names=np.array(outputs), inputs=np.array(list(names)))
+            np.savez(file, **arrays)
         save_gif(os.path.join(self._batch, "completion.gif"), self._frames)
         for i, (path, name) in enumerate(names.items()):
-            save_image(os.path.join(self.path, "final", f"{name}.png"), completed[i])
-            total, contextual, perceptual = (f"{loss[i]:.6g}" for loss in losses)
+            save_image(os.path.join(self.path, "final", f"{name}.png"), last.completed[i])
+            if several:
+                self._write_samples(name, before[i], self._masked[i], last.samples_completed[i])
+            total, contextual, perceptual = (f"{loss[i]:.6g}" for loss in last.losses)
             self._rows.append([path, f"{name}.png", contextual, perceptual, total])
-        write_csv(os.path.join(self.path, "results.csv"), self.COLUMNS, self._rows)
+        write_csv(os.path.join(self.path, self.RESULTS[0]), self.COLUMNS, self._rows)
+
+    def _write_samples(
+        self, name: str, before: np.ndarray, masked: np.ndarray, completed: np.ndarray
+    ) -> None:
+        """An image's completions, the best first: one file each, and all beside the image."""
+        folder = os.path.join(self.path, "samples", name)
+        os.makedirs(folder, exist_ok=True)
+        for rank, sample in enumerate(completed, 1):
+            save_image(os.path.join(folder, f"{rank}.png"), sample)
+        sheet = image_grid(np.stack([before, masked, *completed]), columns=2 + len(completed))
+        save_image(f"{folder}.png", sheet)

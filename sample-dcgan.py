@@ -34,8 +34,8 @@ def build_parser() -> argparse.ArgumentParser:
         "--checkpoint-dir",
         "--checkpoint_dir",
         "--checkpointDir",
-        default="checkpoint",
-        help="folder of the model, or one of its checkpoints (checkpoint/ckpt-12000)",
+        help="folder of the model, or one of its checkpoints, such as checkpoint/ckpt-12000 "
+        "(default: ./checkpoint if it holds a model, else the shipped one)",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace files that exist")
     return parser
@@ -64,6 +64,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     import checkpoints
     import report
 
+    args.checkpoint_dir, note = checkpoints.choose(args.checkpoint_dir)
+    if note:
+        print(note)
     model, prefix = checkpoints.load_model(args.checkpoint_dir)
     z = np.random.default_rng(args.seed).uniform(-1, 1, [args.n, model.z_dim])
     pictures = report.generate(model, z)

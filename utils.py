@@ -351,6 +351,7 @@ positive_int = _number(int, lambda v: v > 0, "a whole number above 0")
 seed = _number(int, lambda v: 0 <= v < 2**32, "a whole number from 0 to 4294967295")
 positive_float = _number(float, lambda v: v > 0, "a number above 0")
 non_negative_float = _number(float, lambda v: v >= 0, "a number from 0")
+closed_fraction = _number(float, lambda v: 0 <= v <= 1, "a number from 0 to 1")
 decay_rate = _number(float, lambda v: 0 <= v < 1, "a number from 0 to below 1")
 
 

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+
+if TYPE_CHECKING:
+    from model import DCGAN
 
 # The scripts set these themselves; the tests of modules run under the same conditions.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
@@ -77,6 +82,45 @@ def trained(tmp_path_factory: pytest.TempPathFactory, faces16: Path) -> Path:
     folder = tmp_path_factory.mktemp("trained")
     run_script("train-dcgan.py", "--dataset", faces16, *TINY, "--epoch", 2, cwd=folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def vivid(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model's folder whose newest checkpoint, ckpt-11, draws very different pictures.
+
+    After the tiny model's ten steps all its pictures are nearly the same gray.
+    """
+    import tensorflow as tf
+
+    import checkpoints
+
+    folder = tmp_path_factory.mktemp("vivid") / "checkpoint"
+    shutil.copytree(trained / "checkpoint", folder)
+    model, _ = checkpoints.load_model(str(folder))
+    random = np.random.default_rng(0)
+    for _ in range(60):  # until the running statistics are those of many z
+        z = tf.constant(random.uniform(-1, 1, [64, model.z_dim]), tf.float32)
+        pictures = model.generator(z, training=True)
+        model.discriminator(pictures, training=True)
+    last = [name for name in model.g if name.endswith("_kernel")][-1]
+    model.g[last].assign(20 * model.g[last])
+    model.d["linear_weight"].assign(20 * model.d["linear_weight"])
+    manager = tf.train.CheckpointManager(
+        tf.train.Checkpoint(averaged=model.g, model=model),
+        str(folder),
+        max_to_keep=None,
+        checkpoint_name="ckpt",
+    )
+    manager.save(checkpoint_number=11)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def model(vivid: Path) -> DCGAN:
+    """That checkpoint's networks."""
+    import checkpoints
+
+    return checkpoints.load_model(str(vivid))[0]
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import csv
 import json
 import os
@@ -20,7 +21,7 @@ from conftest import ROOT, TINY, assert_refused, load_script, run_script
 from PIL import Image
 from test_train_dcgan import RunHere, contents, run_in_this_process
 
-import checkpoints
+import completion_run
 import inputs
 from model import DCGAN
 
@@ -101,38 +102,6 @@ def noise_images(number: int, size: int = SIZE) -> np.ndarray:
 # --- fixtures ---
 
 
-@pytest.fixture(scope="module")
-def vivid(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model's folder whose newest checkpoint, ckpt-11, draws very different pictures.
-
-    After the tiny model's ten steps all its pictures are nearly the same gray.
-    """
-    folder = tmp_path_factory.mktemp("vivid") / "checkpoint"
-    shutil.copytree(trained / "checkpoint", folder)
-    model, _ = checkpoints.load_model(str(folder))
-    random = np.random.default_rng(0)
-    for _ in range(60):  # until the running statistics are those of many z
-        z = tf.constant(random.uniform(-1, 1, [64, model.z_dim]), tf.float32)
-        pictures = model.generator(z, training=True)
-        model.discriminator(pictures, training=True)
-    last = [name for name in model.g if name.endswith("_kernel")][-1]
-    model.g[last].assign(20 * model.g[last])
-    model.d["linear_weight"].assign(20 * model.d["linear_weight"])
-    manager = tf.train.CheckpointManager(
-        tf.train.Checkpoint(averaged=model.g, model=model),
-        str(folder),
-        max_to_keep=None,
-        checkpoint_name="ckpt",
-    )
-    manager.save(checkpoint_number=11)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def model(vivid: Path) -> DCGAN:
-    return checkpoints.load_model(str(vivid))[0]
-
-
 @pytest.fixture
 def run_here(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> RunHere:
     def run(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -147,7 +116,8 @@ GIVEN = ("a/1.png", "b/1.png", "c, ä.png")
 NAMES = ("a-1", "b-1", "c, ä")
 # A weight that makes the perceptual loss count: it is small beside the contextual one.
 LAM = 20
-OPTIONS = ("--batch-size", 2, "--nIter", 6, "--outInterval", 4, "--lr", 0.05, "--lam", LAM)
+ADAM = ("--approach", "adam", "--precision", "float32")
+OPTIONS = (*ADAM, "--batch-size", 2, "--nIter", 6, "--outInterval", 4, "--lr", 0.05, "--lam", LAM)
 
 
 @pytest.fixture(scope="module")
@@ -177,12 +147,14 @@ def images_of(completed: tuple[Path, object]) -> np.ndarray:
 # --- options ---
 
 
+def resolved(*options: str) -> argparse.Namespace:
+    args = load_script(SCRIPT).build_parser().parse_args(["a.png", *options])
+    completion_run.resolve(args)
+    return args
+
+
 def test_options_have_the_references_defaults() -> None:
-    script = load_script(SCRIPT)
-    args = script.build_parser().parse_args(["a.png"])
-    script.resolve(args)
     wanted = {
-        "approach": "adam",
         "lr": 0.01,
         "beta1": 0.9,
         "beta2": 0.999,
@@ -190,21 +162,35 @@ def test_options_have_the_references_defaults() -> None:
         "n_iter": 1000,
         "img_size": None,
         "lam": 0.1,
-        "checkpoint_dir": "checkpoint",
+        "weighted": 0,
+        "blend": "none",
+        "distance": "l1",
         "out_dir": "completions",
         "out_interval": 50,
         "mask_type": "center",
         "center_scale": 0.25,
         "momentum": None,
         "seed": 0,
+        "samples": 1,
         "resize": False,
         "overwrite": False,
     }
+    args = resolved("--approach", "adam")
     assert {name: getattr(args, name) for name in wanted} == wanted
-    args = script.build_parser().parse_args(["a.png", "--approach", "pgd", "--maskType", "left"])
-    script.resolve(args)
+    args = resolved("--approach", "pgd", "--maskType", "left")
     assert (args.momentum, args.beta1, args.beta2, args.eps) == (0.9, None, None, None)
-    assert args.center_scale is None
+    assert (args.lr, args.n_iter, args.lam, args.center_scale) == (0.01, 1000, 0.1, None)
+    args = resolved("--approach", "hmc")
+    assert (args.hmc_beta, args.hmc_eps, args.hmc_l, args.hmc_anneal) == (0.2, 0.001, 100, 1)
+    assert (args.n_iter, args.lr, args.lam, args.blend) == (20, None, 0.1, "none")
+
+
+def test_auto_is_the_default_with_values_of_its_own() -> None:
+    args, adam = resolved(), resolved("--approach", "adam")
+    assert (args.approach, args.blend, args.momentum) == ("auto", "poisson", None)
+    assert args.n_iter <= adam.n_iter / 10
+    args = resolved("--nIter", "7", "--lr", "0.5", "--weighted", "0.25", "--blend", "none")
+    assert (args.n_iter, args.lr, args.weighted, args.blend) == (7, 0.5, 0.25, "none")
 
 
 SPELLINGS = {
@@ -215,6 +201,10 @@ SPELLINGS = {
     "out_interval": ("--outInterval", "--out-interval", "9", 9),
     "mask_type": ("--maskType", "--mask-type", "grid", "grid"),
     "center_scale": ("--centerScale", "--center-scale", "0.3", 0.3),
+    "hmc_beta": ("--hmcBeta", "--hmc-beta", "0.3", 0.3),
+    "hmc_eps": ("--hmcEps", "--hmc-eps", "0.3", 0.3),
+    "hmc_l": ("--hmcL", "--hmc-l", "30", 30),
+    "hmc_anneal": ("--hmcAnneal", "--hmc-anneal", "0.3", 0.3),
 }
 
 
@@ -416,7 +406,7 @@ def test_what_cannot_be_used_is_named_and_the_rest_is_done(
 
 
 def test_another_seed_starts_elsewhere(copy: Path, run_here: RunHere) -> None:
-    start = ("--nIter", 1, "--lr", 1e-12)
+    start = ("--approach", "adam", "--nIter", 1, "--lr", 1e-12)
     for out, seed in (("0", 0), ("also 0", 0), ("1", 1)):
         done = run_here(*GIVEN, *start, "--seed", seed, "--outDir", out, cwd=copy)
         assert done.returncode == 0, done.stderr
@@ -585,7 +575,10 @@ def pgd_steps(
 
 
 SEARCHES = {
-    "adam": (("--lr", 0.1, "--beta1", 0.5, "--beta2", 0.7, "--eps", 0.5), adam_steps),
+    "adam": (
+        ("--approach", "adam", "--lr", 0.1, "--beta1", 0.5, "--beta2", 0.7, "--eps", 0.5),
+        adam_steps,
+    ),
     "pgd": (("--approach", "pgd", "--lr", 0.002, "--momentum", 0.6), pgd_steps),
 }
 
@@ -596,7 +589,8 @@ def test_the_search_takes_numpys_steps(
 ) -> None:
     paths = sorted(faces16.iterdir())[3:5]
     common = (*paths, "--checkpointDir", vivid, "--maskType", "left", "--lam", 2.5)
-    start = ("--nIter", 1, "--lr", 1e-12, "--outDir", "start")
+    common += ("--precision", "float32")
+    start = ("--approach", "adam", "--nIter", 1, "--lr", 1e-12, "--outDir", "start")
     assert run_here(*common, *start, cwd=tmp_path).returncode == 0
     options, steps = SEARCHES[case]
     done = run_here(*common, *options, "--nIter", 8, "--outInterval", 3, cwd=tmp_path)
@@ -745,29 +739,38 @@ def test_overwrite_starts_anew_and_leaves_other_files(copy: Path, run_here: RunH
     assert lost == []
 
 
-def test_an_unfinished_folder_is_done_again(copy: Path, run_here: RunHere) -> None:
-    out = copy / "completions"
+def unfinish(out: Path) -> None:
     config = json.loads((out / "config.json").read_text())
     config["completion"]["finished"] = False
     (out / "config.json").write_text(json.dumps(config))
+
+
+def test_an_unfinished_folder_goes_on_at_the_first_unfinished_image(
+    copy: Path, run_here: RunHere
+) -> None:
+    out = copy / "completions"
+    unfinish(out)
     before = contents(copy)
     done = run_here(*AGAIN, "--lam", 0.2, cwd=copy)
     assert_refused(done, "--outDir completions", "other options", "--overwrite")
     assert contents(copy) == before
+    # As if it had been killed in its second batch, of one image.
     finals = {name: load(out / "final" / f"{name}.png") for name in NAMES}
-    (out / "final" / "a-1.png").unlink()
-    (out / "completed" / "0005.png").write_text("of the run that stopped")
+    rows = (out / "results.csv").read_text().splitlines()
+    (out / "results.csv").write_text("\n".join(rows[:-1]) + "\n")
+    (out / "final" / f"{NAMES[-1]}.png").unlink()
+    shutil.rmtree(out / "batch-0002" / "logs")
+    (out / "final" / f"{NAMES[0]}.png").write_text("not done again")
     done = run_here(*AGAIN, cwd=copy)
     assert done.returncode == 0, done.stderr
-    assert set(contents(out)) == {
-        str(Path(name).relative_to("completions"))
-        for name in before
-        if name.startswith("completions/")
-    }
-    for name, final in finals.items():
-        again = load(out / "final" / f"{name}.png").astype(int)
-        # Many threads may sum in another order.
-        assert np.abs(again - final).max() <= 1
+    assert done.stdout.splitlines()[0] == "going on in completions: 2 images are done"
+    assert set(contents(copy)) == set(before)
+    assert (out / "final" / f"{NAMES[0]}.png").read_text() == "not done again"
+    again = load(out / "final" / f"{NAMES[-1]}.png").astype(int)
+    assert np.abs(again - finals[NAMES[-1]]).max() <= 1  # many threads may sum in another order
+    assert [row[:2] for row in rows_of(out)] == [row.split(",")[:2] for row in rows[1:3]] + [
+        [GIVEN[2], f"{NAMES[-1]}.png"]
+    ]
     assert json.loads((out / "config.json").read_text())["completion"]["finished"] is True
 
 
@@ -831,7 +834,22 @@ def test_folders_of_others_are_refused(
 # --- errors ---
 
 REFUSED = {
-    "momentum of adam": (("--momentum", 0.5), ("--momentum", "--approach pgd", "--approach adam")),
+    "momentum of adam": (
+        ("--approach", "adam", "--momentum", 0.5),
+        ("--momentum", "--approach pgd", "--approach adam"),
+    ),
+    "lr of hmc": (("--approach", "hmc", "--lr", 0.5), ("--lr", "adam or pgd", "--approach hmc")),
+    "hmcL of auto": (("--hmcL", 5), ("--hmc-l", "--approach hmc", "--approach auto")),
+    "fraction of center": (("--fraction", 0.5), ("--fraction", "random", "center")),
+    "mask of left": (("--mask", "1.png", "--maskType", "left"), ("--mask ", "file", "left")),
+    "no mask": (("--maskType", "file"), ("--mask-type file", "--mask PATH")),
+    "inverted center": (("--invert-mask",), ("--invert-mask", "file", "center")),
+    "feather alone": (("--feather",), ("--feather", "--dilate")),
+    "nothing to dilate": (("--dilate", 2, "--maskType", "full"), ("--dilate", "full")),
+    "weighted twice": (("--weighted", 2), ("--weighted", "'2'")),
+    "no sample": (("--samples", 0), ("--samples", "'0'")),
+    "shard of none": (("--shard", "3/2"), ("--shard", "3/2", "2/4")),
+    "an empty shard": (("--shard", "2/3"), ("--shard 2/3", "1 image")),
     "beta1 of pgd": (("--approach", "pgd", "--beta1", 0.5), ("--beta1", "adam", "pgd")),
     "beta2 of pgd": (("--approach", "pgd", "--beta2", 0.5), ("--beta2", "adam", "pgd")),
     "eps of pgd": (("--approach", "pgd", "--eps", 0.5), ("--eps", "adam", "pgd")),
@@ -849,8 +867,8 @@ REFUSED = {
     "no interval": (("--outInterval", 0), ("--outInterval", "'0'")),
     "no batch": (("--batch-size", 0), ("--batch-size", "'0'")),
     "beta of one": (("--beta1", 1), ("--beta1", "'1'")),
-    "unknown mask": (("--maskType", "top"), ("top", "center")),
-    "unknown approach": (("--approach", "hmc"), ("hmc", "pgd")),
+    "unknown mask": (("--maskType", "middle"), ("middle", "center")),
+    "unknown approach": (("--approach", "sgd"), ("sgd", "pgd")),
     "abbreviated": (("--over",), ("--over",)),
     "below a file": (("--outDir", "file/out"), ("--outDir file/out", "cannot be written")),
     "a file": (("--outDir", "file"), ("--outDir file", "not a folder")),
@@ -923,3 +941,123 @@ def test_errors_are_one_line_also_for_users(folder: Path) -> None:
     done = run_script(SCRIPT, "large.png", cwd=folder, status=2)
     assert_refused(done, "large.png", "--resize")
     assert contents(folder) == before
+
+
+# --- more than one completion, more than one machine, more than masks ---
+
+
+def test_samples_are_ranked_and_shown(
+    complete_noise: Callable[..., tuple[np.ndarray, Path]], model: DCGAN
+) -> None:
+    images, out = complete_noise("--samples", 3, "--approach", "adam", "--maskType", "left")
+    with np.load(out / "logs" / "z.npz") as arrays:
+        z, losses = arrays["samples_z"], arrays["samples_losses"]
+        np.testing.assert_array_equal(arrays["z"], z[:, 0])
+    assert z.shape == (2, 3, model.z_dim)
+    assert (np.diff(losses, axis=1) >= 0).all()
+    masked = cells(load(out / "masked.png"))
+    for i in range(2):
+        names = ["1.png", "2.png", "3.png"]
+        assert sorted(os.listdir(out / "samples" / str(i))) == names
+        samples = np.stack([load(out / "samples" / str(i) / name) for name in names])
+        np.testing.assert_array_equal(samples[0], finals_of(out)[i])
+        np.testing.assert_array_equal(samples[:, :, 8:], images[[i, i, i], :, 8:])
+        generated = levels(model.generator(tf.constant(z[i])))
+        assert np.abs(samples - generated)[:, :, :8].max() <= 1
+        for one, other in ((0, 1), (0, 2), (1, 2)):
+            assert np.abs(samples[one].astype(int) - samples[other]).max() > 3
+        sheet = load(out / "samples" / f"{i}.png")
+        expected = np.concatenate([images[i], masked[i], *samples], axis=1)
+        np.testing.assert_array_equal(sheet, expected)
+
+
+def test_shards_divide_the_images_and_change_nothing(copy: Path, run_here: RunHere) -> None:
+    parts = []
+    for part in (1, 2):
+        out = copy / f"part {part}"
+        options = ("--shard", f"{part}/2", "--outDir", out.name)
+        done = run_here(*AGAIN, *options, cwd=copy)
+        assert done.returncode == 0, done.stderr
+        parts.append(sorted(path.stem for path in (out / "final").iterdir()))
+        for name in parts[-1]:
+            whole = load(copy / "completions" / "final" / f"{name}.png").astype(int)
+            assert np.abs(whole - load(out / "final" / f"{name}.png")).max() <= 1
+    assert parts == [[NAMES[0], NAMES[2]], [NAMES[1]]]
+
+
+@pytest.mark.parametrize("kind", ["one for all", "one for each"])
+def test_mask_files_say_what_is_missing(
+    kind: str, complete_noise: Callable[..., tuple[np.ndarray, Path]], tmp_path: Path
+) -> None:
+    hole = np.zeros([2, SIZE, SIZE], bool)
+    hole[0, 3:7, 2:9] = hole[0, 10:, 12:] = True
+    if kind == "one for all":
+        save(tmp_path / "mask.png", np.uint8(255 * hole[0].repeat(2, 0).repeat(2, 1)))
+        hole[1], options = hole[0], ("--mask", "mask.png")
+    else:
+        hole[1, :, 5:6] = True
+        for i in range(2):
+            save(tmp_path / "masks" / f"{i}.png", np.uint8(255 * ~hole[i]))
+        options = ("--mask", "masks", "--invert-mask")
+    images, out = complete_noise(*options)
+    masked, finals = cells(load(out / "masked.png")), finals_of(out)
+    np.testing.assert_array_equal(masked[~hole], images[~hole])
+    assert (masked[hole] == 128).all()
+    np.testing.assert_array_equal(finals[~hole], images[~hole])
+    assert (finals[hole] != images[hole]).any()
+
+
+def test_dilate_grows_the_hole_and_feather_goes_over_inside(
+    complete_noise: Callable[..., tuple[np.ndarray, Path]], tmp_path: Path
+) -> None:
+    rows, columns = np.mgrid[:SIZE, :SIZE]
+    hole = (abs(rows - 7.5) < 2) & (abs(columns - 7.5) < 2)
+    save(tmp_path / "mask.png", np.uint8(255 * hole))
+    near = ((rows[..., None] - rows[hole]) ** 2 + (columns[..., None] - columns[hole]) ** 2).min(-1)
+    grown = near <= 9
+    options = ("--mask", "mask.png", "--dilate", 3, "--blend", "none", "--approach", "adam")
+    images, out = complete_noise(*options)
+    plain = finals_of(out)
+    np.testing.assert_array_equal(plain[:, ~grown], images[:, ~grown])
+    rim = grown & ~hole
+    assert (plain[:, rim] != images[:, rim]).any(axis=-1).all()  # noise is never G's
+    complete_noise(*options, "--feather", "--overwrite")
+    soft = finals_of(out)
+    np.testing.assert_array_equal(soft[:, ~grown], images[:, ~grown])
+    np.testing.assert_array_equal(soft[:, hole], plain[:, hole])
+    low, high = np.minimum(images, plain), np.maximum(images, plain)
+    assert ((soft >= low) & (soft <= high))[:, rim].all()
+    assert (soft[:, rim] != images[:, rim]).any()
+    assert (soft[:, rim] != plain[:, rim]).any()
+
+
+def test_poisson_keeps_what_is_known_and_leaves_no_step(
+    vivid: Path, tmp_path: Path, run_here: RunHere
+) -> None:
+    smooth = np.zeros([SIZE, SIZE, 3], np.uint8) + np.uint8(np.linspace(40, 200, SIZE))[:, None]
+    save(tmp_path / "smooth.png", smooth)
+    steps = {}
+    for blend in ("none", "poisson"):
+        options = ("--blend", blend, "--outDir", blend, "--nIter", 3)
+        done = run_here("smooth.png", "--checkpointDir", vivid, *options, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        final = load(tmp_path / blend / "final" / "smooth.png").astype(int)
+        inside = np.zeros([SIZE, SIZE], bool)
+        inside[4:12, 4:12] = True
+        np.testing.assert_array_equal(final[~inside], smooth[~inside])
+        steps[blend] = np.abs(final[4:12, 4] - final[4:12, 3]).mean()
+    assert steps["poisson"] < 0.75 * steps["none"]
+
+
+def test_hmc_lowers_the_loss(vivid: Path, copy: Path, run_here: RunHere) -> None:
+    options = ("--approach", "hmc", "--hmcL", 5, "--hmcEps", 0.02, "--hmcBeta", 1)
+    finals = {}
+    for out in ("one", "two"):
+        done = run_here(*GIVEN, *options, "--nIter", 12, "--outDir", out, cwd=copy)
+        assert done.returncode == 0, done.stderr
+        _, history = history_of(copy / out)
+        assert history.shape == (12, 3)
+        best = np.array([row[4] for row in rows_of(copy / out)], float)
+        assert (best < 0.95 * history[0]).all()
+        finals[out] = z_of(copy / out)
+    np.testing.assert_allclose(finals["one"], finals["two"], atol=1e-4)  # from seed and pixels
