@@ -849,7 +849,7 @@ REFUSED = {
     "no interval": (("--outInterval", 0), ("--outInterval", "'0'")),
     "no batch": (("--batch-size", 0), ("--batch-size", "'0'")),
     "beta of one": (("--beta1", 1), ("--beta1", "'1'")),
-    "unknown mask": (("--maskType", "top"), ("top", "center")),
+    "unknown mask": (("--maskType", "diagonal"), ("diagonal", "center")),
     "unknown approach": (("--approach", "hmc"), ("hmc", "pgd")),
     "abbreviated": (("--over",), ("--over",)),
     "below a file": (("--outDir", "file/out"), ("--outDir file/out", "cannot be written")),

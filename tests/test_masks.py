@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 import masks
 
@@ -37,7 +38,9 @@ def averages(images: np.ndarray, block: int) -> np.ndarray:
 
 
 def test_the_types_are_the_issues() -> None:
-    assert set(masks.MASK_TYPES) == {"center", "random", "left", "full", "grid", "lowres"}
+    reference = {"center", "random", "left", "full", "grid", "lowres"}
+    assert set(masks.MASK_TYPES) == reference | {"right", "top", "bottom", "half", "pattern"}
+    assert len(masks.MASK_TYPES) == 11
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -74,6 +77,28 @@ def test_center_scale_moves_the_holes_border(size: int, scale: float, low: int, 
 def test_left_misses_the_left_half(size: int) -> None:
     mask = masks.make_mask("left", size)
     np.testing.assert_array_equal(mask, by_pixel(size, lambda y, x: x >= size / 2))
+
+
+HALVES: dict[str, Callable[[int, int, int], bool]] = {
+    "left": lambda y, x, size: x >= size / 2,
+    "right": lambda y, x, size: x < size / 2,
+    "top": lambda y, x, size: y >= size / 2,
+    "bottom": lambda y, x, size: y < size / 2,
+}
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("side", HALVES)
+def test_a_side_misses_that_half(side: str, size: int) -> None:
+    mask = masks.make_mask(side, size)
+    np.testing.assert_array_equal(mask, by_pixel(size, lambda y, x: HALVES[side](y, x, size)))
+
+
+def test_half_misses_each_side_as_often(random: np.random.Generator) -> None:
+    sides = {masks.make_mask(side, 16).tobytes(): side for side in HALVES}
+    drawn = [sides[masks.make_mask("half", 16, random=random).tobytes()] for _ in range(2000)]
+    for side in HALVES:
+        assert abs(drawn.count(side) - 500) < 5 * np.sqrt(2000 * 0.25 * 0.75)
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -134,11 +159,74 @@ def test_random_is_a_function_of_its_generator() -> None:
     assert (mask(1) != mask(2)).mean() == pytest.approx(2 * 0.2 * 0.8, abs=0.08)
 
 
-def test_random_needs_a_generator_and_types_are_known() -> None:
-    with pytest.raises(ValueError, match="generator"):
-        masks.make_mask("random", 16)
-    with pytest.raises(ValueError, match=r"'top'.*center.*lowres"):
-        masks.make_mask("top", 16)
+@pytest.mark.parametrize("fraction", [0.05, 0.5, 0.8])
+def test_fraction_is_the_share_of_random_pixels(
+    fraction: float, random: np.random.Generator
+) -> None:
+    missing = masks.make_mask("random", 128, fraction=fraction, random=random) == 0
+    deviation = np.sqrt(fraction * (1 - fraction) / 128**2)
+    assert abs(missing.mean() - fraction) < 5 * deviation
+
+
+def test_random_types_need_a_generator_and_types_are_known() -> None:
+    for mask_type in masks.MASK_TYPES:
+        if mask_type in masks.RANDOM_TYPES:
+            with pytest.raises(ValueError, match=f"a {mask_type} mask needs a generator"):
+                masks.make_mask(mask_type, 16)
+        else:
+            masks.make_mask(mask_type, 16)
+    with pytest.raises(ValueError, match=r"'diagonal'.*center.*lowres"):
+        masks.make_mask("diagonal", 16)
+
+
+@pytest.mark.parametrize("fraction", [0, 1, -0.1, 1.5, np.nan])
+def test_fraction_is_a_share(fraction: float, random: np.random.Generator) -> None:
+    with pytest.raises(ValueError, match=f"fraction {fraction} is not between 0 and 1"):
+        masks.make_mask("random", 16, fraction=fraction, random=random)
+
+
+# --- pattern ---
+
+
+@pytest.mark.parametrize("size", [*SIZES, 17])
+def test_pattern_misses_exactly_a_quarter(size: int, random: np.random.Generator) -> None:
+    for _ in range(5):
+        missing = masks.make_mask("pattern", size, random=random) == 0
+        assert missing.shape == (size, size, 1)
+        assert missing.sum() == round(size * size / 4)
+
+
+def test_pattern_is_a_function_of_its_generator() -> None:
+    def mask(seed: int) -> np.ndarray:
+        return masks.make_mask("pattern", 64, random=np.random.default_rng(seed))
+
+    np.testing.assert_array_equal(mask(1), mask(1))
+    assert (mask(1) != mask(2)).mean() == pytest.approx(2 * 0.25 * 0.75, abs=0.15)
+
+
+@pytest.mark.parametrize("size", [32, 64, 128])
+def test_pattern_misses_blobs_that_grow_with_the_size(
+    size: int, random: np.random.Generator
+) -> None:
+    missing = np.stack([masks.make_mask("pattern", size, random=random) for _ in range(40)])[..., 0]
+    missing = missing == 0
+    # Noise of single pixels changes at 3/8 of all steps. Smoothed noise, normal with a correlation
+    # of 1 - (step / scale)^2 / 4, crosses its upper quartile at exp(-0.6745^2 / 2) / pi of
+    # sqrt(1 / 2) / scale of them (Rice's formula).
+    wanted = np.exp(-(0.6745**2) / 2) / np.pi * np.sqrt(0.5) / (size / 16)
+    for axis in (1, 2):
+        assert np.diff(missing, axis=axis).mean() == pytest.approx(wanted, rel=0.2)
+    number = [ndimage.label(m)[1] for m in missing]
+    assert 2 <= np.mean(number) <= 20
+
+
+def test_pattern_is_anywhere_as_often(random: np.random.Generator) -> None:
+    missing = np.stack([masks.make_mask("pattern", 16, random=random) for _ in range(1500)]) == 0
+    deviation = np.sqrt(0.25 * 0.75 / 1500)
+    assert np.abs(missing.mean(axis=0) - 0.25).max() < 6 * deviation
+    # No pixel has to do with the one at the opposite border.
+    both = (missing[:, :, 0] & missing[:, :, -1]).mean()
+    assert abs(both - 0.25**2) < 0.02
 
 
 # --- what is seen ---
@@ -152,7 +240,7 @@ def test_block_averages(block: int, channels: int, random: np.random.Generator) 
     np.testing.assert_allclose(masks.block_average(images, block), wanted, rtol=0, atol=1e-14)
 
 
-@pytest.mark.parametrize("mask_type", ["center", "random", "left", "full", "grid"])
+@pytest.mark.parametrize("mask_type", [t for t in masks.MASK_TYPES if t != "lowres"])
 def test_missing_pixels_are_seen_gray(mask_type: str, random: np.random.Generator) -> None:
     images = random.uniform(-1, 1, [2, 16, 16, 3]).astype(np.float32)
     mask = np.stack([masks.make_mask(mask_type, 16, random=random) for _ in images])
@@ -172,7 +260,7 @@ def test_of_lowres_the_averages_are_seen(random: np.random.Generator) -> None:
 # --- filling ---
 
 
-@pytest.mark.parametrize("mask_type", ["center", "random", "left", "grid"])
+@pytest.mark.parametrize("mask_type", [t for t in masks.MASK_TYPES if t not in ("full", "lowres")])
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32])
 def test_known_pixels_stay_and_holes_are_filled(
     mask_type: str, dtype: type, random: np.random.Generator
