@@ -1,6 +1,7 @@
-"""Which pixels of an image are missing, and how the hole is filled.
+"""Which pixels of an image are missing, what a known one counts, and how the hole is filled.
 
 A mask is float32 [H, W, 1] (or [N, H, W, 1]), 1 where a pixel is known, 0 where it is missing.
+Masks that a user draws are read in mask_files.py; poisson.py fills a hole without a seam.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ PATTERN_MISSING = 0.25  # share of the pixels that a pattern leaves out
 PATTERN_SCALE = 1 / 16  # deviation of the Gaussian that smooths a pattern's noise, of the width
 GRID_STEP = 4  # a grid keeps every fourth pixel in both directions
 LOWRES_BLOCK = 8  # pixels: edge of the blocks of which lowres knows the average
+WINDOW = 7  # pixels: edge of the window in which Yeh et al. (2017) count unknown pixels
 
 
 def make_mask(
@@ -125,3 +127,115 @@ def composite(
     if mask_type in ("full", "lowres"):
         return generated
     return np.where(mask > 0, images, generated)
+
+
+def dilate(mask: np.ndarray, pixels: float) -> np.ndarray:
+    """The mask with its holes grown by a disc of that radius, [H, W, 1] or [N, H, W, 1].
+
+    A known pixel goes missing if the centre of a missing one is at most `pixels` away.
+    """
+    return (_distance_to(mask == 0) > pixels).astype(np.float32)
+
+
+def _distance_to(targets: np.ndarray) -> np.ndarray:
+    """Each pixel's distance to the next target in its own image, bool [..., H, W, 1] -> float64.
+
+    Infinite in an image that has no target.
+    """
+    from scipy import ndimage  # only here: most scripts' --help must not wait for it
+
+    planes = targets.reshape(-1, *targets.shape[-3:-1])
+    distances = [
+        ndimage.distance_transform_edt(~plane) if plane.any() else np.full(plane.shape, np.inf)
+        for plane in planes
+    ]
+    return np.stack(distances).reshape(targets.shape)
+
+
+def feather_weights(mask: np.ndarray, grown: np.ndarray) -> np.ndarray:
+    """The share of G(z) in every pixel when `grown` is the dilated `mask`: float32, same shape.
+
+    0 outside the grown hole; 1 in the original hole, where the photo is unknown; between them it
+    rises with the distance to the photo: d / (d + e) at a distance d from the next pixel outside
+    the grown hole and e from the next one of the original hole.
+
+    Raises:
+      ValueError: a pixel that is missing in `mask` is known in `grown`.
+    """
+    if (grown > mask).any():
+        raise ValueError("the grown hole does not hold the whole hole")
+    # Either may be 0 or infinite (no hole, nothing known), and the quotient is right in each case.
+    with np.errstate(divide="ignore"):
+        quotient = _distance_to(mask == 0) / _distance_to(grown > 0)
+    return (1 / (1 + quotient)).astype(np.float32)
+
+
+def feather(images: np.ndarray, weights: np.ndarray, generated: np.ndarray) -> np.ndarray:
+    """Pixels mixed by `feather_weights`: (1 - weight) of `images` and weight of `generated`.
+
+    Both [N, H, W, C] of one type, uint8 (rounded) or float; `weights` [H, W, 1] or [N, H, W, 1].
+    Where a weight is 0 or 1, the pixel of one of the two, bit for bit.
+    """
+    weights = weights.astype(np.float64)
+    mixed = (1 - weights) * images + weights * generated
+    return (np.rint(mixed) if images.dtype == np.uint8 else mixed).astype(images.dtype)
+
+
+def importance_weights(mask: np.ndarray, window: int = WINDOW) -> np.ndarray:
+    """How much each known pixel counts, by the holes around it: float32, the mask's shape.
+
+    W of Yeh et al., Semantic Image Inpainting with Deep Generative Models (2017, arXiv
+    1607.07539v3, importance weighted context loss): a known pixel's weight is the share of missing
+    pixels in the window x window square around it, as far as that lies in the image; a missing
+    one's is 0.
+
+    Args:
+      mask: [H, W, 1] or [N, H, W, 1].
+      window: edge of the square in pixels, odd.
+
+    Raises:
+      ValueError: the window is not odd.
+    """
+    if window < 1 or window % 2 == 0:
+        raise ValueError(f"window {window} is not an odd number above 0")
+    known = mask > 0
+    missing = _window_sums(~known, window)
+    number = _window_sums(np.ones(mask.shape[-3:]), window)
+    return (known * missing / number).astype(np.float32)
+
+
+def _window_sums(values: np.ndarray, window: int) -> np.ndarray:
+    """The sum over the window around each pixel, cut at the border: [..., H, W, 1] -> float64."""
+    for axis in (-3, -2):
+        size = values.shape[axis]
+        place = np.arange(size)
+        start = np.zeros_like(np.take(values, [0], axis), dtype=np.float64)
+        sums = np.concatenate([start, np.cumsum(values, axis, dtype=np.float64)], axis)
+        high = np.take(sums, np.minimum(place + window // 2 + 1, size), axis)
+        values = high - np.take(sums, np.maximum(place - window // 2, 0), axis)
+    return values
+
+
+def blend_weights(mask: np.ndarray, weighted: float, window: int = WINDOW) -> np.ndarray:
+    """Contextual weights between the mask (`weighted` 0) and importance weights (1), float32.
+
+    mask * (1 - weighted) + W * weighted, where W are the `importance_weights`, scaled in every
+    image to the sum of its mask, so that the contextual loss keeps its size beside the perceptual
+    one. Where all of W is 0 (nothing missing, nothing known), the mask itself.
+
+    Args:
+      mask: [H, W, 1] or [N, H, W, 1].
+      weighted: in [0, 1].
+      window: see `importance_weights`.
+
+    Raises:
+      ValueError: `weighted` is out of range or the window not odd.
+    """
+    if not 0 <= weighted <= 1:
+        raise ValueError(f"weighted {weighted} is not from 0 to 1")
+    weights = importance_weights(mask, window).astype(np.float64)
+    axes = (-3, -2, -1)
+    total = weights.sum(axes, keepdims=True)
+    scale = mask.sum(axes, keepdims=True) / np.where(total > 0, total, 1)
+    weights = np.where(total > 0, weights * scale, mask)
+    return (mask * (1 - weighted) + weights * weighted).astype(np.float32)
