@@ -1,16 +1,22 @@
-"""Which pixels of an image are missing, and how the hole is filled.
+"""Which pixels of an image are missing, what a known one counts, and how the hole is filled.
 
 A mask is float32 [H, W, 1] (or [N, H, W, 1]), 1 where a pixel is known, 0 where it is missing.
+Masks that a user draws are read in mask_files.py; poisson.py fills a hole without a seam.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-MASK_TYPES = ("center", "random", "left", "full", "grid", "lowres")
+HALVES = ("left", "right", "top", "bottom")
+MASK_TYPES = ("center", "random", *HALVES, "half", "full", "grid", "lowres", "pattern")
+RANDOM_TYPES = ("random", "half", "pattern")  # those that make_mask draws from a generator
 RANDOM_MISSING = 0.2  # share of the pixels that a random mask leaves out
+PATTERN_MISSING = 0.25  # share of the pixels that a pattern leaves out
+PATTERN_SCALE = 1 / 16  # deviation of the Gaussian that smooths a pattern's noise, of the width
 GRID_STEP = 4  # a grid keeps every fourth pixel in both directions
 LOWRES_BLOCK = 8  # pixels: edge of the blocks of which lowres knows the average
+WINDOW = 7  # pixels: edge of the window in which Yeh et al. (2017) count unknown pixels
 
 
 def make_mask(
@@ -18,32 +24,35 @@ def make_mask(
     size: int,
     *,
     center_scale: float = 0.25,
+    fraction: float = RANDOM_MISSING,
     random: np.random.Generator | None = None,
 ) -> np.ndarray:
     """The mask of a square image, float32 [size, size, 1], 1 = known.
 
     Args:
       mask_type: one of MASK_TYPES. `center` misses the pixels from size * center_scale to
-        size * (1 - center_scale) in both directions, `random` a fifth of the pixels, `left`
-        the left half, `full` nothing; `grid` knows only every fourth pixel in both directions.
+        size * (1 - center_scale) in both directions, `random` a share of the pixels, `left`,
+        `right`, `top` and `bottom` that half, `half` one of the four, `pattern` a quarter of the
+        pixels in blobs, `full` nothing; `grid` knows only every fourth pixel in both directions.
         `lowres` knows no pixel but the averages of 8x8 blocks, and its mask, all known, is
         [size / 8, size / 8, 1].
       center_scale: in (0, 0.5).
-      random: draws a `random` mask, each pixel by itself.
+      fraction: in (0, 1), with which probability a `random` mask misses a pixel.
+      random: draws the masks of RANDOM_TYPES; `random`'s pixels are drawn each by itself.
 
     Raises:
-      ValueError: an unknown type, or no generator for `random`.
+      ValueError: an unknown type, a fraction out of range, or no generator for RANDOM_TYPES.
     """
     mask = np.ones([size, size, 1], np.float32)
-    if mask_type == "center":
+    if mask_type in RANDOM_TYPES:
+        if random is None:
+            raise ValueError(f"a {mask_type} mask needs a generator")
+        mask[_draw_missing(mask_type, size, fraction, random)] = 0
+    elif mask_type in HALVES:
+        mask[_half(size, mask_type)] = 0
+    elif mask_type == "center":
         low, high = int(size * center_scale), int(size * (1 - center_scale))
         mask[low:high, low:high] = 0
-    elif mask_type == "random":
-        if random is None:
-            raise ValueError("a random mask needs a generator")
-        mask[random.random([size, size]) < RANDOM_MISSING] = 0
-    elif mask_type == "left":
-        mask[:, : size // 2] = 0
     elif mask_type == "grid":
         mask[:] = 0
         mask[::GRID_STEP, ::GRID_STEP] = 1
@@ -52,6 +61,40 @@ def make_mask(
     elif mask_type != "full":
         raise ValueError(f"mask type {mask_type!r} is not one of {', '.join(MASK_TYPES)}")
     return mask
+
+
+def _draw_missing(
+    mask_type: str, size: int, fraction: float, random: np.random.Generator
+) -> np.ndarray:
+    """What a mask of RANDOM_TYPES misses, bool [size, size]."""
+    if mask_type == "half":
+        return _half(size, HALVES[random.integers(len(HALVES))])
+    if mask_type == "pattern":
+        return _blobs(size, random)
+    if not 0 < fraction < 1:
+        raise ValueError(f"fraction {fraction} is not between 0 and 1")
+    return random.random([size, size]) < fraction
+
+
+def _half(size: int, side: str) -> np.ndarray:
+    """The half of a square on one side, bool [size, size]."""
+    line = np.arange(size) if side in ("left", "top") else np.arange(size)[::-1]
+    inside = np.broadcast_to(line < size // 2, [size, size])
+    return inside if side in ("left", "right") else inside.T
+
+
+def _blobs(size: int, random: np.random.Generator) -> np.ndarray:
+    """The highest quarter of smoothed noise, bool [size, size]."""
+    from scipy import ndimage  # only here: most scripts' --help must not wait for it
+
+    scale = size * PATTERN_SCALE
+    margin = round(3 * scale)  # so that blobs are cut by the border instead of mirrored at it
+    noise = random.standard_normal([size + 2 * margin, size + 2 * margin])
+    smooth = ndimage.gaussian_filter(noise, scale, truncate=3)
+    inner = smooth[margin : margin + size, margin : margin + size]
+    missing = np.zeros(size * size, bool)
+    missing[np.argsort(inner, axis=None)[::-1][: round(PATTERN_MISSING * size * size)]] = True
+    return missing.reshape(size, size)
 
 
 def block_edge(mask_type: str) -> int:
@@ -84,3 +127,115 @@ def composite(
     if mask_type in ("full", "lowres"):
         return generated
     return np.where(mask > 0, images, generated)
+
+
+def dilate(mask: np.ndarray, pixels: float) -> np.ndarray:
+    """The mask with its holes grown by a disc of that radius, [H, W, 1] or [N, H, W, 1].
+
+    A known pixel goes missing if the centre of a missing one is at most `pixels` away.
+    """
+    return (_distance_to(mask == 0) > pixels).astype(np.float32)
+
+
+def _distance_to(targets: np.ndarray) -> np.ndarray:
+    """Each pixel's distance to the next target in its own image, bool [..., H, W, 1] -> float64.
+
+    Infinite in an image that has no target.
+    """
+    from scipy import ndimage  # only here: most scripts' --help must not wait for it
+
+    planes = targets.reshape(-1, *targets.shape[-3:-1])
+    distances = [
+        ndimage.distance_transform_edt(~plane) if plane.any() else np.full(plane.shape, np.inf)
+        for plane in planes
+    ]
+    return np.stack(distances).reshape(targets.shape)
+
+
+def feather_weights(mask: np.ndarray, grown: np.ndarray) -> np.ndarray:
+    """The share of G(z) in every pixel when `grown` is the dilated `mask`: float32, same shape.
+
+    0 outside the grown hole; 1 in the original hole, where the photo is unknown; between them it
+    rises with the distance to the photo: d / (d + e) at a distance d from the next pixel outside
+    the grown hole and e from the next one of the original hole.
+
+    Raises:
+      ValueError: a pixel that is missing in `mask` is known in `grown`.
+    """
+    if (grown > mask).any():
+        raise ValueError("the grown hole does not hold the whole hole")
+    # Either may be 0 or infinite (no hole, nothing known), and the quotient is right in each case.
+    with np.errstate(divide="ignore"):
+        quotient = _distance_to(mask == 0) / _distance_to(grown > 0)
+    return (1 / (1 + quotient)).astype(np.float32)
+
+
+def feather(images: np.ndarray, weights: np.ndarray, generated: np.ndarray) -> np.ndarray:
+    """Pixels mixed by `feather_weights`: (1 - weight) of `images` and weight of `generated`.
+
+    Both [N, H, W, C] of one type, uint8 (rounded) or float; `weights` [H, W, 1] or [N, H, W, 1].
+    Where a weight is 0 or 1, the pixel of one of the two, bit for bit.
+    """
+    weights = weights.astype(np.float64)
+    mixed = (1 - weights) * images + weights * generated
+    return (np.rint(mixed) if images.dtype == np.uint8 else mixed).astype(images.dtype)
+
+
+def importance_weights(mask: np.ndarray, window: int = WINDOW) -> np.ndarray:
+    """How much each known pixel counts, by the holes around it: float32, the mask's shape.
+
+    W of Yeh et al., Semantic Image Inpainting with Deep Generative Models (2017, arXiv
+    1607.07539v3, importance weighted context loss): a known pixel's weight is the share of missing
+    pixels in the window x window square around it, as far as that lies in the image; a missing
+    one's is 0.
+
+    Args:
+      mask: [H, W, 1] or [N, H, W, 1].
+      window: edge of the square in pixels, odd.
+
+    Raises:
+      ValueError: the window is not odd.
+    """
+    if window < 1 or window % 2 == 0:
+        raise ValueError(f"window {window} is not an odd number above 0")
+    known = mask > 0
+    missing = _window_sums(~known, window)
+    number = _window_sums(np.ones(mask.shape[-3:]), window)
+    return (known * missing / number).astype(np.float32)
+
+
+def _window_sums(values: np.ndarray, window: int) -> np.ndarray:
+    """The sum over the window around each pixel, cut at the border: [..., H, W, 1] -> float64."""
+    for axis in (-3, -2):
+        size = values.shape[axis]
+        place = np.arange(size)
+        start = np.zeros_like(np.take(values, [0], axis), dtype=np.float64)
+        sums = np.concatenate([start, np.cumsum(values, axis, dtype=np.float64)], axis)
+        high = np.take(sums, np.minimum(place + window // 2 + 1, size), axis)
+        values = high - np.take(sums, np.maximum(place - window // 2, 0), axis)
+    return values
+
+
+def blend_weights(mask: np.ndarray, weighted: float, window: int = WINDOW) -> np.ndarray:
+    """Contextual weights between the mask (`weighted` 0) and importance weights (1), float32.
+
+    mask * (1 - weighted) + W * weighted, where W are the `importance_weights`, scaled in every
+    image to the sum of its mask, so that the contextual loss keeps its size beside the perceptual
+    one. Where all of W is 0 (nothing missing, nothing known), the mask itself.
+
+    Args:
+      mask: [H, W, 1] or [N, H, W, 1].
+      weighted: in [0, 1].
+      window: see `importance_weights`.
+
+    Raises:
+      ValueError: `weighted` is out of range or the window not odd.
+    """
+    if not 0 <= weighted <= 1:
+        raise ValueError(f"weighted {weighted} is not from 0 to 1")
+    weights = importance_weights(mask, window).astype(np.float64)
+    axes = (-3, -2, -1)
+    total = weights.sum(axes, keepdims=True)
+    scale = mask.sum(axes, keepdims=True) / np.where(total > 0, total, 1)
+    weights = np.where(total > 0, weights * scale, mask)
+    return (mask * (1 - weighted) + weights * weighted).astype(np.float32)
