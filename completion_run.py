@@ -83,8 +83,10 @@ def choose(args: argparse.Namespace, paths: Sequence[str]) -> dict[str, str]:
     args.mask_of = None
     if args.mask_type == "file":
         args.mask_of = mask_files.masks_for(args.mask, chosen, args.images)
-        for path in dict.fromkeys(args.mask_of.values()):
-            mask_files.load_mask(path, args.img_size, args.invert_mask)
+    # Looked at before anything is written; random masks are other ones for each image.
+    one_each = {args.mask_of[path]: path for path in chosen} if args.mask_of else {None: chosen[0]}
+    for path in one_each.values():
+        make_masks(args, [path], np.zeros([1, args.img_size, args.img_size, 1], np.uint8))
     args.batch_size = args.batch_size or min(max(1, BATCH // args.samples), len(chosen))
     return {path: names[path] for path in chosen}
 
@@ -96,6 +98,9 @@ def make_masks(
 
     Returns:
       Them, dilated if that is asked for; with --feather the share of G(z) in each pixel.
+
+    Raises:
+      UserError: everything is missing in an image.
     """
     size = images.shape[1]
     if args.mask_type == "file":
@@ -112,9 +117,12 @@ def make_masks(
                 for image in images
             ]
         )
-    if not args.dilate:
-        return before, None
-    grown = masks.dilate(before, args.dilate)
+    grown = masks.dilate(before, args.dilate) if args.dilate else before
+    for path, mask in zip(paths, grown, strict=True):
+        if not mask.any():
+            raise UserError(
+                f"{path}: nothing of it is known under this mask; lower --dilate or --fraction"
+            )
     return grown, masks.feather_weights(before, grown) if args.feather else None
 
 

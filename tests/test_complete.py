@@ -845,6 +845,7 @@ REFUSED = {
     "no mask": (("--maskType", "file"), ("--mask-type file", "--mask PATH")),
     "inverted center": (("--invert-mask",), ("--invert-mask", "file", "center")),
     "feather alone": (("--feather",), ("--feather", "--dilate")),
+    "all dilated": (("--dilate", 20), ("1.png", "nothing of it is known", "--dilate")),
     "nothing to dilate": (("--dilate", 2, "--maskType", "full"), ("--dilate", "full")),
     "weighted twice": (("--weighted", 2), ("--weighted", "'2'")),
     "no sample": (("--samples", 0), ("--samples", "'0'")),

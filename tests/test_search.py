@@ -418,6 +418,44 @@ def test_hmc_needs_a_generator_for_each_row() -> None:
             list(found)
 
 
+# --- a linear generator, whose latents are known ---
+
+LINEAR = np.random.default_rng(8).normal(size=[3, 40])
+LATENTS = np.random.default_rng(9).uniform(-0.9, 0.9, [5, 3])
+
+
+def linear_loss(z: tf.Tensor, images: tf.Tensor, weights: tf.Tensor) -> tuple[tf.Tensor]:
+    """The contextual loss of G(z) = z A: of the known values, as the completion's is."""
+    return (tf.reduce_sum(weights * tf.abs(tf.linalg.matmul(z, LINEAR) - images), axis=1),)
+
+
+@pytest.mark.parametrize(
+    ("rule", "iterations"),
+    [
+        (search.pgd(lr=2e-5), 4000),
+        (search.adam(lr=0.02), 1500),
+        (search.adam(lr=0.1, anneal=200), 200),
+        (search.HamiltonianMonteCarlo(beta=1, eps=0.01, steps=20, anneal=1.05), 250),
+    ],
+    ids=["pgd", "adam", "auto", "hmc"],
+)
+def test_a_linear_generators_latents_are_found(rule: search.Rule, iterations: int) -> None:
+    images = LATENTS @ LINEAR
+    # A third of the values is missing; what is there instead must not matter.
+    weights = (np.random.default_rng(10).uniform(size=images.shape) < 0.67).astype(float)
+    images = np.where(weights > 0, images, 99)
+    *_, last = search.complete(
+        linear_loss,
+        starts(5),
+        rule,
+        data=(images, weights),
+        iterations=iterations,
+        interval=iterations,
+        randoms=randoms(5),
+    )
+    np.testing.assert_allclose(last.z, LATENTS, atol=0.02)
+
+
 # --- the best of a pool ---
 
 
