@@ -172,8 +172,10 @@ def evaluate_generator(args: argparse.Namespace, model: DCGAN, config: dict) -> 
     folder.start(real)
     for name, columns in score.sheets.items():
         folder.write_sheet(name, columns)
-    text = scoring.markdown(score.content)
-    return folder.write(config | {"generator": score.content}, text, finished=True), text
+    text = scoring.markdown(score.figures, len(training))
+    figures = {name: results.as_json(value) for name, value in score.figures.items()}
+    content = config | {"generator": figures, "training_faces": len(training)}
+    return folder.write(content, text, finished=True), text
 
 
 def main(argv: Sequence[str] | None = None) -> None:

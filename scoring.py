@@ -5,8 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
-from collections.abc import Callable, Sequence, Set
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence, Set
 
 import numpy as np
 from scipy.spatial.distance import cdist
@@ -18,7 +17,7 @@ import utils
 from completion import Completer, Settings
 from metrics import Estimate, FaceReader, estimate, jackknife
 from model import DCGAN
-from results import as_json, table
+from results import table
 from utils import UserError
 
 NEAREST = 64  # samples, and held-out faces, whose nearest training face is sought
@@ -167,11 +166,11 @@ class Score:
     """What was found of a generator.
 
     Attributes:
-      content: for results.json.
+      figures: by name.
       sheets: name -> columns of a contact sheet.
     """
 
-    content: dict[str, Any]
+    figures: dict[str, Estimate]
     sheets: dict[str, dict[str, np.ndarray]]
 
 
@@ -199,6 +198,51 @@ def compare_sets(some: np.ndarray, real: np.ndarray, seed: int) -> dict[str, Est
         "diversity_real": diversity[1],
         "diversity_ratio": _ratio(*diversity),
     }
+
+
+def _score_inversion(
+    model: DCGAN,
+    faces: np.ndarray,
+    embeddings: np.ndarray,
+    seed: int,
+    reader: FaceReader,
+    tick: Tick,
+) -> Score:
+    """How well G shows real faces, uint8 [N, S, S, C], whose embeddings [N, 128] are known."""
+    inverted = invert(model, faces, seed)
+    own = reader.describe(inverted, keep=False, tick=tick).embeddings
+    whole = np.zeros([*faces.shape[:3], 1], np.float32)  # all of it is generated
+    figures = {
+        "inversion_psnr": estimate(metrics.psnr(faces, inverted, whole)),
+        "inversion_identity": estimate(metrics.identity_distance(own, embeddings)),
+    }
+    return Score(figures, {"inversion": {"real": faces[:NEAREST], "inverted": inverted[:NEAREST]}})
+
+
+def _score_nearest(
+    generated: np.ndarray,
+    held_out: np.ndarray,
+    training: Sequence[str],
+    seed: int,
+    reader: FaceReader,
+    tick: Tick,
+) -> Score:
+    """How near samples and held-out faces, uint8 [N, S, S, C], come to training faces."""
+    pictures = np.concatenate([generated, held_out])
+    nearest = nearest_training(pictures, training, seed, reader, tick)
+    figures, sheets = {}, {}
+    for part, name, kind in (
+        (slice(len(generated)), "", "sample"),
+        (slice(len(generated), None), "_real", "held-out"),
+    ):
+        figures[f"nearest_pixels{name}"] = estimate(nearest.pixels[part])
+        figures[f"nearest_identity{name}"] = estimate(nearest.identity[part])
+        sheets[f"nearest-{kind}"] = {
+            kind: pictures[part],
+            "by-pixels": nearest.by_pixels[part],
+            "by-dlib": nearest.by_identity[part],
+        }
+    return Score(figures, sheets)
 
 
 def score(
@@ -230,41 +274,21 @@ def score(
     generated = report.generate(model, z)
     read = reader.describe(generated, keep=False, tick=tick)
     read_real = reader.describe(faces, tick=tick)
-    figures = compare_sets(read.embeddings, read_real.embeddings, seed)
-    figures["found"] = estimate(read.found.astype(float))
-    figures["found_real"] = estimate(read_real.found.astype(float))
-
-    which = np.array(evaluation.evenly_spaced(range(len(faces)), inversion))
-    whole = np.zeros([len(which), size, size, 1], np.float32)
-    inverted = invert(model, faces[which], seed)
-    embeddings = reader.describe(inverted, keep=False, tick=tick).embeddings
-    figures["inversion_psnr"] = estimate(metrics.psnr(faces[which], inverted, whole))
-    figures["inversion_identity"] = estimate(
-        metrics.identity_distance(embeddings, read_real.embeddings[which])
-    )
-    first = evaluation.evenly_spaced(range(len(which)), NEAREST)
-    sheets = {
-        "samples": {"samples": generated[:NEAREST]},
-        "inversion": {"real": faces[which][first], "inverted": inverted[first]},
+    figures = compare_sets(read.embeddings, read_real.embeddings, seed) | {
+        "found": estimate(read.found.astype(float)),
+        "found_real": estimate(read_real.found.astype(float)),
     }
+    parts = [Score(figures, {"samples": {"samples": generated[:NEAREST]}})]
+    which = evaluation.evenly_spaced(range(len(faces)), inversion)
+    embeddings = read_real.embeddings[which]
+    parts.append(_score_inversion(model, faces[which], embeddings, seed, reader, tick))
     if training:
-        own = generated[:NEAREST]
         held_out = faces[evaluation.evenly_spaced(range(len(faces)), NEAREST)]
-        pictures = np.concatenate([own, held_out])
-        nearest = nearest_training(pictures, training, seed, reader, tick)
-        for part, name, kind in (
-            (slice(len(own)), "", "sample"),
-            (slice(len(own), None), "_real", "held-out"),
-        ):
-            figures[f"nearest_pixels{name}"] = estimate(nearest.pixels[part])
-            figures[f"nearest_identity{name}"] = estimate(nearest.identity[part])
-            sheets[f"nearest-{kind}"] = {
-                kind: pictures[part],
-                "by-pixels": nearest.by_pixels[part],
-                "by-dlib": nearest.by_identity[part],
-            }
-    content = {name: as_json(value) for name, value in figures.items()}
-    return Score(content | {"training_faces": len(training)}, sheets)
+        parts.append(_score_nearest(generated[:NEAREST], held_out, training, seed, reader, tick))
+    return Score(
+        {name: value for part in parts for name, value in part.figures.items()},
+        {name: columns for part in parts for name, columns in part.sheets.items()},
+    )
 
 
 def work(real: int, training: int, samples: int, inversion: int) -> int:
@@ -292,29 +316,28 @@ ROWS = (
 )
 
 
-def markdown(content: dict[str, Any]) -> str:
-    """The table of a generator's figures, from a `Score`'s content."""
+def markdown(figures: Mapping[str, Estimate], training: int) -> str:
+    """The table of a generator's figures, from a `Score`; `training`: number of those faces."""
 
     def cell(name: str | None, digits: int) -> str:
-        value = content.get(name)
-        if value is None or value["mean"] is None:
+        value = figures.get(name)
+        if value is None or not math.isfinite(value.mean):
             return ""
-        error = value["standard_error"]
-        shown = f" ± {error:.{digits}f}" if error is not None else ""
-        return f"{value['mean']:.{digits}f}{shown} ({value['n']})"
+        shown = f" ± {value.error:.{digits}f}" if math.isfinite(value.error) else ""
+        return f"{value.mean:.{digits}f}{shown} ({value.n})"
 
     rows = [
         [label, cell(own, digits), cell(real, digits)]
         for label, own, real, digits in ROWS
-        if own in content or real in content
+        if own in figures or real in figures
     ]
     notes = (
         "± standard error over faces (jackknife for the distance and the diversity), number of "
         "faces in brackets. The Frechet distance is between dlib's embeddings and is no FID."
     )
-    if content["training_faces"]:
+    if training:
         notes += (
-            f" Nearest of {content['training_faces']} training faces by pixels (root mean squared "
+            f" Nearest of {training} training faces by pixels (root mean squared "
             f"difference, values 0..1), of at most {NEAREST_DRAWN} by embedding."
         )
     return f"## Generator\n\n{notes}\n\n{table(['', 'samples', 'real faces'], rows)}\n"

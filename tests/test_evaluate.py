@@ -278,7 +278,7 @@ def test_a_generator_is_scored(sets: Path, run_here: RunHere) -> None:
     listed = (out / "images.txt").read_text().splitlines()
     assert [Path(path).name for path in listed] == (sets / "holdout.txt").read_text().split()
     found = content_of(out)["generator"]
-    assert found["training_faces"] == 40 - 8
+    assert content_of(out)["training_faces"] == 40 - 8
     assert found["frechet"]["n"] == 12
     assert found["diversity_real"]["n"] == 8
     # A model of ten steps draws one gray face, unlike all real ones.
