@@ -55,8 +55,7 @@ def build_parser() -> argparse.ArgumentParser:
     checkpoint = "folder of the model, or one of its checkpoints (checkpoint/ckpt-12000)"
     add("--checkpoint-dir", "--checkpointDir", default="checkpoint", metavar="DIR", help=checkpoint)
     add("--workers", type=utils.positive_int, default=os.cpu_count(), help="processes for dlib")
-    cache = "figures of real faces, baselines and --reference (default: in ~/.cache)"
-    add("--cache", metavar="DIR", help=cache)
+    add("--cache", metavar="DIR", help="for figures that cost time (default: in ~/.cache)")
 
     add = parser.add_argument_group("completion").add_argument
     types = masks.MASK_TYPES
