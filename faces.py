@@ -59,23 +59,28 @@ LANDMARK_SETS = {
 }
 
 
-def default_predictor() -> str:
-    """Path of dlib's 68-landmark model in the PyPI package face_recognition_models.
+def installed_model(name: str, what: str, remedy: str = "") -> str:
+    """Path of one of dlib's models in the PyPI package face_recognition_models.
 
     The package is found, not imported: its __init__ needs pkg_resources, which setuptools no
-    longer has.
+    longer has. `what` and `remedy` go into the message: what is missing, what else to do.
 
     Raises:
       UserError: the package is not installed.
     """
     package = importlib.util.find_spec("face_recognition_models")
     if package is None or not package.submodule_search_locations:
-        raise UserError(
-            "the landmark model is missing: pip install face_recognition_models, or name a file "
-            "with --dlibFacePredictor"
-        )
-    folder = package.submodule_search_locations[0]
-    return os.path.join(folder, "models", "shape_predictor_68_face_landmarks.dat")
+        raise UserError(f"{what} is missing: pip install face_recognition_models{remedy}")
+    return os.path.join(package.submodule_search_locations[0], "models", name)
+
+
+def default_predictor() -> str:
+    """Path of dlib's 68-landmark model; raises UserError as `installed_model`."""
+    return installed_model(
+        "shape_predictor_68_face_landmarks.dat",
+        "the landmark model",
+        ", or name a file with --dlibFacePredictor",
+    )
 
 
 @dataclasses.dataclass(frozen=True)

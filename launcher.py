@@ -45,6 +45,11 @@ def complete() -> None:
     _run("complete.py")
 
 
+def evaluate() -> None:
+    """dcgan-evaluate: evaluate.py."""
+    _run("evaluate.py")
+
+
 def distributions() -> None:
     """dcgan-distributions: simple-distributions.py."""
     _run("simple-distributions.py")

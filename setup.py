@@ -47,7 +47,7 @@ setup(
     entry_points={
         "console_scripts": [
             f"dcgan-{command} = dcgan_completion.launcher:{command}"
-            for command in ("align", "train", "sample", "complete", "distributions")
+            for command in ("align", "train", "sample", "complete", "evaluate", "distributions")
         ]
     },
     classifiers=[

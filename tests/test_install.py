@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 
-COMMANDS = ("align", "train", "sample", "complete", "distributions")
+COMMANDS = ("align", "train", "sample", "complete", "evaluate", "distributions")
 
 
 @pytest.fixture(scope="module")

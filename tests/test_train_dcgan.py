@@ -112,13 +112,14 @@ def train_here(run_here: RunHere, *arguments: object, cwd: Path) -> None:
 SCRIPTS = (
     "train-dcgan.py",
     "complete.py",
+    "evaluate.py",
     "align-dlib.py",
     "sample-dcgan.py",
     "simple-distributions.py",
     "data/draw-faces.py",
 )
 
-SLOW_IMPORTS = ("tensorflow", "keras", "dlib", "cv2", "matplotlib", "scipy")
+SLOW_IMPORTS = ("tensorflow", "keras", "dlib", "cv2", "matplotlib", "scipy", "skimage")
 
 # Runs a script as `python script --help`, then tells which of the slow packages were imported.
 HELP = f"""
