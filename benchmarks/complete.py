@@ -133,12 +133,12 @@ def main() -> None:
     args = build_parser().parse_args()
     utils.prepare_tensorflow()
     import measure
-    import metrics
     import numpy as np
 
     import checkpoints
     import devices
     import masks
+    import metrics
     from approaches import Settings
     from completion import Completer
 
