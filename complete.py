@@ -6,8 +6,7 @@ missing pixels from it.
 
 examples:
   ./complete.py ./data/your-test-data/aligned/* --outDir outputImages
-  ./complete.py photo.jpg --resize --maskType left --samples 8
-  ./complete.py faces --mask holes.png --approach adam --nIter 300
+  ./complete.py photo.jpg --resize --mask hole.png --samples 8
 """
 
 from __future__ import annotations

@@ -81,7 +81,7 @@ def assert_same_pictures(some: np.ndarray, others: np.ndarray) -> None:
 
 def test_the_default_is_a_grid_of_64(run_here: RunHere, drawn: Path) -> None:
     args = load_script(SCRIPT).build_parser().parse_args([])
-    assert (args.n, args.seed, args.checkpoint_dir) == (64, 0, "checkpoint")
+    assert (args.n, args.seed, args.checkpoint_dir) == (64, 0, None)
     assert args.individual is None
     assert args.overwrite is False
     done = run_here(cwd=drawn)
