@@ -11,11 +11,11 @@ APPROACHES = ("auto", "adam", "pgd", "hmc")
 DEFAULTS: dict[str, dict[str, Any]] = {
     "auto": {
         "n_iter": 100,
-        "lr": 0.1,
+        "lr": 0.05,
         "lam": 0.0,
+        "weighted": 0.4,
         "blend": "poisson",
         "pool": 2048,
-        "anneal": True,
     },
     "adam": {"n_iter": 1000},
     "pgd": {"n_iter": 1000},
@@ -48,7 +48,6 @@ class Settings:
         (masks.blend_weights).
       blend: `none`, the hole is G(z)'s, or `poisson` (poisson.poisson_blend).
       pool: z starts at the best of so many generated images, by the known pixels; 0: anywhere.
-      anneal: whether the step size falls to 0 over the iterations, as half a cosine.
       beta1, beta2, eps: of adam and auto.
       momentum: of pgd.
       hmc_beta, hmc_eps, hmc_l, hmc_anneal: of search.HamiltonianMonteCarlo.
@@ -62,7 +61,6 @@ class Settings:
     weighted: float = 0.0
     blend: str = "none"
     pool: int = 0
-    anneal: bool = False
     beta1: float = 0.9
     beta2: float = 0.999
     eps: float = 1e-8

@@ -56,19 +56,23 @@ def add_search(parser: argparse.ArgumentParser) -> None:
         "the reference's and the tutorial's; hmc: Hamiltonian Monte Carlo, whose iterations take "
         "as long as 101 of the others",
     )
-    add("--lr", type=positive, help="step size (auto: 0.1, falling; adam, pgd: 0.01)")
+    add("--lr", type=positive, help="step size (auto: 0.05; adam, pgd: 0.01)")
     add(
         "--n-iter",
         "--nIter",
         type=utils.positive_int,
         help=f"iterations (auto: 100; adam, pgd: 1000; hmc: 20); {SECONDS}",
     )
-    add("--lam", type=utils.non_negative_float, help="weight of the perceptual loss")
+    add(
+        "--lam",
+        type=utils.non_negative_float,
+        help="weight of the perceptual loss (auto: 0, else 0.1)",
+    )
     add("--distance", choices=("l1", "l2"), help="of known pixels: absolute (default) or squared")
     add(
         "--weighted",
         type=utils.closed_fraction,
-        help="how much more known pixels count that lie near missing ones, 0 to 1",
+        help="how much more known pixels near missing ones count, 0 to 1 (auto: 0.4, else 0)",
     )
     add("--beta1", type=share, help="adam's decay of the mean gradient (default: 0.9)")
     add("--beta2", type=share, help="adam's decay of its square (default: 0.999)")

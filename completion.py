@@ -18,7 +18,7 @@ from approaches import Settings
 from model import DCGAN
 
 POOL_BATCH = 64  # generated images of the pool at a time
-UNBLENDED = ("full", "lowres", "grid", "random")  # kinds of masks that blending does not improve
+UNBLENDED = ("full", "lowres")  # kinds of masks of which no pixel stays
 
 
 def update_rule(settings: Settings) -> search.Rule:
@@ -29,8 +29,7 @@ def update_rule(settings: Settings) -> search.Rule:
         return search.HamiltonianMonteCarlo(
             settings.hmc_beta, settings.hmc_eps, settings.hmc_l, settings.hmc_anneal
         )
-    anneal = settings.n_iter if settings.anneal else None
-    return search.adam(settings.lr, settings.beta1, settings.beta2, settings.eps, anneal)
+    return search.adam(settings.lr, settings.beta1, settings.beta2, settings.eps)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -77,13 +77,8 @@ def adam(
     beta1: float = 0.9,
     beta2: float = 0.999,
     eps: float = 1e-8,
-    anneal: int | None = None,
 ) -> UpdateRule:
-    """Adam (Kingma and Ba 2015, arXiv:1412.6980, algorithm 1), the reference's default.
-
-    With `anneal`, the step size falls from `lr` to 0 over so many iterations, as half a cosine
-    (Loshchilov and Hutter 2017, arXiv:1608.03983, without restarts).
-    """
+    """Adam (Kingma and Ba 2015, arXiv:1412.6980, algorithm 1), the reference's default."""
 
     def update(
         z: tf.Tensor, gradient: tf.Tensor, memory: Memory, iteration: tf.Tensor
@@ -94,10 +89,7 @@ def adam(
         v = beta2 * v + (1 - beta2) * tf.square(gradient)
         m_hat = m / (1 - tf.pow(tf.constant(beta1, z.dtype), t))
         v_hat = v / (1 - tf.pow(tf.constant(beta2, z.dtype), t))
-        rate = lr
-        if anneal is not None:
-            rate = lr / 2 * (1 + tf.cos(math.pi * tf.minimum((t - 1) / anneal, 1)))
-        return z - rate * m_hat / (tf.sqrt(v_hat) + eps), (m, v)
+        return z - lr * m_hat / (tf.sqrt(v_hat) + eps), (m, v)
 
     return UpdateRule(update, memories=2)
 
