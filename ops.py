@@ -120,8 +120,18 @@ def _conv2d_transpose(x: tf.Tensor, kernel: tf.Tensor) -> tuple[tf.Tensor, Gradi
 
 
 def lrelu(x: tf.Tensor, leak: float = 0.2) -> tf.Tensor:
-    """max(x, leak * x), any shape."""
-    return tf.nn.leaky_relu(x, alpha=leak)
+    """max(x, leak * x), any shape, for a leak above 0."""
+
+    @tf.custom_gradient
+    def function(x: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
+        y = tf.nn.leaky_relu(x, alpha=leak)
+        # By the sign of y, which is that of x: so that x need not be kept, and TensorFlow can fuse
+        # it with the convolution before it (it fails to in a loop, with an error, if x is used).
+        return y, lambda upstream: tf.raw_ops.LeakyReluGrad(
+            gradients=upstream, features=y, alpha=leak
+        )
+
+    return function(x)
 
 
 def batch_norm(

@@ -447,7 +447,8 @@ def prepare_tensorflow() -> None:
     oneDNN is switched on where TensorFlow would leave it off (processors without AVX-512): a
     step then takes half the time. One operation at a time, each on all cores: with several,
     identical runs differ in their last bits. Both only unless the user's environment decides.
-    TensorFlow's start-up messages are held back unless TF_CPP_MIN_LOG_LEVEL asks for them.
+    TensorFlow's start-up messages, and its warnings that are for programmers (how often it
+    compiles), are held back unless TF_CPP_MIN_LOG_LEVEL asks for them.
     """
     talkative = "TF_CPP_MIN_LOG_LEVEL" in os.environ
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -455,6 +456,8 @@ def prepare_tensorflow() -> None:
     with contextlib.nullcontext() if talkative else _quiet_stderr():
         import tensorflow as tf
 
+        if not talkative:
+            tf.get_logger().setLevel("ERROR")
         if "TF_NUM_INTEROP_THREADS" not in os.environ:
             tf.config.threading.set_inter_op_parallelism_threads(1)
         for gpu in tf.config.list_physical_devices("GPU"):

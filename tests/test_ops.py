@@ -136,6 +136,15 @@ def test_lrelu_leaks_a_fifth() -> None:
     np.testing.assert_allclose(ops.lrelu(x, 0.5)[0], [-5, -0.5, -0.25], rtol=1e-6)
 
 
+def test_lrelus_gradient_is_one_or_the_leak() -> None:
+    x = tf.constant([[-10.0, -1.0, -0.5], [1e-30, 0.5, 10.0]])
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        y = tf.reduce_sum(ops.lrelu(x, 0.3) * tf.constant([1.0, 2.0, 3.0]))
+    expected = np.array([[0.3, 0.3, 0.3], [1, 1, 1]]) * [1, 2, 3]
+    np.testing.assert_allclose(tape.gradient(y, x), expected, rtol=1e-6)
+
+
 # --- kernels of our own ---
 
 
