@@ -1,7 +1,7 @@
 # make demo   align two portraits, train a small model on drawn faces, complete some with it
 # make test   lint and the test suite
 # make test-all   with the tests that take long, or look at TensorBoard in Chromium
-# make bench  seconds of a training step, against the processor's rate
+# make bench  seconds of training, completion and input, against the processor's rate
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -34,7 +34,7 @@ demo: $(VENV)/.installed
 	    --sample-dir $(DEMO)/samples --log-dir $(DEMO)/logs
 	$(BIN)/python sample-dcgan.py --checkpoint-dir $(DEMO)/checkpoint --out $(DEMO)/samples.png
 	$(BIN)/python complete.py $(DEMO)/held-out --checkpoint-dir $(DEMO)/checkpoint \
-	    --nIter 500 --outDir $(DEMO)/completions
+	    --outInterval 10 --outDir $(DEMO)/completions
 	$(BIN)/python data/copy-portraits.py --out $(DEMO)/portraits
 	$(BIN)/python align-dlib.py $(DEMO)/portraits align innerEyesAndBottomLip $(DEMO)/aligned
 	@echo
@@ -58,6 +58,7 @@ test-all: lint
 
 bench: $(VENV)/.installed
 	$(BIN)/python benchmarks/train.py
+	$(BIN)/python benchmarks/input.py
 
 clean:
 	rm -rf $(VENV) $(DEMO)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -63,6 +65,47 @@ def assert_refused(done: subprocess.CompletedProcess[str], *words: str) -> None:
     assert len(lines) == 1, done.stderr
     for word in words:
         assert word in lines[0], (word, lines[0])
+
+
+def contents(folder: Path) -> dict[str, bytes | None]:
+    """All that is below a folder, by relative path; None for folders."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None
+        for path in folder.rglob("*")
+    }
+
+
+@pytest.fixture
+def run_any(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
+    """As `run_script`, in this process: without TensorFlow's five seconds of start-up."""
+    import tensorflow as tf
+
+    import utils
+
+    def run(script: str, *arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
+        tf.config.list_logical_devices()  # its messages come once, and here
+        capfd.readouterr()
+        handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        with monkeypatch.context() as patch:
+            patch.setenv("TF_NUM_INTEROP_THREADS", "1")  # cannot be set again once it runs
+            patch.setattr(sys, "argv", [str(ROOT / script), *map(str, arguments)])
+            patch.chdir(cwd)
+            try:
+                status = utils.run(load_script(script).main)
+            except SystemExit as exit_:
+                status = exit_.code
+            finally:
+                for number, handler in handlers.items():
+                    signal.signal(number, handler)
+        return subprocess.CompletedProcess(sys.argv, status, *capfd.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def run_here(request: pytest.FixtureRequest, run_any: Run) -> Run:
+    """`run_any` for the script that the module of tests is about, its SCRIPT."""
+    return functools.partial(run_any, request.module.SCRIPT)
 
 
 @pytest.fixture(scope="session")

@@ -17,9 +17,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import ROOT, TINY, assert_refused, load_script, run_script
+from conftest import ROOT, TINY, Run, assert_refused, contents, load_script, run_script
 from PIL import Image
-from test_train_dcgan import RunHere, contents, run_in_this_process
 
 import completion_run
 import inputs
@@ -100,16 +99,6 @@ def noise_images(number: int, size: int = SIZE) -> np.ndarray:
 
 
 # --- fixtures ---
-
-
-@pytest.fixture
-def run_here(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> RunHere:
-    def run(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
-        return run_in_this_process(
-            SCRIPT, *arguments, cwd=cwd, monkeypatch=monkeypatch, capfd=capfd
-        )
-
-    return run
 
 
 GIVEN = ("a/1.png", "b/1.png", "c, ä.png")
@@ -342,7 +331,7 @@ def test_the_configuration_is_kept(completed: tuple[Path, object]) -> None:
     assert config["packages"]["tensorflow"] == tf.__version__
 
 
-def test_the_configuration_holds_resolved_options(copy: Path, run_here: RunHere) -> None:
+def test_the_configuration_holds_resolved_options(copy: Path, run_here: Run) -> None:
     arguments = (*GIVEN, "--nIter", 1, "--outDir", "out")
     assert run_here(*arguments, cwd=copy).returncode == 0
     options = json.loads((copy / "out" / "config.json").read_text())["options"]
@@ -405,7 +394,7 @@ def test_what_cannot_be_used_is_named_and_the_rest_is_done(
     assert config["completion"]["finished"] is True
 
 
-def test_another_seed_starts_elsewhere(copy: Path, run_here: RunHere) -> None:
+def test_another_seed_starts_elsewhere(copy: Path, run_here: Run) -> None:
     start = ("--approach", "adam", "--nIter", 1, "--lr", 1e-12)
     for out, seed in (("0", 0), ("also 0", 0), ("1", 1)):
         done = run_here(*GIVEN, *start, "--seed", seed, "--outDir", out, cwd=copy)
@@ -443,7 +432,7 @@ MASKS: dict[str, tuple[tuple[object, ...], Callable[[int, int], bool]]] = {
 
 @pytest.fixture
 def complete_noise(
-    vivid: Path, tmp_path: Path, run_here: RunHere
+    vivid: Path, tmp_path: Path, run_here: Run
 ) -> Callable[..., tuple[np.ndarray, Path]]:
     """Completes two pictures of noise; returns them and the output folder."""
 
@@ -506,7 +495,8 @@ def test_random_masks_miss_a_fifth_and_derive_from_seed_and_pixels(
 ) -> None:
     missing = {}
     for seed in (0, 1):
-        images, out = complete_noise("--maskType", "random", "--seed", seed, "--overwrite")
+        options = ("--maskType", "random", "--blend", "none", "--weighted", 0)
+        images, out = complete_noise(*options, "--seed", seed, "--overwrite")
         masked, finals = cells(load(out / "masked.png")), finals_of(out)
         missing[seed] = (masked == 128).all(axis=-1)  # noise is never that gray
         known = ~missing[seed]
@@ -585,7 +575,7 @@ SEARCHES = {
 
 @pytest.mark.parametrize("case", SEARCHES)
 def test_the_search_takes_numpys_steps(
-    case: str, vivid: Path, model: DCGAN, faces16: Path, tmp_path: Path, run_here: RunHere
+    case: str, vivid: Path, model: DCGAN, faces16: Path, tmp_path: Path, run_here: Run
 ) -> None:
     paths = sorted(faces16.iterdir())[3:5]
     common = (*paths, "--checkpointDir", vivid, "--maskType", "left", "--lam", 2.5)
@@ -656,7 +646,7 @@ def test_names_are_told_apart_also_without_case(paths: list[str]) -> None:
 # --- sizes and channels ---
 
 
-def test_resize_crops_and_scales(vivid: Path, tmp_path: Path, run_here: RunHere) -> None:
+def test_resize_crops_and_scales(vivid: Path, tmp_path: Path, run_here: Run) -> None:
     image = np.zeros([40, 100, 3], np.uint8)
     image[:, 30:70] = [200, 100, 50]  # the central square
     save(tmp_path / "wide.png", image)
@@ -675,12 +665,10 @@ def test_resize_crops_and_scales(vivid: Path, tmp_path: Path, run_here: RunHere)
 
 
 def test_a_model_of_gray_pictures_completes_gray_ones(
-    faces16: Path, tmp_path: Path, run_here: RunHere, monkeypatch, capfd
+    faces16: Path, tmp_path: Path, run_here: Run, run_any: Run
 ) -> None:
     arguments = ("--dataset", faces16, *TINY, "--channels", 1, "--epoch", 1)
-    done = run_in_this_process(
-        "train-dcgan.py", *arguments, cwd=tmp_path, monkeypatch=monkeypatch, capfd=capfd
-    )
+    done = run_any("train-dcgan.py", *arguments, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     path = sorted(faces16.iterdir())[0]
     done = run_here(path, "--nIter", 2, "--maskType", "left", cwd=tmp_path)
@@ -693,7 +681,7 @@ def test_a_model_of_gray_pictures_completes_gray_ones(
     np.testing.assert_array_equal(final[:, 8:], before[:, 8:])
 
 
-def test_one_checkpoint_may_be_named(copy: Path, run_here: RunHere) -> None:
+def test_one_checkpoint_may_be_named(copy: Path, run_here: Run) -> None:
     finals = {}
     for name in ("ckpt-10", "ckpt-11", "ckpt-11.index", "."):
         where = ("--checkpointDir", f"checkpoint/{name}", "--outDir", f"out {name}")
@@ -712,7 +700,7 @@ def test_one_checkpoint_may_be_named(copy: Path, run_here: RunHere) -> None:
 AGAIN = (GIVEN[0], "b", GIVEN[2], *OPTIONS)
 
 
-def test_a_finished_folder_needs_overwrite(copy: Path, run_here: RunHere) -> None:
+def test_a_finished_folder_needs_overwrite(copy: Path, run_here: Run) -> None:
     before = contents(copy)
     for options in ((), ("--lam", 0.2)):
         done = run_here(*AGAIN, *options, cwd=copy)
@@ -720,7 +708,7 @@ def test_a_finished_folder_needs_overwrite(copy: Path, run_here: RunHere) -> Non
     assert contents(copy) == before
 
 
-def test_overwrite_starts_anew_and_leaves_other_files(copy: Path, run_here: RunHere) -> None:
+def test_overwrite_starts_anew_and_leaves_other_files(copy: Path, run_here: Run) -> None:
     out = copy / "completions"
     mine = [out / "notes.txt", out / "my batch" / "1.png", out / "batch-2 of my photos" / "2.png"]
     for path in mine:
@@ -746,7 +734,7 @@ def unfinish(out: Path) -> None:
 
 
 def test_an_unfinished_folder_goes_on_at_the_first_unfinished_image(
-    copy: Path, run_here: RunHere
+    copy: Path, run_here: Run
 ) -> None:
     out = copy / "completions"
     unfinish(out)
@@ -774,7 +762,7 @@ def test_an_unfinished_folder_goes_on_at_the_first_unfinished_image(
     assert json.loads((out / "config.json").read_text())["completion"]["finished"] is True
 
 
-def test_a_stopped_run_is_unfinished(copy: Path, run_here: RunHere) -> None:
+def test_a_stopped_run_is_unfinished(copy: Path, run_here: Run) -> None:
     out = copy / "out"
     words = [GIVEN[0], "--nIter", "1000000", "--outInterval", "20", "--outDir", "out"]
     process = subprocess.Popen(
@@ -805,7 +793,7 @@ def test_a_stopped_run_is_unfinished(copy: Path, run_here: RunHere) -> None:
     assert sorted(os.listdir(out / "completed")) == ["0000.png", "0003.png"]
 
 
-def test_earlier_results_may_be_completed_without_being_lost(copy: Path, run_here: RunHere) -> None:
+def test_earlier_results_may_be_completed_without_being_lost(copy: Path, run_here: Run) -> None:
     finals = [f"completions/final/{name}.png" for name in NAMES]
     done = run_here(*finals, "--nIter", 2, "--maskType", "left", "--overwrite", cwd=copy)
     assert done.returncode in (0, 2), done.stderr
@@ -814,7 +802,7 @@ def test_earlier_results_may_be_completed_without_being_lost(copy: Path, run_her
 
 @pytest.mark.parametrize("overwrite", [(), ("--overwrite",)])
 def test_folders_of_others_are_refused(
-    overwrite: tuple[str, ...], copy: Path, run_here: RunHere
+    overwrite: tuple[str, ...], copy: Path, run_here: Run
 ) -> None:
     (copy / "mine" / "final").mkdir(parents=True)
     (copy / "mine" / "final" / "thesis.txt").write_text("precious")
@@ -891,14 +879,14 @@ def folder(vivid: Path, tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_bad_options_are_refused(case: str, folder: Path, run_here: RunHere) -> None:
+def test_bad_options_are_refused(case: str, folder: Path, run_here: Run) -> None:
     options, words = REFUSED[case]
     before = contents(folder)
     assert_refused(run_here("1.png", *options, cwd=folder), *words)
     assert contents(folder) == before
 
 
-def test_bad_inputs_are_refused(folder: Path, run_here: RunHere) -> None:
+def test_bad_inputs_are_refused(folder: Path, run_here: Run) -> None:
     before = contents(folder)
     for arguments, words in {
         ("missing.png",): ("missing.png", "no such file"),
@@ -913,7 +901,7 @@ def test_bad_inputs_are_refused(folder: Path, run_here: RunHere) -> None:
     assert contents(folder) == before
 
 
-def test_other_checkpoints_are_refused(folder: Path, run_here: RunHere) -> None:
+def test_other_checkpoints_are_refused(folder: Path, run_here: Run) -> None:
     config = folder / "checkpoint" / "config.json"
     text = config.read_text()
     other = json.loads(text)
@@ -972,7 +960,7 @@ def test_samples_are_ranked_and_shown(
         np.testing.assert_array_equal(sheet, expected)
 
 
-def test_shards_divide_the_images_and_change_nothing(copy: Path, run_here: RunHere) -> None:
+def test_shards_divide_the_images_and_change_nothing(copy: Path, run_here: Run) -> None:
     parts = []
     for part in (1, 2):
         out = copy / f"part {part}"
@@ -1033,7 +1021,7 @@ def test_dilate_grows_the_hole_and_feather_goes_over_inside(
 
 
 def test_poisson_keeps_what_is_known_and_leaves_no_step(
-    vivid: Path, tmp_path: Path, run_here: RunHere
+    vivid: Path, tmp_path: Path, run_here: Run
 ) -> None:
     smooth = np.zeros([SIZE, SIZE, 3], np.uint8) + np.uint8(np.linspace(40, 200, SIZE))[:, None]
     save(tmp_path / "smooth.png", smooth)
@@ -1050,7 +1038,7 @@ def test_poisson_keeps_what_is_known_and_leaves_no_step(
     assert steps["poisson"] < 0.75 * steps["none"]
 
 
-def test_hmc_lowers_the_loss(vivid: Path, copy: Path, run_here: RunHere) -> None:
+def test_hmc_lowers_the_loss(vivid: Path, copy: Path, run_here: Run) -> None:
     options = ("--approach", "hmc", "--hmcL", 5, "--hmcEps", 0.02, "--hmcBeta", 1)
     finals = {}
     for out in ("one", "two"):

@@ -5,16 +5,14 @@ from __future__ import annotations
 import csv
 import json
 import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from conftest import assert_refused, run_script
+from conftest import Run, assert_refused, contents, run_script
 from PIL import Image
-from test_train_dcgan import RunHere, contents, run_in_this_process
 
 import checkpoints
 import evaluation
@@ -33,16 +31,6 @@ def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPa
     folder = tmp_path_factory.getbasetemp() / "cache"
     monkeypatch.setenv("XDG_CACHE_HOME", str(folder))
     return folder / "dcgan-completion"
-
-
-@pytest.fixture
-def run_here(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> RunHere:
-    def run(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
-        return run_in_this_process(
-            SCRIPT, *arguments, cwd=cwd, monkeypatch=monkeypatch, capfd=capfd
-        )
-
-    return run
 
 
 @pytest.fixture
@@ -137,7 +125,7 @@ def test_the_figures_are_those_of_the_pictures(folder: Path, cache: Path) -> Non
     assert list((cache / evaluation.metrics.CHIP_VERSION).rglob("*.npy"))
 
 
-def test_means_errors_and_differences_are_over_faces(folder: Path, run_here: RunHere) -> None:
+def test_means_errors_and_differences_are_over_faces(folder: Path, run_here: Run) -> None:
     words = ["faces", "--seed", 0, 1, 0, "--baseline", "mean-face", *QUICK, "--json"]
     done = run_here(*words, cwd=folder)
     assert done.returncode == 0, done.stderr
@@ -160,7 +148,7 @@ def test_means_errors_and_differences_are_over_faces(folder: Path, run_here: Run
             assert_close(estimates[name], figures["center", method][name] - base[name])
 
 
-def test_seeds_are_averaged_image_by_image(folder: Path, run_here: RunHere) -> None:
+def test_seeds_are_averaged_image_by_image(folder: Path, run_here: Run) -> None:
     several = {}
     for seeds in ((0,), (1,), (0, 1)):
         out = f"out{len(several)}"
@@ -176,7 +164,7 @@ def test_seeds_are_averaged_image_by_image(folder: Path, run_here: RunHere) -> N
     assert not np.allclose(first, second)  # other masks
 
 
-def test_masks_that_leave_no_pixel_are_measured_as_a_whole(folder: Path, run_here: RunHere) -> None:
+def test_masks_that_leave_no_pixel_are_measured_as_a_whole(folder: Path, run_here: Run) -> None:
     done = run_here("faces", "--mask-type", "full", "lowres", *QUICK, cwd=folder)
     assert done.returncode == 0, done.stderr
     out = folder / "evaluation"
@@ -189,7 +177,7 @@ def test_masks_that_leave_no_pixel_are_measured_as_a_whole(folder: Path, run_her
     assert content_of(out)["masks"][0]["differences"] == {}  # no telea
 
 
-def test_groups_have_their_own_figures(folder: Path, run_here: RunHere) -> None:
+def test_groups_have_their_own_figures(folder: Path, run_here: Run) -> None:
     pattern = r"^(?P<age>\d+)_(?P<gender>\d)_"
     words = ["faces", "--groups", pattern, "--group-bins", "age=10,30", "--n-iter", 3]
     done = run_here(*words, cwd=folder)
@@ -209,7 +197,7 @@ def test_groups_have_their_own_figures(folder: Path, run_here: RunHere) -> None:
     assert "| 30 and more " in done.stdout
 
 
-def test_the_reference_runs_once(folder: Path, run_here: RunHere, cache: Path) -> None:
+def test_the_reference_runs_once(folder: Path, run_here: Run, cache: Path) -> None:
     words = ["faces", "--n-iter", 3, "--reference", "--overwrite"]
     done = run_here(*words, cwd=folder)
     assert done.returncode == 0, done.stderr
@@ -236,7 +224,7 @@ def test_the_reference_runs_once(folder: Path, run_here: RunHere, cache: Path) -
     assert len(list((cache / "reference").iterdir())) == 4
 
 
-def test_results_are_replaced_only_on_request(folder: Path, run_here: RunHere) -> None:
+def test_results_are_replaced_only_on_request(folder: Path, run_here: Run) -> None:
     words = ["faces", "--n-iter", 2, "--limit", 1]
     assert run_here(*words, "--mask-type", "left", cwd=folder).returncode == 0
     before = contents(folder)
@@ -269,7 +257,7 @@ def sets(folder: Path, faces16: Path) -> Iterator[Path]:
     return folder
 
 
-def test_a_generator_is_scored(sets: Path, run_here: RunHere) -> None:
+def test_a_generator_is_scored(sets: Path, run_here: Run) -> None:
     words = ["--generator", "--real", "one", "two", "--holdout", "holdout.txt", "--samples", 12]
     done = run_here(*words, "--inversion", 3, "--training", "one", "two", cwd=sets)
     assert done.returncode == 0, done.stderr
@@ -361,7 +349,7 @@ def mistakes(trained: Path, faces16: Path, tmp_path_factory: pytest.TempPathFact
 
 @pytest.mark.parametrize("case", REFUSED)
 def test_mistakes_are_refused_before_anything_is_written(
-    case: str, mistakes: Path, run_here: RunHere
+    case: str, mistakes: Path, run_here: Run
 ) -> None:
     options, words = REFUSED[case]
     before = contents(mistakes)

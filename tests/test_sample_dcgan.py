@@ -9,25 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import assert_refused, load_script, run_script
+from conftest import Run, assert_refused, contents, load_script, run_script
 from PIL import Image
-from test_train_dcgan import RunHere, contents, run_in_this_process
 
 import checkpoints
 from model import DCGAN
 from training import Rules, Trainer
 
 SCRIPT = "sample-dcgan.py"
-
-
-@pytest.fixture
-def run_here(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> RunHere:
-    def run(*arguments: object, cwd: Path):
-        return run_in_this_process(
-            SCRIPT, *arguments, cwd=cwd, monkeypatch=monkeypatch, capfd=capfd
-        )
-
-    return run
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +68,7 @@ def assert_same_pictures(some: np.ndarray, others: np.ndarray) -> None:
     assert np.abs(some - others).max() <= 1
 
 
-def test_the_default_is_a_grid_of_64(run_here: RunHere, drawn: Path) -> None:
+def test_the_default_is_a_grid_of_64(run_here: Run, drawn: Path) -> None:
     args = load_script(SCRIPT).build_parser().parse_args([])
     assert (args.n, args.seed, args.checkpoint_dir) == (64, 0, None)
     assert args.individual is None
@@ -103,7 +92,7 @@ def test_grid_and_single_files_hold_the_same_first_pictures(drawn: Path) -> None
 
 
 def test_pictures_are_a_function_of_seed_and_number(
-    run_here: RunHere, model: Path, drawn: Path, tmp_path: Path
+    run_here: Run, model: Path, drawn: Path, tmp_path: Path
 ) -> None:
     def draw(n: int, seed: int, out: str) -> np.ndarray:
         where = ("--checkpoint-dir", model, "--out", out)
@@ -118,7 +107,7 @@ def test_pictures_are_a_function_of_seed_and_number(
     assert np.abs(draw(5, 4, "other.png")[:5] - first[:5]).max() > 50
 
 
-def test_one_checkpoint_may_be_named(run_here: RunHere, model: Path, tmp_path: Path) -> None:
+def test_one_checkpoint_may_be_named(run_here: Run, model: Path, tmp_path: Path) -> None:
     grids = {}
     for step, name in ((0, "ckpt-0"), (20, "ckpt-20"), (20, "ckpt-20.index")):
         arguments = ("--n", 4, "--checkpoint-dir", model / name, "--out", "a.png", "--overwrite")
@@ -130,7 +119,7 @@ def test_one_checkpoint_may_be_named(run_here: RunHere, model: Path, tmp_path: P
     np.testing.assert_array_equal(grids["ckpt-20"], grids["ckpt-20.index"])
 
 
-def test_files_are_replaced_only_on_demand(run_here: RunHere, model: Path, tmp_path: Path) -> None:
+def test_files_are_replaced_only_on_demand(run_here: Run, model: Path, tmp_path: Path) -> None:
     (tmp_path / "a.png").write_text("precious")
     (tmp_path / "each").mkdir()
     (tmp_path / "each" / "0-00001.png").write_text("precious")
@@ -149,7 +138,7 @@ def test_files_are_replaced_only_on_demand(run_here: RunHere, model: Path, tmp_p
 
 
 def test_no_checkpoint_is_refused(
-    run_here: RunHere, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run_here: Run, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # TensorFlow's messages are held back unless the environment asks for them, as conftest does.
     monkeypatch.delenv("TF_CPP_MIN_LOG_LEVEL", raising=False)
@@ -162,7 +151,7 @@ def test_no_checkpoint_is_refused(
     assert [path.name for path in tmp_path.iterdir()] == ["empty"]
 
 
-def test_a_damaged_checkpoint_is_refused(run_here: RunHere, model: Path, tmp_path: Path) -> None:
+def test_a_damaged_checkpoint_is_refused(run_here: Run, model: Path, tmp_path: Path) -> None:
     shutil.copytree(model, tmp_path / "checkpoint")
     data = tmp_path / "checkpoint" / "ckpt-20.data-00000-of-00001"
     os.truncate(data, data.stat().st_size // 2)
@@ -170,9 +159,7 @@ def test_a_damaged_checkpoint_is_refused(run_here: RunHere, model: Path, tmp_pat
     assert [path.name for path in tmp_path.iterdir()] == ["checkpoint"]
 
 
-def test_another_programs_checkpoint_is_refused(
-    run_here: RunHere, model: Path, tmp_path: Path
-) -> None:
+def test_another_programs_checkpoint_is_refused(run_here: Run, model: Path, tmp_path: Path) -> None:
     copy = tmp_path / "checkpoint"
     shutil.copytree(model, copy)
     config = copy / "config.json"
@@ -201,7 +188,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_bad_options_are_refused(case: str, run_here: RunHere, model: Path, tmp_path: Path) -> None:
+def test_bad_options_are_refused(case: str, run_here: Run, model: Path, tmp_path: Path) -> None:
     arguments, words = REFUSED[case]
     (tmp_path / "file").write_text("here first")
     before = contents(tmp_path)

@@ -12,31 +12,22 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import ROOT, TINY, assert_refused, load_script, run_script
+from conftest import ROOT, TINY, Run, assert_refused, contents, load_script, run_script
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import run
-import utils
 
 COLUMNS = ["step", "epoch", "d_loss", "d_loss_real", "d_loss_fake", "g_loss", "d_real", "d_fake"]
 
 
 # --- helpers ---
-
-
-def contents(folder: Path) -> dict[str, bytes | None]:
-    """All that is below a folder, by relative path; None for folders."""
-    return {
-        str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None
-        for path in folder.rglob("*")
-    }
 
 
 def rows_of(log: Path) -> list[list[str]]:
@@ -58,52 +49,14 @@ def newest(folder: Path) -> int:
     return int(tf.train.latest_checkpoint(str(folder)).rpartition("ckpt-")[2])
 
 
-RunHere = Callable[..., subprocess.CompletedProcess[str]]
-
-
-def run_in_this_process(
-    script: str,
-    *arguments: object,
-    cwd: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
-) -> subprocess.CompletedProcess[str]:
-    """As conftest's run_script, without TensorFlow's five seconds of start-up."""
-    tf.config.list_logical_devices()  # its messages come once, and here
-    capfd.readouterr()
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    with monkeypatch.context() as patch:
-        patch.setenv("TF_NUM_INTEROP_THREADS", "1")  # cannot be set again once TensorFlow runs
-        patch.setattr(sys, "argv", [str(ROOT / script), *map(str, arguments)])
-        patch.chdir(cwd)
-        try:
-            status = utils.run(load_script(script).main)
-        except SystemExit as exit_:
-            status = exit_.code
-        finally:
-            for number, handler in handlers.items():
-                signal.signal(number, handler)
-    return subprocess.CompletedProcess(sys.argv, status, *capfd.readouterr())
-
-
-@pytest.fixture
-def run_here(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> RunHere:
-    def run(script: str, *arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
-        return run_in_this_process(
-            script, *arguments, cwd=cwd, monkeypatch=monkeypatch, capfd=capfd
-        )
-
-    return run
-
-
 @pytest.fixture
 def copy(trained: Path, tmp_path: Path) -> Path:
     """A copy of the trained model's folder."""
     return Path(shutil.copytree(trained, tmp_path / "copy"))
 
 
-def train_here(run_here: RunHere, *arguments: object, cwd: Path) -> None:
-    done = run_here("train-dcgan.py", *arguments, cwd=cwd)
+def train_here(run_any: Run, *arguments: object, cwd: Path) -> None:
+    done = run_any("train-dcgan.py", *arguments, cwd=cwd)
     assert done.returncode == 0, done.stderr
 
 
@@ -302,15 +255,15 @@ BAD_VALUES = {
 @pytest.mark.parametrize(
     ("flag", "value"), [(flag, value) for flag, values in BAD_VALUES.items() for value in values]
 )
-def test_bad_values_are_refused(flag: str, value: str, run_here: RunHere, tmp_path: Path) -> None:
-    done = run_here("train-dcgan.py", "--dataset", ".", f"{flag}={value}", cwd=tmp_path)
+def test_bad_values_are_refused(flag: str, value: str, run_any: Run, tmp_path: Path) -> None:
+    done = run_any("train-dcgan.py", "--dataset", ".", f"{flag}={value}", cwd=tmp_path)
     assert_refused(done, flag, value)
 
 
-def test_bad_command_lines_are_refused(run_here: RunHere, tmp_path: Path) -> None:
+def test_bad_command_lines_are_refused(run_any: Run, tmp_path: Path) -> None:
     assert_refused(run_script("train-dcgan.py", cwd=tmp_path, status=2), "--dataset")
     for arguments in (("--epoc", 3), ("--wrong", 3), ("--epoch",)):
-        done = run_here("train-dcgan.py", "--dataset", ".", *arguments, cwd=tmp_path)
+        done = run_any("train-dcgan.py", "--dataset", ".", *arguments, cwd=tmp_path)
         assert_refused(done, str(arguments[0]))
     assert list(tmp_path.iterdir()) == []
 
@@ -496,33 +449,33 @@ def test_pictures_and_checkpoints_come_at_their_intervals(straight: Path) -> Non
     assert steps == {0, 6, 12, 18, 20}
 
 
-def test_a_finished_run_changes_nothing(run_here: RunHere, copy: Path, faces16: Path) -> None:
+def test_a_finished_run_changes_nothing(run_any: Run, copy: Path, faces16: Path) -> None:
     before = contents(copy)
-    done = run_here("train-dcgan.py", "--dataset", faces16, "--epoch", 2, cwd=copy)
+    done = run_any("train-dcgan.py", "--dataset", faces16, "--epoch", 2, cwd=copy)
     assert done.returncode == 0, done.stderr
     assert "--epoch" in done.stdout
     assert contents(copy) == before
 
 
-def test_another_learning_rate_stays(run_here: RunHere, copy: Path, faces16: Path) -> None:
+def test_another_learning_rate_stays(run_any: Run, copy: Path, faces16: Path) -> None:
     def rates() -> list[float]:
         prefix = copy / "checkpoint" / f"ckpt-{newest(copy / 'checkpoint')}"
         return [float(v) for k, v in tensors(prefix).items() if "learning_rate" in k]
 
     assert rates() == [pytest.approx(2e-4)] * 2
     data = ("--dataset", faces16)
-    train_here(run_here, *data, "--epoch", 3, "--learning_rate", 0.01, cwd=copy)
+    train_here(run_any, *data, "--epoch", 3, "--learning_rate", 0.01, cwd=copy)
     assert rates() == [pytest.approx(0.01)] * 2
-    train_here(run_here, *data, "--epoch", 4, cwd=copy)
+    train_here(run_any, *data, "--epoch", 4, cwd=copy)
     assert rates() == [pytest.approx(0.01)] * 2
     options = json.loads((copy / "checkpoint" / "config.json").read_text())["options"]
     assert options["learning_rate"] == 0.01
 
 
 def test_the_networks_and_only_they_may_be_named_again(
-    run_here: RunHere, copy: Path, faces16: Path
+    run_any: Run, copy: Path, faces16: Path
 ) -> None:
-    train_here(run_here, "--dataset", faces16, *TINY, "--seed", 0, "--epoch", 3, cwd=copy)
+    train_here(run_any, "--dataset", faces16, *TINY, "--seed", 0, "--epoch", 3, cwd=copy)
     assert newest(copy / "checkpoint") == 15
 
 
@@ -568,11 +521,9 @@ def test_signals_save_a_checkpoint_and_the_run_resumes(faces16: Path, tmp_path: 
         assert (tmp_path / "samples" / f"train_{epoch + 1:02d}_{step + 1:04d}.png").exists()
 
 
-def test_minutes_end_a_run_with_a_checkpoint(
-    run_here: RunHere, faces16: Path, tmp_path: Path
-) -> None:
+def test_minutes_end_a_run_with_a_checkpoint(run_any: Run, faces16: Path, tmp_path: Path) -> None:
     endless = ("--epoch", 100000, "--minutes", 0.02)
-    train_here(run_here, "--dataset", faces16, *TINY, *endless, cwd=tmp_path)
+    train_here(run_any, "--dataset", faces16, *TINY, *endless, cwd=tmp_path)
     step = newest(tmp_path / "checkpoint")
     assert 1 <= step < 500000
     assert len(rows_of(tmp_path / "logs")) == step
@@ -584,7 +535,7 @@ def test_minutes_end_a_run_with_a_checkpoint(
 
 
 def test_two_folders_gray_with_an_unreadable_file(
-    run_here: RunHere, faces16: Path, tmp_path: Path
+    run_any: Run, faces16: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "more" / "deep").mkdir(parents=True)
     for i, path in enumerate(sorted(faces16.glob("*.png"))[:7]):
@@ -593,7 +544,7 @@ def test_two_folders_gray_with_an_unreadable_file(
     broken.write_text("no image")
     data = ("--dataset", faces16, tmp_path / "more", *TINY)
     options = ("--channels", 1, "--seed", 3, "--g-updates", 1, "--epoch", 2)
-    done = run_here("train-dcgan.py", *data, *options, cwd=tmp_path)
+    done = run_any("train-dcgan.py", *data, *options, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     # 48 files in 6 batches: every epoch comes to the broken one.
     assert "48 images, 6 steps an epoch" in done.stdout
@@ -616,25 +567,23 @@ def test_a_missing_dataset_is_refused(tmp_path: Path, monkeypatch: pytest.Monkey
     assert list(tmp_path.iterdir()) == []
 
 
-def refused(run_here: RunHere, *arguments: object, cwd: Path, words: tuple[str, ...] = ()) -> None:
+def refused(run_any: Run, *arguments: object, cwd: Path, words: tuple[str, ...] = ()) -> None:
     """The run is refused in one line, and leaves the folder as it was."""
     before = contents(cwd)
-    assert_refused(run_here("train-dcgan.py", *arguments, cwd=cwd), *words)
+    assert_refused(run_any("train-dcgan.py", *arguments, cwd=cwd), *words)
     assert contents(cwd) == before
 
 
-def test_other_unusable_datasets_are_refused(
-    run_here: RunHere, faces16: Path, tmp_path: Path
-) -> None:
+def test_other_unusable_datasets_are_refused(run_any: Run, faces16: Path, tmp_path: Path) -> None:
     (tmp_path / "empty" / "below").mkdir(parents=True)
     (tmp_path / "empty" / "notes.txt").write_text("no image")
-    refused(run_here, "--dataset", "empty", cwd=tmp_path, words=("--dataset empty", "no images"))
+    refused(run_any, "--dataset", "empty", cwd=tmp_path, words=("--dataset empty", "no images"))
     data = ("--dataset", faces16)
-    refused(run_here, *data, "empty", *TINY, cwd=tmp_path, words=("--dataset empty",))
-    refused(run_here, "--dataset", "empty/notes.txt", cwd=tmp_path, words=("not a folder",))
+    refused(run_any, *data, "empty", *TINY, cwd=tmp_path, words=("--dataset empty",))
+    refused(run_any, "--dataset", "empty/notes.txt", cwd=tmp_path, words=("not a folder",))
     # 40 faces: the default is a batch of 64.
-    refused(run_here, *data, cwd=tmp_path, words=("40", "64", "--batch-size"))
-    refused(run_here, *data, *TINY, "--train_size", 7, cwd=tmp_path, words=("7", "8"))
+    refused(run_any, *data, cwd=tmp_path, words=("40", "64", "--batch-size"))
+    refused(run_any, *data, *TINY, "--train_size", 7, cwd=tmp_path, words=("7", "8"))
 
 
 def write_unreadable(folder: Path, number: int) -> Path:
@@ -644,12 +593,10 @@ def write_unreadable(folder: Path, number: int) -> Path:
     return folder
 
 
-def refused_as_unreadable(
-    run_here: RunHere, folder: Path, *arguments: object, cwd: Path
-) -> list[str]:
+def refused_as_unreadable(run_any: Run, folder: Path, *arguments: object, cwd: Path) -> list[str]:
     """The run names unreadable files, each once, and is refused; returns the lines that do."""
     before = contents(cwd)
-    done = run_here("train-dcgan.py", "--dataset", folder, *arguments, cwd=cwd)
+    done = run_any("train-dcgan.py", "--dataset", folder, *arguments, cwd=cwd)
     *skipped, last = done.stderr.splitlines()
     assert done.returncode == 2
     assert "fewer than a batch of 8" in last
@@ -659,46 +606,46 @@ def refused_as_unreadable(
     return skipped
 
 
-def test_a_folder_of_unreadable_images_is_refused(run_here: RunHere, tmp_path: Path) -> None:
+def test_a_folder_of_unreadable_images_is_refused(run_any: Run, tmp_path: Path) -> None:
     folder = write_unreadable(tmp_path / "broken", 12)
     # Up to the one that leaves too few.
-    assert len(refused_as_unreadable(run_here, folder, *TINY, cwd=tmp_path)) >= 5
+    assert len(refused_as_unreadable(run_any, folder, *TINY, cwd=tmp_path)) >= 5
 
 
 @pytest.mark.parametrize("seed", [0, 1])
 def test_too_few_readable_images_are_refused_at_once(
-    seed: int, run_here: RunHere, faces16: Path, tmp_path: Path
+    seed: int, run_any: Run, faces16: Path, tmp_path: Path
 ) -> None:
     # Whether or not the unreadable ones are in the first batch: of these seeds, one has them all.
     folder = write_unreadable(tmp_path / "data", 3)
     for path in sorted(faces16.glob("*.png"))[:7]:
         shutil.copy(path, folder)
-    skipped = refused_as_unreadable(run_here, folder, *TINY, "--seed", seed, cwd=tmp_path)
+    skipped = refused_as_unreadable(run_any, folder, *TINY, "--seed", seed, cwd=tmp_path)
     assert len(skipped) == 3
 
 
 def test_a_run_is_not_resumed_on_other_images(
-    run_here: RunHere, copy: Path, faces16: Path, tmp_path: Path
+    run_any: Run, copy: Path, faces16: Path, tmp_path: Path
 ) -> None:
     others = tmp_path / "others"
     shutil.copytree(faces16, others)
     resumes = ("--epoch", 2)
-    done = run_here("train-dcgan.py", "--dataset", others, *resumes, cwd=copy)
+    done = run_any("train-dcgan.py", "--dataset", others, *resumes, cwd=copy)
     assert done.returncode == 0, done.stderr  # the same images in another place
     (others / "face-0-00000.png").rename(others / "renamed.png")
     words = ("--dataset", "not the images", "--init-from")
-    refused(run_here, "--dataset", others, *resumes, cwd=copy, words=words)
+    refused(run_any, "--dataset", others, *resumes, cwd=copy, words=words)
 
 
 @pytest.mark.parametrize("flag", ["--checkpoint_dir", "--sample_dir", "--log-dir"])
 def test_unwritable_outputs_are_refused(
-    flag: str, run_here: RunHere, faces16: Path, tmp_path: Path
+    flag: str, run_any: Run, faces16: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "file").write_text("here first")
     kebab = flag.replace("_", "-")
     for path in ("file", "file/below", "file/far/below"):
         arguments = ("--dataset", faces16, *TINY, flag, path)
-        refused(run_here, *arguments, cwd=tmp_path, words=(f"{kebab} {path}",))
+        refused(run_any, *arguments, cwd=tmp_path, words=(f"{kebab} {path}",))
 
 
 CONTRADICTIONS = {
@@ -714,55 +661,56 @@ CONTRADICTIONS = {
 
 @pytest.mark.parametrize("flag", CONTRADICTIONS)
 def test_contradictions_name_both_values(
-    flag: str, run_here: RunHere, trained: Path, faces16: Path
+    flag: str, run_any: Run, trained: Path, faces16: Path
 ) -> None:
     wanted, stored = CONTRADICTIONS[flag]
     kebab = flag.replace("_", "-")
     words = (f"{kebab} {wanted}", f"{kebab} {stored}", "checkpoint/ckpt-10")
     arguments = ("--dataset", faces16, "--epoch", 3, flag, wanted)
-    refused(run_here, *arguments, cwd=trained, words=words)
+    refused(run_any, *arguments, cwd=trained, words=words)
 
 
 def test_another_programs_checkpoint_is_refused(
-    run_here: RunHere, faces16: Path, tmp_path: Path
+    run_any: Run, faces16: Path, tmp_path: Path
 ) -> None:
     data = ("--dataset", faces16, *TINY)
     tf.train.Checkpoint(x=tf.Variable(1.0)).save(str(tmp_path / "checkpoint" / "other"))
-    refused(run_here, *data, cwd=tmp_path, words=("checkpoint", "another program"))
+    refused(run_any, *data, cwd=tmp_path, words=("checkpoint", "another program"))
     config = tmp_path / "checkpoint" / "config.json"
     for text in ('{"model_type": "bert"}', '["of another program"]'):
         config.write_text(text)
-        refused(run_here, *data, cwd=tmp_path, words=("checkpoint/config.json", "another program"))
+        refused(
+            run_any,
+            *data,
+            cwd=tmp_path,
+            words=("checkpoint/config.json", "another program"),
+        )
     config.write_text("{")
-    refused(run_here, *data, cwd=tmp_path, words=("checkpoint/config.json", "JSON"))
+    refused(run_any, *data, cwd=tmp_path, words=("checkpoint/config.json", "JSON"))
 
 
-def test_another_programs_folder_is_refused(
-    run_here: RunHere, faces16: Path, tmp_path: Path
-) -> None:
+def test_another_programs_folder_is_refused(run_any: Run, faces16: Path, tmp_path: Path) -> None:
     (tmp_path / "checkpoint").mkdir()
     (tmp_path / "checkpoint" / "config.json").write_text('{"program": "other"}')
     words = ("checkpoint/config.json", "another program")
-    refused(run_here, "--dataset", faces16, *TINY, cwd=tmp_path, words=words)
+    refused(run_any, "--dataset", faces16, *TINY, cwd=tmp_path, words=words)
 
 
-def test_a_checkpoint_of_other_networks_is_refused(
-    run_here: RunHere, copy: Path, faces16: Path
-) -> None:
+def test_a_checkpoint_of_other_networks_is_refused(run_any: Run, copy: Path, faces16: Path) -> None:
     path = copy / "checkpoint" / "config.json"
     config = json.loads(path.read_text())
     config["architecture"]["gf_dim"] = config["options"]["gf_dim"] = 8
     path.write_text(json.dumps(config))
     arguments = ("--dataset", faces16, "--epoch", 3)
-    refused(run_here, *arguments, cwd=copy, words=("checkpoint/ckpt-10", "config.json"))
+    refused(run_any, *arguments, cwd=copy, words=("checkpoint/ckpt-10", "config.json"))
 
 
 def test_a_damaged_checkpoint_gives_way_to_the_one_before(
-    run_here: RunHere, copy: Path, straight: Path, faces16: Path
+    run_any: Run, copy: Path, straight: Path, faces16: Path
 ) -> None:
     data = copy / "checkpoint" / "ckpt-10.data-00000-of-00001"
     os.truncate(data, data.stat().st_size // 2)
-    done = run_here("train-dcgan.py", "--dataset", faces16, "--epoch", 4, cwd=copy)
+    done = run_any("train-dcgan.py", "--dataset", faces16, "--epoch", 4, cwd=copy)
     assert done.returncode == 0, done.stderr
     assert "checkpoint/ckpt-10 is damaged" in done.stderr
     assert "resuming from checkpoint/ckpt-0" in done.stdout
@@ -772,22 +720,22 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(
 
 
 def test_damaged_checkpoints_without_another_are_refused(
-    run_here: RunHere, copy: Path, faces16: Path
+    run_any: Run, copy: Path, faces16: Path
 ) -> None:
     for step in (0, 10):
         data = copy / "checkpoint" / f"ckpt-{step}.data-00000-of-00001"
         os.truncate(data, data.stat().st_size // 2)
     arguments = ("--dataset", faces16, "--epoch", 3)
-    refused(run_here, *arguments, cwd=copy, words=("checkpoint/ckpt-10", "damaged"))
+    refused(run_any, *arguments, cwd=copy, words=("checkpoint/ckpt-10", "damaged"))
 
 
 def test_another_runs_pictures_and_logs_are_not_mixed(
-    run_here: RunHere, faces16: Path, copy: Path
+    run_any: Run, faces16: Path, copy: Path
 ) -> None:
     shutil.rmtree(copy / "checkpoint")
     data = ("--dataset", faces16, *TINY)
     words = ("samples/train_02_0005.png", "another run", "--sample-dir")
-    refused(run_here, *data, cwd=copy, words=words)
+    refused(run_any, *data, cwd=copy, words=words)
     shutil.rmtree(copy / "samples")
     words = ("logs/scalars.csv", "another run", "--log-dir")
-    refused(run_here, *data, cwd=copy, words=words)
+    refused(run_any, *data, cwd=copy, words=words)
