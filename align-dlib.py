@@ -21,6 +21,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+import cli
 import utils
 from utils import UserError
 
@@ -48,12 +49,12 @@ COLUMNS = [field.name for field in dataclasses.fields(Row)]
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line, in the words of OpenFace's tool that the tutorial calls."""
-    parser = utils.ArgumentParser(__doc__)
+    parser = cli.ArgumentParser(__doc__)
     parser.add_argument("inputDir", help="folder of photos, searched with all below it")
     parser.add_argument("mode", choices=["align"], help="the word align")
     parser.add_argument("landmarks", choices=LANDMARKS, help="the landmarks to align")
     parser.add_argument("outputDir", help="folder for the aligned faces")
-    parser.add_argument("--size", type=utils.positive_int, default=64, help="edge in pixels")
+    parser.add_argument("--size", type=cli.positive_int, default=64, help="edge in pixels")
     parser.add_argument(
         "--skip-multi",
         "--skipMulti",
@@ -68,7 +69,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--workers",
-        type=utils.positive_int,
+        type=cli.positive_int,
         default=os.cpu_count(),
         help="processes that work side by side",
     )
@@ -134,7 +135,7 @@ def align_all(args: argparse.Namespace, todo: dict[str, str], report: str) -> No
     )
     with (
         open(report, "a", newline="", encoding="utf-8", errors="surrogateescape") as file,
-        utils.progress_bar(total=len(todo), unit="photo") as bar,
+        cli.progress_bar(total=len(todo), unit="photo") as bar,
     ):
         for (path, name), found in zip(todo.items(), results, strict=True):
             if found.problem:
@@ -206,4 +207,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(utils.run(main))
+    sys.exit(cli.run(main))

@@ -17,6 +17,7 @@ import sys
 from collections.abc import Sequence
 
 import approaches
+import cli
 import inputs
 import masks
 import utils
@@ -29,7 +30,7 @@ SECONDS = "on a 2-core processor with bfloat16 an iteration for 64 images takes 
 
 def center_scale(text: str) -> float:
     """argparse type: where a central hole begins, as a share of the width."""
-    value = utils.open_fraction(text)
+    value = cli.open_fraction(text)
     if value >= 0.5:
         raise argparse.ArgumentTypeError(f"{text} leaves no hole; it must be below 0.5")
     return value
@@ -47,7 +48,7 @@ def add_search(parser: argparse.ArgumentParser) -> None:
     """The options of the search; those left out are as the approach has them."""
     group = parser.add_argument_group("search")
     add = group.add_argument
-    positive, share = utils.positive_float, utils.decay_rate
+    positive, share = cli.positive_float, cli.decay_rate
     add(
         "--approach",
         choices=approaches.APPROACHES,
@@ -60,18 +61,18 @@ def add_search(parser: argparse.ArgumentParser) -> None:
     add(
         "--n-iter",
         "--nIter",
-        type=utils.positive_int,
+        type=cli.positive_int,
         help=f"iterations (auto: 100; adam, pgd: 1000; hmc: 20); {SECONDS}",
     )
     add(
         "--lam",
-        type=utils.non_negative_float,
+        type=cli.non_negative_float,
         help="weight of the perceptual loss (auto: 0, else 0.1)",
     )
     add("--distance", choices=("l1", "l2"), help="of known pixels: absolute (default) or squared")
     add(
         "--weighted",
-        type=utils.closed_fraction,
+        type=cli.closed_fraction,
         help="how much more known pixels near missing ones count, 0 to 1 (auto: 0.4, else 0)",
     )
     add("--beta1", type=share, help="adam's decay of the mean gradient (default: 0.9)")
@@ -80,16 +81,16 @@ def add_search(parser: argparse.ArgumentParser) -> None:
     add("--momentum", type=share, help="pgd's Nesterov momentum (default: 0.9)")
     add("--hmc-beta", "--hmcBeta", type=positive, help="inverse temperature (default: 0.2)")
     add("--hmc-eps", "--hmcEps", type=positive, help="leapfrog step (default: 0.001)")
-    add("--hmc-l", "--hmcL", type=utils.positive_int, help="leapfrog steps (default: 100)")
+    add("--hmc-l", "--hmcL", type=cli.positive_int, help="leapfrog steps (default: 100)")
     add("--hmc-anneal", "--hmcAnneal", type=positive, help="beta grows by it (default: 1)")
     add(
         "--samples",
-        type=utils.positive_int,
+        type=cli.positive_int,
         default=1,
         metavar="N",
         help="completions of each image, from different starts, in samples/, the best first",
     )
-    add("--seed", type=utils.seed, default=0, help="of the first z and random masks")
+    add("--seed", type=cli.seed, default=0, help="of the first z and random masks")
     add(
         "--precision",
         choices=("auto", "float32", "bfloat16"),
@@ -117,7 +118,7 @@ def add_hole(parser: argparse.ArgumentParser) -> None:
         type=center_scale,
         help="the central hole begins at this share of the width (default: 0.25)",
     )
-    add("--fraction", type=utils.open_fraction, help="of random pixels missing (default: 0.2)")
+    add("--fraction", type=cli.open_fraction, help="of random pixels missing (default: 0.2)")
     add(
         "--mask",
         metavar="PATH",
@@ -125,7 +126,7 @@ def add_hole(parser: argparse.ArgumentParser) -> None:
         "named and placed like it",
     )
     add("--invert-mask", action="store_true", default=None, help="black is missing")
-    add("--dilate", type=utils.positive_int, metavar="PIXELS", help="grow the hole by so many")
+    add("--dilate", type=cli.positive_int, metavar="PIXELS", help="grow the hole by so many")
     add(
         "--feather",
         action="store_true",
@@ -140,7 +141,7 @@ def add_hole(parser: argparse.ArgumentParser) -> None:
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line: the reference's options under their own and a kebab-case spelling."""
-    parser = utils.ArgumentParser(__doc__)
+    parser = cli.ArgumentParser(__doc__)
     add = parser.add_argument
     add("images", nargs="+", metavar="IMAGE", help="images, or folders of them")
     add(
@@ -152,7 +153,7 @@ def build_parser() -> argparse.ArgumentParser:
     add(
         "--img-size",
         "--imgSize",
-        type=utils.image_size,
+        type=cli.image_size,
         help="edge of the images in pixels (default: the model's)",
     )
     add("--resize", action="store_true", help="crop images to a square and scale them to fit")
@@ -160,12 +161,12 @@ def build_parser() -> argparse.ArgumentParser:
     add(
         "--out-interval",
         "--outInterval",
-        type=utils.positive_int,
+        type=cli.positive_int,
         default=50,
         help="iterations between pictures of where the search stands",
     )
     add("--overwrite", action="store_true", help="replace an earlier completion in --outDir")
-    add("--batch-size", type=utils.positive_int, help="images at a time (default: at most 64)")
+    add("--batch-size", type=cli.positive_int, help="images at a time (default: at most 64)")
     add(
         "--shard",
         type=shard,
@@ -183,7 +184,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     paths = inputs.list_inputs(args.images)
     utils.check_writable(args.out_dir, "--outDir")
 
-    utils.prepare_tensorflow()
+    cli.prepare_tensorflow()
     import checkpoints
     import completion_run
     import devices
@@ -239,4 +240,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(utils.run(main))
+    sys.exit(cli.run(main))

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 import checkpoints
+import cli
 import inputs
 import mask_files
 import masks
@@ -169,7 +170,7 @@ def complete_images(
     finished = len(out.done)
     total = args.n_iter * -(-len(names) // size)
     initial = args.n_iter * (finished // size)
-    with utils.progress_bar(total=total, initial=initial, unit="iteration") as bar:
+    with cli.progress_bar(total=total, initial=initial, unit="iteration") as bar:
         batches = inputs.load_batches(paths, model.image_size, model.channels, size, failed)
         for number, (own, batch) in enumerate(batches, finished // size + 1):
             mask, feather = make_masks(args, own, batch)

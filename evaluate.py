@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import approaches
+import cli
 import masks
 import utils
 from utils import UserError
@@ -44,11 +45,11 @@ GENERATOR = {"real": None, "holdout": None, "training": [], "samples": 2000, "in
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line; options of the task that is not chosen stay None."""
-    parser = utils.ArgumentParser(__doc__)
+    parser = cli.ArgumentParser(__doc__)
     several = {"nargs": "+"}
     add = parser.add_argument
     add("faces", nargs="?", metavar="FOLDER", help="aligned faces, searched with all below it")
-    add("--seed", **several, type=utils.seed, default=[0], help="of the search and random masks")
+    add("--seed", **several, type=cli.seed, default=[0], help="of the search and random masks")
     add("--out", default="evaluation", metavar="DIR", help="folder for the results")
     add("--overwrite", action="store_true", help="replace an earlier evaluation in --out")
     add("--json", action="store_true", help="print results.json instead of the tables")
@@ -56,22 +57,22 @@ def build_parser() -> argparse.ArgumentParser:
     add("--checkpoint-dir", "--checkpointDir", metavar="DIR", help=checkpoint)
     precisions, precision = ("auto", "float32", "bfloat16"), "of our searches' convolutions"
     add("--precision", choices=precisions, default="auto", help=precision)
-    add("--workers", type=utils.positive_int, default=os.cpu_count(), help="processes for dlib")
+    add("--workers", type=cli.positive_int, default=os.cpu_count(), help="processes for dlib")
     add("--cache", metavar="DIR", help="for figures that cost time (default: in ~/.cache)")
 
     add = parser.add_argument_group("completion").add_argument
     types = masks.MASK_TYPES
     add("--mask-type", "--maskType", **several, choices=types, help="masks (default: center)")
-    add("--fraction", type=utils.open_fraction, help="share that a random mask leaves out")
+    add("--fraction", type=cli.open_fraction, help="share that a random mask leaves out")
     limit = "faces: so many of the sorted paths, evenly spaced (default: all)"
-    add("--limit", type=utils.positive_int, metavar="N", help=limit)
+    add("--limit", type=cli.positive_int, metavar="N", help=limit)
     add(
         "--approach",
         **several,
         choices=approaches.APPROACHES,
         help="how z is searched (default: auto)",
     )
-    add("--n-iter", "--nIter", type=utils.positive_int, help="iterations (default: by approach)")
+    add("--n-iter", "--nIter", type=cli.positive_int, help="iterations (default: by approach)")
     blend = "how its hole is filled (default: by approach); both share one search"
     add("--blend", **several, choices=("none", "poisson"), help=blend)
     reference = "the reference's adam and pgd, too: center mask, every fourth face, first seed"
@@ -90,9 +91,9 @@ def build_parser() -> argparse.ArgumentParser:
     add("--holdout", metavar="FILE", help=holdout)
     training = "faces that it was trained on: how near do samples come to them?"
     add("--training", **several, metavar="DIR", help=training)
-    add("--samples", type=utils.positive_int, help="generated and real faces (default: 2000)")
+    add("--samples", type=cli.positive_int, help="generated and real faces (default: 2000)")
     inversion = "real faces that it is to show (default: 64)"
-    add("--inversion", type=utils.positive_int, metavar="N", help=inversion)
+    add("--inversion", type=cli.positive_int, metavar="N", help=inversion)
     return parser
 
 
@@ -151,7 +152,7 @@ def evaluate_completion(args: argparse.Namespace, model: DCGAN, config: dict) ->
     folder.start(paths)
     total = evaluation.work(len(paths), len(args.seed), args.mask_type, searches, args.reference)
     fraction = {"fraction": args.fraction} if args.fraction else {}
-    with reader, utils.progress_bar(total=total, unit="face") as bar:
+    with reader, cli.progress_bar(total=total, unit="face") as bar:
         return results.evaluate(
             evaluation.Evaluation(model, images, args.seed, searches, reader, bar.update),
             {mask: fraction if mask == "random" else {} for mask in args.mask_type},
@@ -175,7 +176,7 @@ def evaluate_generator(args: argparse.Namespace, model: DCGAN, config: dict) -> 
     reader = metrics.FaceReader(args.workers, metrics.EmbeddingCache(args.cache))
     total = scoring.work(len(real), len(training), args.samples, args.inversion)
     numbers = {"samples": args.samples, "inversion": args.inversion, "seed": args.seed[0]}
-    with reader, utils.progress_bar(total=total, unit="face") as bar:
+    with reader, cli.progress_bar(total=total, unit="face") as bar:
         score = scoring.score(model, real, training, **numbers, reader=reader, tick=bar.update)
     folder.start(real)
     for name, columns in score.sheets.items():
@@ -190,7 +191,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Evaluates a model."""
     args = build_parser().parse_args(argv)
     resolve(args)
-    utils.prepare_tensorflow()
+    cli.prepare_tensorflow()
     import checkpoints
     import devices
     import metrics
@@ -202,7 +203,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     args.precision = devices.resolve_precision(args.precision)
     path, note = checkpoints.choose(args.checkpoint_dir)
     if note:
-        utils.say(note)
+        cli.say(note)
     model, prefix = checkpoints.load_model(path)
     config = report.record(vars(args) | {"checkpoint": prefix})
     task = evaluate_generator if args.generator else evaluate_completion
@@ -211,4 +212,4 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(utils.run(main))
+    sys.exit(cli.run(main))

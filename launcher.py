@@ -16,13 +16,13 @@ def _run(script: str) -> None:
     folder = os.path.dirname(os.path.abspath(__file__))
     # First, in place of the folder of the command itself, which may be full of other things.
     sys.path.insert(0, folder)
-    import utils
+    import cli
 
     spec = importlib.util.spec_from_file_location("script", os.path.join(folder, script))
     module = importlib.util.module_from_spec(spec)
     sys.modules["script"] = module  # where dataclasses look their types up
     spec.loader.exec_module(module)
-    sys.exit(utils.run(module.main))
+    sys.exit(cli.run(module.main))
 
 
 def align() -> None:

@@ -15,6 +15,7 @@ import numpy as np
 import tqdm
 
 import checkpoints
+import cli
 import devices
 import report
 import utils
@@ -121,7 +122,7 @@ class RunWriter:
         self._open = contextlib.ExitStack()
         log = report.TrainingLog(args.log_dir, self._first_step)
         self._log = self._open.enter_context(log)
-        bar = utils.progress_bar(
+        bar = cli.progress_bar(
             total=args.epoch * steps_per_epoch, initial=self._first_step, unit="step"
         )
         self._bar: tqdm.tqdm = self._open.enter_context(bar)
@@ -144,7 +145,7 @@ class RunWriter:
         args = self._args
         values = self._log.write_step(result)
         if warning := self._monitor.check(result.step, values, self.saver.latest):
-            utils.say(f"warning: {warning}")
+            cli.say(f"warning: {warning}")
         seconds = time.monotonic() - self._start
         rate = (result.step - self._first_step) * args.batch_size / seconds
         losses = f"d_loss {values['d_loss']:.3f}, g_loss {values['g_loss']:.3f}"

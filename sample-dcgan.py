@@ -13,17 +13,18 @@ import os
 import sys
 from collections.abc import Sequence
 
+import cli
 import utils
 from utils import UserError
 
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = utils.ArgumentParser(__doc__)
-    parser.add_argument("--n", type=utils.positive_int, default=64, help="number of pictures")
+    parser = cli.ArgumentParser(__doc__)
+    parser.add_argument("--n", type=cli.positive_int, default=64, help="number of pictures")
     parser.add_argument(
         "--seed",
-        type=utils.seed,
+        type=cli.seed,
         default=0,
         help="of the latent z; the first pictures of a seed are the same for every --n",
     )
@@ -58,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         if os.path.isdir(path) or (os.path.exists(path) and not args.overwrite):
             raise UserError(f"{path}: exists; name another place, or replace it with --overwrite")
 
-    utils.prepare_tensorflow()
+    cli.prepare_tensorflow()
     import numpy as np
 
     import checkpoints
@@ -80,4 +81,4 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(utils.run(main))
+    sys.exit(cli.run(main))

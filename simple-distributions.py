@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+import cli
 import utils
 
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ def plot_completion() -> Figure:
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = utils.ArgumentParser(__doc__)
+    parser = cli.ArgumentParser(__doc__)
     parser.add_argument("--out", metavar="DIR", default=".", help="where the pictures go")
     return parser
 
@@ -139,4 +140,4 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(utils.run(main))
+    sys.exit(cli.run(main))

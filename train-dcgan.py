@@ -18,7 +18,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import utils
+import cli
 from utils import UserError
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ DATA = {"train_size": "all", "holdout": None}
 
 def image_count(text: str) -> int | str:
     """argparse type: a number of images, or all of them."""
-    return text if text == "all" else int(utils.positive_int(text))
+    return text if text == "all" else int(cli.positive_int(text))
 
 
 def policies(text: str) -> list[str]:
@@ -56,7 +56,7 @@ def policies(text: str) -> list[str]:
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line: the reference's options under their own and a kebab-case spelling."""
-    parser = utils.ArgumentParser(__doc__)
+    parser = cli.ArgumentParser(__doc__)
 
     def add(group: Any, *flags: str, **arguments: Any) -> None:
         name = flags[0].strip("-").replace("-", "_")
@@ -91,39 +91,39 @@ def build_parser() -> argparse.ArgumentParser:
         net,
         "--image-size",
         "--image_size",
-        type=utils.image_size,
+        type=cli.image_size,
         help="edge of the images in pixels: 16, 32, 64 or 128",
     )
     add(net, "--channels", type=int, choices=(1, 3), help="1 for gray, 3 for colour")
-    add(net, "--z-dim", "--z_dim", type=utils.positive_int, help="length of the latent z")
-    add(net, "--gf-dim", "--gf_dim", type=utils.positive_int, help="channels of G's last layer")
-    add(net, "--df-dim", "--df_dim", type=utils.positive_int, help="channels of D's first layer")
-    add(net, "--seed", type=utils.seed, help="of weights, noise and order")
+    add(net, "--z-dim", "--z_dim", type=cli.positive_int, help="length of the latent z")
+    add(net, "--gf-dim", "--gf_dim", type=cli.positive_int, help="channels of G's last layer")
+    add(net, "--df-dim", "--df_dim", type=cli.positive_int, help="channels of D's first layer")
+    add(net, "--seed", type=cli.seed, help="of weights, noise and order")
     net.add_argument("--init-from", metavar="CHECKPOINT", help="start from its weights, at step 0")
 
     rules = parser.add_argument_group("training")
     add(
         rules,
         "--epoch",
-        type=utils.positive_int,
+        type=cli.positive_int,
         default=25,
         help="epochs in all, those before a resume included",
     )
-    add(rules, "--batch-size", "--batch_size", type=utils.positive_int, help="images a step")
-    add(rules, "--learning-rate", "--learning_rate", type=utils.positive_float, help="Adam's step")
-    add(rules, "--d-learning-rate", type=utils.positive_float, help="D's, where it differs")
-    add(rules, "--beta1", type=utils.decay_rate, help="Adam's decay of the mean gradient")
-    add(rules, "--g-updates", "--g_updates", type=utils.positive_int, help="of G per D's; paper: 1")
+    add(rules, "--batch-size", "--batch_size", type=cli.positive_int, help="images a step")
+    add(rules, "--learning-rate", "--learning_rate", type=cli.positive_float, help="Adam's step")
+    add(rules, "--d-learning-rate", type=cli.positive_float, help="D's, where it differs")
+    add(rules, "--beta1", type=cli.decay_rate, help="Adam's decay of the mean gradient")
+    add(rules, "--g-updates", "--g_updates", type=cli.positive_int, help="of G per D's; paper: 1")
     add(
         rules,
         "--label-smoothing",
-        type=utils.decay_rate,
+        type=cli.decay_rate,
         help="D's target for real images is 1 minus this (0.1 keeps D from being too sure)",
     )
     add(
         rules,
         "--average-decay",
-        type=utils.decay_rate,
+        type=cli.decay_rate,
         help="share that a step keeps of the averaged generator, which samples come from; "
         "0: the generator itself",
     )
@@ -141,13 +141,13 @@ def build_parser() -> argparse.ArgumentParser:
         action="store_true",
         help="on several devices: normalise by the statistics of the global batch; slower",
     )
-    rules.add_argument("--minutes", type=utils.positive_float, help="stop, saved, after so many")
+    rules.add_argument("--minutes", type=cli.positive_float, help="stop, saved, after so many")
 
     out = parser.add_argument_group("output")
     add(out, "--checkpoint-dir", "--checkpoint_dir", default="checkpoint", help="for the model")
     add(out, "--sample-dir", "--sample_dir", default="samples", help="for sample grids")
     add(out, "--log-dir", "--log_dir", default="logs", help="for scalars.csv and TensorBoard")
-    positive = {"type": utils.positive_int}
+    positive = {"type": cli.positive_int}
     add(out, "--sample-interval", **positive, default=100, help="steps between sample grids")
     add(out, "--checkpoint-interval", **positive, default=500, help="steps between checkpoints")
     add(out, "--keep", **positive, default=5, help="checkpoints to keep")
@@ -170,14 +170,14 @@ def open_dataset(args: argparse.Namespace) -> ImageFolders:
         seed=args.seed,
         train_size=None if args.train_size == "all" else args.train_size,
         holdout=holdout,
-        on_unreadable=lambda message: utils.say(f"skipped: {message}"),
+        on_unreadable=lambda message: cli.say(f"skipped: {message}"),
     )
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Trains; returns the exit status."""
     args = build_parser().parse_args(argv)
-    utils.prepare_tensorflow()
+    cli.prepare_tensorflow()
     import tensorflow as tf
 
     import checkpoints
@@ -215,7 +215,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if resumed:
         saver = checkpoints.Checkpoints(trainer, args.checkpoint_dir, args.keep)
         for damaged in saver.restore(repair=chief):
-            utils.say(f"{damaged} is damaged: going back to the one before")
+            cli.say(f"{damaged} is damaged: going back to the one before")
         print(f"resuming from {saver.latest}")
         if explicit_rates:
             trainer.set_learning_rates()
@@ -237,7 +237,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         f"{len(dataset.files)} images, {steps_per_epoch} steps an epoch, convolutions in "
         f"{args.precision_used}, on {trainer.replicas} x {config['devices'][-1]}"
     )
-    signals = utils.StopSignals()
+    signals = cli.StopSignals()
     deadline = time.monotonic() + 60 * args.minutes if args.minutes else float("inf")
     with contextlib.ExitStack() as stack:
         writer = None
@@ -259,4 +259,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(utils.run(main))
+    sys.exit(cli.run(main))

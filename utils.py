@@ -1,4 +1,4 @@
-"""Pictures on disk (list, load, save, grid, GIF) and what every script shares.
+"""Pictures on disk (list, load, save, grid, GIF), files written whole, checks of folders.
 
 Two conversions define the value ranges of the whole project: pictures on disk
 and in memory are uint8 in 0..255, networks see float32 in [-1, 1].
@@ -6,43 +6,26 @@ and in memory are uint8 in 0..255, networks see float32 in [-1, 1].
 
 from __future__ import annotations
 
-import argparse
 import collections
 import contextlib
 import csv
-import errno
 import glob
 import hashlib
 import io
 import math
 import os
-import signal
-import sys
-import tempfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tqdm
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 PNG_HEAD = b"\x89PNG\r\n\x1a\n"
 # Those that do not change what an 8-bit colour image looks like.
 PLAIN_CHUNKS = {b"IHDR", b"IDAT", b"IEND", b"tEXt", b"pHYs", b"tIME"}
-FULL_DISK = tuple(os.strerror(e) for e in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
-USERS_OS_ERRORS = (
-    errno.ENOSPC,
-    errno.EDQUOT,
-    errno.EFBIG,
-    errno.EACCES,
-    errno.EPERM,
-    errno.EROFS,
-    errno.ENOTDIR,
-    errno.ENAMETOOLONG,
-)
 
 
 class UserError(ValueError):
@@ -301,179 +284,3 @@ def check_writable(path: str, flag: str) -> None:
         ancestor = ancestor.parent
     if not ancestor.is_dir() or not os.access(ancestor, os.W_OK | os.X_OK):
         raise UserError(f"{flag} {path}: cannot be written ({ancestor}); choose another place")
-
-
-# --- command lines --------------------------------------------------------------------------
-
-
-class _HelpFormatter(argparse.RawDescriptionHelpFormatter, argparse.ArgumentDefaultsHelpFormatter):
-    def _get_help_string(self, action: argparse.Action) -> str | None:
-        # A default of None is resolved later; such options state it in their own words.
-        return action.help if action.default is None else super()._get_help_string(action)
-
-
-class ArgumentParser(argparse.ArgumentParser):
-    """argparse with one-line errors, exact option names and `--traceback`."""
-
-    def __init__(self, description: str | None) -> None:
-        summary, _, examples = (description or "").partition("\n\n")
-        super().__init__(
-            description=summary, epilog=examples, formatter_class=_HelpFormatter, allow_abbrev=False
-        )
-        self.add_argument(
-            "--traceback", action="store_true", help="show where in the code an error was found"
-        )
-
-    def error(self, message: str) -> None:
-        """Ends the program with one line and status 2."""
-        line = " ".join(message.split())
-        self.exit(2, f"{self.prog}: error: {line} (--help lists the options)\n")
-
-
-def _number(
-    convert: Callable[[str], float], valid: Callable[[float], bool], wanted: str
-) -> Callable[[str], float]:
-    def parse(text: str) -> float:
-        try:
-            value = convert(text)
-            fits = math.isfinite(value) and valid(value)
-        except (ValueError, OverflowError):
-            fits = False
-        if not fits:
-            raise argparse.ArgumentTypeError(f"{text!r} is not {wanted}")
-        return value
-
-    return parse
-
-
-open_fraction = _number(float, lambda v: 0 < v < 1, "a number between 0 and 1")
-positive_int = _number(int, lambda v: v > 0, "a whole number above 0")
-seed = _number(int, lambda v: 0 <= v < 2**32, "a whole number from 0 to 4294967295")
-positive_float = _number(float, lambda v: v > 0, "a number above 0")
-non_negative_float = _number(float, lambda v: v >= 0, "a number from 0")
-closed_fraction = _number(float, lambda v: 0 <= v <= 1, "a number from 0 to 1")
-decay_rate = _number(float, lambda v: 0 <= v < 1, "a number from 0 to below 1")
-
-
-def image_size(text: str) -> int:
-    """argparse type: the edge of an image in pixels that a DCGAN can have."""
-    if text not in ("16", "32", "64", "128"):
-        raise argparse.ArgumentTypeError(f"{text!r} is not one of 16, 32, 64, 128")
-    return int(text)
-
-
-class _Terminated(BaseException):
-    """SIGTERM, as an exception, so that `finally` blocks run."""
-
-
-def _terminate(*_: object) -> None:
-    raise _Terminated
-
-
-def run(main: Callable[[Sequence[str] | None], int | None]) -> int:
-    """Runs a script's `main` and turns its errors into exit statuses.
-
-    0 done, 1 a bug (traceback) or what `main` returns, 2 a UserError (one line on stderr)
-    or a path that cannot be used, 130 SIGINT, 143 SIGTERM.
-    """
-    signal.signal(signal.SIGTERM, _terminate)
-    try:
-        return main(None) or 0
-    except UserError as error:
-        if "--traceback" in sys.argv:
-            raise
-        line = " ".join(str(error).splitlines())
-        print(f"{os.path.basename(sys.argv[0])}: error: {line}", file=sys.stderr)
-        return 2
-    except OSError as error:
-        # What a user can mend on a path: all else, a closed pipe too, goes its own way.
-        if error.errno not in USERS_OS_ERRORS or "--traceback" in sys.argv:
-            raise
-        where = f"{error.filename}: " if error.filename else ""
-        message = f"{where}{error.strerror}; make room, or choose another place"
-        print(f"{os.path.basename(sys.argv[0])}: error: {message}", file=sys.stderr)
-        return 2
-    except Exception as error:
-        if not any(text in str(error) for text in FULL_DISK) or "--traceback" in sys.argv:
-            raise
-        reason = " ".join(str(error).split())[:300]  # TensorFlow has errors of its own for it
-        print(f"{os.path.basename(sys.argv[0])}: error: {reason}; make room", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
-    except _Terminated:
-        return 143
-
-
-class StopSignals:
-    """Takes note of SIGINT and SIGTERM, so that a step is finished and saved before the end.
-
-    Attributes:
-      received: number of the signal, 0 if there was none.
-    """
-
-    def __init__(self) -> None:
-        self.received = 0
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._note)
-
-    def _note(self, number: int, _frame: object) -> None:
-        if self.received:  # the user insists
-            raise KeyboardInterrupt
-        self.received = number
-
-
-@contextlib.contextmanager
-def _quiet_stderr() -> Iterator[None]:
-    """Holds back what native libraries print to stderr; shows it if the block fails."""
-    sys.stderr.flush()
-    original = os.dup(2)
-    with tempfile.TemporaryFile() as held:
-        os.dup2(held.fileno(), 2)
-        try:
-            yield
-        except BaseException:
-            held.seek(0)
-            os.write(original, held.read())
-            raise
-        finally:
-            os.dup2(original, 2)
-            os.close(original)
-
-
-def prepare_tensorflow() -> None:
-    """Imports TensorFlow, set up for speed and repeatability; call it before all that imports it.
-
-    oneDNN is switched on where TensorFlow would leave it off (processors without AVX-512): a
-    step then takes half the time. One operation at a time, each on all cores: with several,
-    identical runs differ in their last bits. Both only unless the user's environment decides.
-    TensorFlow's start-up messages, and its warnings that are for programmers (how often it
-    compiles), are held back unless TF_CPP_MIN_LOG_LEVEL asks for them.
-    """
-    talkative = "TF_CPP_MIN_LOG_LEVEL" in os.environ
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-    with contextlib.nullcontext() if talkative else _quiet_stderr():
-        import tensorflow as tf
-
-        if not talkative:
-            tf.get_logger().setLevel("ERROR")
-        if "TF_NUM_INTEROP_THREADS" not in os.environ:
-            tf.config.threading.set_inter_op_parallelism_threads(1)
-        for gpu in tf.config.list_physical_devices("GPU"):
-            tf.config.experimental.set_memory_growth(gpu, True)
-        if "TF_CONFIG" not in os.environ:  # a cluster must be joined before devices are started
-            tf.config.list_logical_devices()  # they are started here, messages and all
-
-
-def progress_bar(**arguments: Any) -> tqdm.tqdm:
-    """A tqdm bar on stderr: live on a terminal, a line now and then in a log file."""
-    terminal = sys.stderr.isatty()
-    return tqdm.tqdm(
-        **arguments, dynamic_ncols=terminal, mininterval=0.1 if terminal else 15, smoothing=0.1
-    )
-
-
-def say(message: str) -> None:
-    """A line on stderr that does not tear a progress bar apart."""
-    tqdm.tqdm.write(message, file=sys.stderr)

@@ -18,6 +18,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+import cli
 import utils
 
 COUNT = 64
@@ -25,7 +26,7 @@ ITERATION_STEPS = 8
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = utils.ArgumentParser(__doc__)
+    parser = cli.ArgumentParser(__doc__)
     parser.add_argument(
         "--checkpoint-dir",
         help="folder of the model (default: ./checkpoint if there is one, else the shipped model)",
@@ -33,12 +34,12 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--dataset", metavar="DIR", help="aligned faces: 64 of them are completed, evenly spaced"
     )
-    parser.add_argument("--iterations", type=utils.positive_int, default=1000, help="of adam")
+    parser.add_argument("--iterations", type=cli.positive_int, default=1000, help="of adam")
     parser.add_argument(
-        "--adam-interval", type=utils.positive_int, default=100, help="between points of its curve"
+        "--adam-interval", type=cli.positive_int, default=100, help="between points of its curve"
     )
     parser.add_argument(
-        "--auto-interval", type=utils.positive_int, default=10, help="between points of its curve"
+        "--auto-interval", type=cli.positive_int, default=10, help="between points of its curve"
     )
     return parser
 
@@ -131,7 +132,7 @@ def reached(
 
 def main() -> None:
     args = build_parser().parse_args()
-    utils.prepare_tensorflow()
+    cli.prepare_tensorflow()
     import measure
     import numpy as np
 

@@ -15,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import numpy as np
 
+import cli
 import utils
 from utils import UserError
 
@@ -29,10 +30,10 @@ def read_losses(folder: str, last_step: int) -> dict[str, np.ndarray]:
 
 
 def main() -> None:
-    parser = utils.ArgumentParser(__doc__)
+    parser = cli.ArgumentParser(__doc__)
     parser.add_argument("runs", nargs="+", metavar="NAME=LOGS")
-    parser.add_argument("--steps", type=utils.positive_int, default=500)
-    parser.add_argument("--window", type=utils.positive_int, default=25, help="steps averaged over")
+    parser.add_argument("--steps", type=cli.positive_int, default=500)
+    parser.add_argument("--window", type=cli.positive_int, default=25, help="steps averaged over")
     parser.add_argument("--out", required=True, metavar="FILE")
     args = parser.parse_args()
     from matplotlib.figure import Figure
@@ -59,4 +60,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(utils.run(lambda _: main()))
+    sys.exit(cli.run(lambda _: main()))

@@ -20,6 +20,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+import cli
 import utils
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -29,14 +30,14 @@ GIB = 2**30
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = utils.ArgumentParser(__doc__)
+    parser = cli.ArgumentParser(__doc__)
     parser.add_argument("--dataset", metavar="DIR", help="aligned images (default: drawn faces)")
-    parser.add_argument("--batch-size", type=utils.positive_int, default=64, help="images a step")
+    parser.add_argument("--batch-size", type=cli.positive_int, default=64, help="images a step")
     parser.add_argument(
-        "--files", type=utils.positive_int, default=1_000_000, help="in the large folder"
+        "--files", type=cli.positive_int, default=1_000_000, help="in the large folder"
     )
     parser.add_argument(
-        "--steps", type=utils.positive_int, default=200, help="on the large folder, small networks"
+        "--steps", type=cli.positive_int, default=200, help="on the large folder, small networks"
     )
     return parser
 
@@ -100,7 +101,7 @@ def train_on(tree: Path, folder: Path, batch_size: int, steps: int) -> dict[str,
 
 def main() -> None:
     args = build_parser().parse_args()
-    utils.prepare_tensorflow()
+    cli.prepare_tensorflow()
     import measure
 
     measure.print_machine()

@@ -17,9 +17,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import numpy as np
 
+import cli
 import masks
 import poisson
-import utils
 
 REPEATS = 5
 MASK_TYPES = ("center", "left", "top", "pattern", "random", "random 80 %", "grid")
@@ -46,9 +46,9 @@ def seconds(images: np.ndarray, mask: np.ndarray, generated: np.ndarray) -> list
 
 
 def main() -> int:
-    parser = utils.ArgumentParser(__doc__)
-    parser.add_argument("--size", type=utils.image_size, default=64, help="edge in pixels")
-    parser.add_argument("--batch-size", type=utils.positive_int, default=64, help="images")
+    parser = cli.ArgumentParser(__doc__)
+    parser.add_argument("--size", type=cli.image_size, default=64, help="edge in pixels")
+    parser.add_argument("--batch-size", type=cli.positive_int, default=64, help="images")
     args = parser.parse_args()
     random = np.random.default_rng(0)
     shape = [args.batch_size, args.size, args.size, 3]
@@ -69,4 +69,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(utils.run(lambda _: main()))
+    sys.exit(cli.run(lambda _: main()))

@@ -19,13 +19,13 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-import utils
+import cli
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = utils.ArgumentParser(__doc__)
-    parser.add_argument("--steps", type=utils.positive_int, default=8, help="measured steps")
-    parser.add_argument("--batch-size", type=utils.positive_int, default=64, help="images a step")
+    parser = cli.ArgumentParser(__doc__)
+    parser.add_argument("--steps", type=cli.positive_int, default=8, help="measured steps")
+    parser.add_argument("--batch-size", type=cli.positive_int, default=64, help="images a step")
     parser.add_argument("--dataset", metavar="DIR", help="aligned images (default: drawn faces)")
     parser.add_argument("--peer", choices=("torch",), help="compare with it, if it is installed")
     parser.add_argument("--skip-kernels", action="store_true", help="no breakdown by kernel")
@@ -121,7 +121,7 @@ def torch_step(dtype: str, batch_size: int, images: Any) -> Callable[[], float] 
 
 def main() -> None:
     args = build_parser().parse_args()
-    utils.prepare_tensorflow()
+    cli.prepare_tensorflow()
     import measure
     import numpy as np
 

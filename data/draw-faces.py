@@ -21,6 +21,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 import numpy as np
 from PIL import Image, ImageDraw
 
+import cli
 import utils
 
 OVERSAMPLING = 4
@@ -96,10 +97,10 @@ def draw_face(random: np.random.Generator, size: int) -> np.ndarray:
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = utils.ArgumentParser(__doc__)
-    parser.add_argument("--n", type=utils.positive_int, default=3000, help="number of faces")
-    parser.add_argument("--size", type=utils.positive_int, default=32, help="edge in pixels")
-    parser.add_argument("--seed", type=utils.seed, default=0, help="of the faces")
+    parser = cli.ArgumentParser(__doc__)
+    parser.add_argument("--n", type=cli.positive_int, default=3000, help="number of faces")
+    parser.add_argument("--size", type=cli.positive_int, default=32, help="edge in pixels")
+    parser.add_argument("--seed", type=cli.seed, default=0, help="of the faces")
     parser.add_argument("--out", required=True, metavar="DIR", help="where the PNGs go")
     return parser
 
@@ -116,4 +117,4 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(utils.run(main))
+    sys.exit(cli.run(main))

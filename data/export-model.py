@@ -17,20 +17,21 @@ from collections.abc import Sequence
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
+import cli
 import utils
 from utils import UserError
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Exports the model."""
-    parser = utils.ArgumentParser(__doc__)
+    parser = cli.ArgumentParser(__doc__)
     parser.add_argument("checkpoint", help="folder of the model, or one of its checkpoints")
     parser.add_argument("out", help="folder to make")
     args = parser.parse_args(argv)
     utils.check_writable(args.out, "out")
     if os.path.lexists(args.out):
         raise UserError(f"{args.out}: exists; name another folder")
-    utils.prepare_tensorflow()
+    cli.prepare_tensorflow()
     import checkpoints
 
     prefix = checkpoints.export(args.checkpoint, args.out)
@@ -39,4 +40,4 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(utils.run(main))
+    sys.exit(cli.run(main))

@@ -80,7 +80,7 @@ def run_any(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) 
     """As `run_script`, in this process: without TensorFlow's five seconds of start-up."""
     import tensorflow as tf
 
-    import utils
+    import cli
 
     def run(script: str, *arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
         tf.config.list_logical_devices()  # its messages come once, and here
@@ -91,7 +91,7 @@ def run_any(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) 
             patch.setattr(sys, "argv", [str(ROOT / script), *map(str, arguments)])
             patch.chdir(cwd)
             try:
-                status = utils.run(load_script(script).main)
+                status = cli.run(load_script(script).main)
             except SystemExit as exit_:
                 status = exit_.code
             finally:

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 import csv
-import math
 import os
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import ROOT
 from PIL import Image
 
 import utils
@@ -287,143 +281,6 @@ def test_folders_to_write_are_checked_and_not_made(
     assert sorted(os.listdir()) == ["dangling", "file"]
 
 
-# --- command lines ---
-
-ACCEPTED = {
-    "positive_int": {"1": 1, "64": 64},
-    "seed": {"0": 0, "4294967295": 2**32 - 1},
-    "positive_float": {"1e-8": 1e-8, "2": 2},
-    "non_negative_float": {"0": 0, "0.1": 0.1},
-    "decay_rate": {"0": 0, "0.999": 0.999},
-    "open_fraction": {"0.5": 0.5},
-    "image_size": {"16": 16, "32": 32, "64": 64, "128": 128},
-}
-REFUSED = {
-    "positive_int": (["0", "-1", "1.5", "x", "", "inf", "nan"], "a whole number above 0"),
-    "seed": (["-1", "4294967296", "0.5", "x"], "a whole number from 0 to 4294967295"),
-    "positive_float": (["0", "-1", "x", "inf", "nan"], "a number above 0"),
-    "non_negative_float": (["-0.1", "x", "inf", "nan"], "a number from 0"),
-    "decay_rate": (["1", "-0.1", "x", "nan"], "a number from 0 to below 1"),
-    "open_fraction": (["0", "1", "x", "nan"], "a number between 0 and 1"),
-    "image_size": (["0", "17", "48", "256", "64.0", "x"], "one of 16, 32, 64, 128"),
-}
-
-
-@pytest.mark.parametrize("name", ACCEPTED)
-def test_values_are_taken(name: str) -> None:
-    for text, value in ACCEPTED[name].items():
-        assert getattr(utils, name)(text) == value
-
-
-@pytest.mark.parametrize("name", REFUSED)
-def test_other_values_are_refused_with_what_is_wanted(name: str) -> None:
-    texts, wanted = REFUSED[name]
-    for text in texts:
-        with pytest.raises(argparse.ArgumentTypeError) as caught:
-            getattr(utils, name)(text)
-        assert str(caught.value) == f"{text!r} is not {wanted}"
-
-
-def test_the_parser_refuses_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    parser = utils.ArgumentParser("What it does.\n\nexamples:\n  ./it.py\n")
-    parser.prog = "it.py"
-    parser.add_argument("--learning-rate", type=utils.positive_float, default=3.5, help="a rate")
-    for arguments in (["--learning-rate", "0"], ["--learning", "1"], ["extra"]):
-        with pytest.raises(SystemExit) as caught:
-            parser.parse_args(arguments)
-        assert caught.value.code == 2
-        error = capsys.readouterr().err
-        assert error.startswith("it.py: error: ")
-        assert error.count("\n") == 1
-        assert "--help" in error
-    text = parser.format_help()
-    assert "What it does." in text
-    assert "  ./it.py" in text
-    assert "(default: 3.5)" in text
-    assert math.isclose(parser.parse_args([]).learning_rate, 3.5)
-
-
-# --- exit statuses ---
-
-PROGRAM = """
-import errno, sys, time
-import utils
-
-def main(argv):
-    {}
-
-sys.exit(utils.run(main))
-"""
-
-
-def run_program(body: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", PROGRAM.format(body), *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
-
-
-@pytest.mark.parametrize(("value", "status"), [("None", 0), ("0", 0), ("1", 1), ("130", 130)])
-def test_the_status_is_what_main_returns(value: str, status: int) -> None:
-    done = run_program(f"return {value}")
-    assert (done.returncode, done.stdout, done.stderr) == (status, "", "")
-
-
-def test_a_user_error_is_one_line_and_status_2() -> None:
-    body = "raise utils.UserError('mend this')"
-    done = run_program(body)
-    assert done.returncode == 2
-    assert done.stderr == "-c: error: mend this\n"
-    assert done.stdout == ""
-    done = run_program(body, "--traceback")
-    assert done.returncode == 1
-    assert "Traceback" in done.stderr
-    assert done.stderr.strip().endswith("UserError: mend this")
-
-
-def test_a_path_that_cannot_be_used_is_one_line_and_status_2() -> None:
-    for body, words in {
-        "open('/etc/passwd/a')": ("/etc/passwd/a", "Not a directory"),
-        "open('a' * 300)": ("File name too long",),
-        "raise OSError(errno.ENOSPC, 'No space left on device', 'b.png')": ("b.png", "No space"),
-    }.items():
-        done = run_program(body)
-        assert done.returncode == 2
-        assert done.stderr.count("\n") == 1
-        assert all(word in done.stderr for word in words)
-        assert "Traceback" in run_program(body, "--traceback").stderr
-
-
-@pytest.mark.parametrize("body", ["1 / 0", "open('missing')", "raise ValueError('odd')"])
-def test_a_bug_is_a_traceback_and_status_1(body: str) -> None:
-    done = run_program(body)
-    assert done.returncode == 1
-    assert "Traceback" in done.stderr
-
-
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_signals_end_quietly_after_clearing_up(
-    number: signal.Signals, status: int, tmp_path: Path
-) -> None:
-    body = f"""
-    with utils.replacing({str(tmp_path / "a.png")!r}) as temporary:
-        open(temporary, "w").close()
-        print("ready", flush=True)
-        time.sleep(60)
-"""
-    process = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM.format(body.strip())],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout.readline() == "ready\n"
-    assert len(list(tmp_path.iterdir())) == 1
-    process.send_signal(number)
-    output, errors = process.communicate(timeout=60)
-    assert (process.returncode, output, errors) == (status, "", "")
-    assert list(tmp_path.iterdir()) == []
-
-
 # --- plain PNGs, which OpenCV decodes ---
 
 
@@ -452,8 +309,3 @@ def test_a_damaged_plain_png_is_refused_wherever_the_damage_is(
         path.write_bytes(whole[:length])
         with pytest.raises(utils.UserError, match=r"a\.png"):
             utils.load_image(path)
-
-
-def test_numbers_beyond_floating_point_are_refused_like_any_other() -> None:
-    with pytest.raises(argparse.ArgumentTypeError, match="is not a whole number"):
-        utils.positive_int("1" + 400 * "0")
