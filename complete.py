@@ -148,7 +148,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--checkpoint-dir",
         "--checkpointDir",
         help="folder of the model, or one of its checkpoints, such as checkpoint/ckpt-12000 "
-        "(default: ./checkpoint if it holds a model, else the shipped one)",
+        "(default: ./checkpoint if it holds a model, else data/pretrained)",
     )
     add(
         "--img-size",

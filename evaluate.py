@@ -53,7 +53,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--out", default="evaluation", metavar="DIR", help="folder for the results")
     add("--overwrite", action="store_true", help="replace an earlier evaluation in --out")
     add("--json", action="store_true", help="print results.json instead of the tables")
-    checkpoint = "the model (default: ./checkpoint if it holds one, else the shipped one)"
+    checkpoint = "the model (default: ./checkpoint if it holds one, else data/pretrained)"
     add("--checkpoint-dir", "--checkpointDir", metavar="DIR", help=checkpoint)
     precisions, precision = ("auto", "float32", "bfloat16"), "of our searches' convolutions"
     add("--precision", choices=precisions, default="auto", help=precision)

@@ -36,7 +36,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--checkpoint_dir",
         "--checkpointDir",
         help="folder of the model, or one of its checkpoints, such as checkpoint/ckpt-12000 "
-        "(default: ./checkpoint if it holds a model, else the shipped one)",
+        "(default: ./checkpoint if it holds a model, else data/pretrained)",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace files that exist")
     return parser

@@ -29,7 +29,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = cli.ArgumentParser(__doc__)
     parser.add_argument(
         "--checkpoint-dir",
-        help="folder of the model (default: ./checkpoint if there is one, else the shipped model)",
+        help="folder of the model (default: ./checkpoint if there is one, else data/pretrained)",
     )
     parser.add_argument(
         "--dataset", metavar="DIR", help="aligned faces: 64 of them are completed, evenly spaced"
