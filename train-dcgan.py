@@ -30,6 +30,7 @@ IDENTITY = {"batch_size": 64, "seed": 0}
 RULES = {
     "learning_rate": 0.0002,
     "d_learning_rate": None,
+    "decay_epochs": 0.0,
     "beta1": 0.5,
     "g_updates": 2,
     "flip": False,
@@ -112,6 +113,13 @@ def build_parser() -> argparse.ArgumentParser:
     add(rules, "--batch-size", "--batch_size", type=cli.positive_int, help="images a step")
     add(rules, "--learning-rate", "--learning_rate", type=cli.positive_float, help="Adam's step")
     add(rules, "--d-learning-rate", type=cli.positive_float, help="D's, where it differs")
+    add(
+        rules,
+        "--decay-epochs",
+        type=cli.non_negative_float,
+        metavar="N",
+        help="over the last N epochs the learning rates fall linearly to 0",
+    )
     add(rules, "--beta1", type=cli.decay_rate, help="Adam's decay of the mean gradient")
     add(rules, "--g-updates", "--g_updates", type=cli.positive_int, help="of G per D's; paper: 1")
     add(
@@ -189,7 +197,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     if args.deterministic:
         tf.config.experimental.enable_op_determinism()
-    explicit_rates = args.learning_rate or args.d_learning_rate
     resumed = run.resolve(args, ARCHITECTURE | IDENTITY, RULES | DATA)
     dataset = open_dataset(args)
     if resumed and resumed["data"] != dataset.identity:
@@ -217,8 +224,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         for damaged in saver.restore(repair=chief):
             cli.say(f"{damaged} is damaged: going back to the one before")
         print(f"resuming from {saver.latest}")
-        if explicit_rates:
-            trainer.set_learning_rates()
     elif args.init_from:
         print(f"starting from the weights of {checkpoints.init_from(trainer, args.init_from)}")
     steps_per_epoch = dataset.steps_per_epoch

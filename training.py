@@ -32,6 +32,7 @@ class Rules:
       learning_rate, beta1: of Adam, for both networks.
       d_learning_rate: of Adam for D, where it differs (two time scales: Heusel et al. 2017,
         arXiv:1706.08500).
+      decay_epochs: over so many epochs at the end of the run both rates fall linearly towards 0.
       g_updates: updates of G per update of D: 2 in the tutorial, 1 in the paper.
       flip: mirror half of the real images.
       diffaugment: of augment.POLICIES.
@@ -44,6 +45,7 @@ class Rules:
     learning_rate: float = 2e-4
     beta1: float = 0.5
     d_learning_rate: float | None = None
+    decay_epochs: float = 0.0
     g_updates: int = 2
     flip: bool = False
     diffaugment: Sequence[str] = ()
@@ -110,11 +112,11 @@ class Trainer(tf.Module):
         self.g_optimizer.build(model.generator_variables)
         self._augment = augment.differentiable(rules.diffaugment)
 
-    def set_learning_rates(self) -> None:
-        """Goes on with the step sizes of the rules, not with those that a checkpoint restored."""
+    def set_learning_rates(self, share: float = 1.0) -> None:
+        """Goes on with a share of the rules' step sizes, whatever a checkpoint restored."""
         rate = self.rules.learning_rate
-        self.d_optimizer.learning_rate = self.rules.d_learning_rate or rate
-        self.g_optimizer.learning_rate = rate
+        self.d_optimizer.learning_rate = share * (self.rules.d_learning_rate or rate)
+        self.g_optimizer.learning_rate = share * rate
 
     def _seed(self, step: tf.Tensor) -> tf.Tensor:
         return tf.stack([tf.cast(self.rules.seed, tf.int64), step])
@@ -298,15 +300,22 @@ class Monitor:
 
 
 def train(trainer: Trainer, dataset: ImageFolders, last_step: int) -> Iterator[StepResult]:
-    """Trains from the trainer's step up to `last_step`, and yields after every step."""
+    """Trains from the trainer's step up to `last_step`, and yields after every step.
+
+    The learning rates are a function of the step, so that a resumed run goes on with the same.
+    """
     strategy = trainer.strategy
     first_step = int(trainer.step.numpy())
     steps = range(first_step, last_step)
     mine, share = devices.local_replicas(strategy), dataset.batch_size // trainer.replicas
     batches = dataset.batches(first_step, last_step, slice(mine.start * share, mine.stop * share))
+    decay_steps = trainer.rules.decay_epochs * dataset.steps_per_epoch
+    trainer.set_learning_rates()
     for step, images in zip(steps, batches, strict=True):
         if trainer.replicas > 1:
             images = _distribute(strategy, images, mine.start, share)
+        if last_step - step <= decay_steps:
+            trainer.set_learning_rates((last_step - step) / decay_steps)
         scalars, histograms = trainer.train_step(images)
         yield StepResult(step + 1, step // dataset.steps_per_epoch + 1, scalars, histograms)
 

@@ -326,6 +326,21 @@ def test_training_goes_on_from_its_step_to_the_last(faces16: Path) -> None:
         np.testing.assert_allclose(mine, theirs, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.parametrize("start", [0, 9])
+def test_learning_rates_fall_over_the_last_epochs(start: int, faces16: Path) -> None:
+    trainer = make_trainer(learning_rate=0.003, d_learning_rate=0.006, decay_epochs=0.5)
+    dataset = ImageFolders([str(faces16)], image_size=16, batch_size=BATCH)
+    list(train(trainer, dataset, start))  # a shorter run, whose rates fell, too
+    rates = []
+    for result in train(trainer, dataset, 16):
+        rates.append(float(trainer.g_optimizer.learning_rate))
+        assert float(trainer.d_optimizer.learning_rate) == pytest.approx(2 * rates[-1])
+        assert result.step == start + len(rates)
+    # Epochs have 8 steps: full until 4 before the end, then 4/4, 3/4, 2/4, 1/4.
+    expected = [0.003] * 12 + [0.003, 0.00225, 0.0015, 0.00075]
+    assert rates == pytest.approx(expected[start:])
+
+
 def test_another_learning_rate_can_be_set(images: np.ndarray) -> None:
     trainer = make_trainer(learning_rate=0.001)
     trainer.train_step(images)
