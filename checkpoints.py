@@ -62,17 +62,24 @@ def holds_checkpoint(folder: str) -> bool:
     return tf.train.latest_checkpoint(folder) is not None
 
 
+def terms(path: str) -> str:
+    """A line on what the model that `path` names may be used for, if it is the shipped one."""
+    folders = (os.path.realpath(folder) for folder in (path, os.path.dirname(path)))
+    if os.path.realpath(SHIPPED) not in folders:
+        return ""
+    text = os.path.join(os.path.relpath(SHIPPED), "LICENSE")
+    return f"using the shipped model, for non-commercial research only ({text})"
+
+
 def choose(path: str | None) -> tuple[str, str]:
     """The model to use, and a line about it for the user (empty: nothing to say).
 
     A path that was named is taken; else ./checkpoint if it holds a model, else the shipped one.
     """
     if path is not None or holds_checkpoint(DEFAULT) or not holds_checkpoint(SHIPPED):
-        return path or DEFAULT, ""
-    return SHIPPED, (
-        "no model in ./checkpoint: using the shipped one, for non-commercial research only "
-        f"({os.path.join(os.path.relpath(SHIPPED), 'LICENSE')})"
-    )
+        path = path or DEFAULT
+        return path, terms(path)
+    return SHIPPED, f"no model in ./checkpoint: {terms(SHIPPED)}"
 
 
 def find(path: str, flag: str = "--checkpoint-dir") -> tuple[str, dict[str, Any]]:

@@ -226,6 +226,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"resuming from {saver.latest}")
     elif args.init_from:
         print(f"starting from the weights of {checkpoints.init_from(trainer, args.init_from)}")
+        if note := checkpoints.terms(args.init_from):
+            cli.say(note)
     steps_per_epoch = dataset.steps_per_epoch
     last_step = args.epoch * steps_per_epoch
     if int(trainer.step.numpy()) >= last_step:

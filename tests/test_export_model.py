@@ -145,6 +145,19 @@ def test_the_shipped_model_is_used_where_there_is_no_other(shipped: Path, traine
     assert checkpoints.choose(None) == ("checkpoint", "")
 
 
+def test_its_terms_are_said_wherever_it_is_named(
+    shipped: Path, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "link").symlink_to(shipped)
+    for path in (shipped, shipped / "ckpt-10", f"{shipped}/", tmp_path / "link"):
+        _, note = checkpoints.choose(str(path))
+        assert "non-commercial research" in note
+        assert "no model" not in note
+    assert checkpoints.terms(str(trained / "checkpoint")) == ""
+    monkeypatch.chdir(shipped)
+    assert "(./LICENSE)" in checkpoints.terms(".")
+
+
 def test_a_model_that_was_named_never_falls_back(shipped: Path) -> None:
     assert checkpoints.choose("mine") == ("mine", "")
     with pytest.raises(UserError, match="mine: holds no checkpoint"):
