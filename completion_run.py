@@ -184,7 +184,7 @@ def complete_images(
                     out.write_state(state)
                     bar.set_description(f"batch {number}, loss {state.losses[0].mean():.1f}")
                     bar.update(len(state.history))
-            except tf.errors.ResourceExhaustedError as error:
+            except (tf.errors.ResourceExhaustedError, MemoryError) as error:
                 raise UserError(
                     f"--batch-size {size}: memory does not suffice for so many images at a time; "
                     "lower it, or --samples"

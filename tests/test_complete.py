@@ -22,6 +22,7 @@ from PIL import Image
 
 import completion_run
 import inputs
+from completion import Completer
 from model import DCGAN
 
 SCRIPT = "complete.py"
@@ -930,6 +931,21 @@ def test_errors_are_one_line_also_for_users(folder: Path) -> None:
     done = run_script(SCRIPT, "large.png", cwd=folder, status=2)
     assert_refused(done, "large.png", "--resize")
     assert contents(folder) == before
+
+
+@pytest.mark.parametrize("number", [1, 10**12])
+def test_where_memory_does_not_suffice_the_option_to_lower_is_named(
+    number: int, folder: Path, run_here: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if number == 1:  # TensorFlow itself asks for 16 TB in vain, not NumPy on its behalf
+        monkeypatch.setattr(Completer, "states", lambda *_: (tf.zeros([n]) for n in [2**42]))
+    done = run_here("1.png", "--batch-size", number, "--outDir", "large", cwd=folder)
+    assert (done.returncode, done.stdout) == (2, "")
+    line = done.stderr.splitlines()[-1]  # below the progress bar
+    assert f"--batch-size {number}: memory" in line
+    assert "lower it" in line
+    config = json.loads((folder / "large" / "config.json").read_text())
+    assert config["completion"]["finished"] is False
 
 
 # --- more than one completion, more than one machine, more than masks ---
