@@ -13,7 +13,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "n_iter": 100,
         "lr": 0.05,
         "lam": 0.0,
-        "weighted": 0.4,
+        "weighted": 0.25,
         "blend": "poisson",
         "pool": 2048,
     },

@@ -73,7 +73,7 @@ def add_search(parser: argparse.ArgumentParser) -> None:
     add(
         "--weighted",
         type=cli.closed_fraction,
-        help="how much more known pixels near missing ones count, 0 to 1 (auto: 0.4, else 0)",
+        help="how much more known pixels near missing ones count, 0 to 1 (auto: 0.25, else 0)",
     )
     add("--beta1", type=share, help="adam's decay of the mean gradient (default: 0.9)")
     add("--beta2", type=share, help="adam's decay of its square (default: 0.999)")
