@@ -1,4 +1,4 @@
-# make demo   align two portraits, train a small model on drawn faces, complete some with it
+# make demo   align two portraits and complete them with the model that ships
 # make test   lint and the test suite
 # make test-all   with the tests that take long, or look at TensorBoard in Chromium
 # make bench  seconds of training, completion and input, against the processor's rate
@@ -6,6 +6,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO := demo
+MASKS := center left pattern
 
 .PHONY: help demo test test-all bench lint clean
 
@@ -24,27 +25,27 @@ $(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
 
-# Drawn faces, two minutes of training, completions; then photos of people, aligned.
+# Two portraits: aligned, then completed under three masks by the model that ships.
 demo: $(VENV)/.installed
 	rm -rf $(DEMO)
-	$(BIN)/python data/draw-faces.py --n 4000 --size 32 --out $(DEMO)/faces
-	$(BIN)/python data/draw-faces.py --n 16 --size 32 --seed 1 --out $(DEMO)/held-out
-	$(BIN)/python train-dcgan.py --dataset $(DEMO)/faces --image-size 32 --gf-dim 16 --df-dim 16 \
-	    --epoch 1000 --minutes 2 --sample-interval 500 --checkpoint-dir $(DEMO)/checkpoint \
-	    --sample-dir $(DEMO)/samples --log-dir $(DEMO)/logs
-	$(BIN)/python sample-dcgan.py --checkpoint-dir $(DEMO)/checkpoint --out $(DEMO)/samples.png
-	$(BIN)/python complete.py $(DEMO)/held-out --checkpoint-dir $(DEMO)/checkpoint \
-	    --outInterval 10 --outDir $(DEMO)/completions
 	$(BIN)/python data/copy-portraits.py --out $(DEMO)/portraits
 	$(BIN)/python align-dlib.py $(DEMO)/portraits align innerEyesAndBottomLip $(DEMO)/aligned
+	set -e; for mask in $(MASKS); do \
+	    $(BIN)/python complete.py $(DEMO)/aligned --mask-type $$mask --outInterval 10 \
+	        --checkpoint-dir data/pretrained --outDir $(DEMO)/runs/$$mask; \
+	    cp $(DEMO)/runs/$$mask/before.png $(DEMO)/before.png; \
+	    cp $(DEMO)/runs/$$mask/masked.png $(DEMO)/$$mask-masked.png; \
+	    cp $(DEMO)/runs/$$mask/completed/0100.png $(DEMO)/$$mask-completed.png; \
+	    cp $(DEMO)/runs/$$mask/completion.gif $(DEMO)/$$mask-completion.gif; \
+	done
 	@echo
-	@echo "$(DEMO)/samples.png                  64 faces that the trained generator made up"
-	@echo "$(DEMO)/completions/before.png       16 faces that it never saw"
-	@echo "$(DEMO)/completions/masked.png       their known part"
-	@echo "$(DEMO)/completions/completion.gif   the search for the rest, from its start to its end"
-	@echo "$(DEMO)/completions/final/           the completed faces, one file each"
-	@echo "$(DEMO)/portraits/                   two photos: Eileen Collins, Grace Hopper"
-	@echo "$(DEMO)/aligned/                     their faces, as training and completion need them"
+	@echo "$(DEMO)/portraits/               two photos: Eileen Collins, Grace Hopper"
+	@echo "$(DEMO)/before.png               their faces, aligned"
+	@echo "for each MASK of $(MASKS):"
+	@echo "$(DEMO)/MASK-masked.png          what is known of them"
+	@echo "$(DEMO)/MASK-completed.png       the completed faces"
+	@echo "$(DEMO)/MASK-completion.gif      the search for them, from its start to its end"
+	@echo "$(DEMO)/runs/MASK/               all that complete.py has written"
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Draw simple faces: a data set that needs no download, for the demo and the tests.
+"""Draw simple faces: a data set that needs no download, for trials and the tests.
 
 Skin, hair, eyes, brows, mouth, background and the direction of the light vary; the face fills the
 picture, upright and in the middle.

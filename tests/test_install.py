@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -23,6 +25,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     # A copy, since setuptools leaves build/ and an egg-info behind.
     for name in [*ROOT.glob("*.py"), ROOT / "README.md", ROOT / "LICENSE", ROOT / "pyproject.toml"]:
         (source / name.name).write_bytes(name.read_bytes())
+    shutil.copytree(ROOT / "data", source / "data", ignore=shutil.ignore_patterns("your-*"))
     (source / "tests").mkdir()
     (source / "tests" / "test_x.py").touch()
     command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps"]
@@ -58,6 +61,7 @@ def test_the_wheel_holds_one_folder_without_tests_or_setup(wheel: Path) -> None:
     assert {name.split("/")[0].split("-")[0] for name in names} == {"dcgan_completion"}
     files = {name.removeprefix("dcgan_completion/") for name in names}
     wanted = {path.name for path in ROOT.glob("*.py")} - {"setup.py"}
+    wanted |= {f"data/pretrained/{path.name}" for path in (ROOT / "data" / "pretrained").iterdir()}
     assert wanted <= files
     assert "setup.py" not in files
     assert not any("test" in name for name in files)
@@ -98,3 +102,20 @@ def test_installed_commands_do_the_main_job(
     run("train", "--dataset", faces16, "--image-size", 16, "--batch-size", 8)
     run("complete", "aligned", "--nIter", 2)
     assert (tmp_path / "completions" / "final" / "grace_hopper.png").exists()
+
+
+def test_the_shipped_model_is_installed_and_its_terms_with_it(
+    environment: Path, wheel: Path, tmp_path: Path
+) -> None:
+    done = subprocess.run(
+        [environment / "dcgan-sample", "--n", "1"], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert "no model in ./checkpoint: using the shipped model" in done.stdout
+    assert "non-commercial research" in done.stdout
+    assert (tmp_path / "samples.png").exists()
+    with zipfile.ZipFile(wheel) as archive:
+        (metadata,) = (name for name in archive.namelist() if name.endswith("/METADATA"))
+        text = archive.read(metadata).decode().partition("\n\n")[0]
+        assert "License-File: data/pretrained/LICENSE" in text
+        assert re.search(r"^License: .*data/pretrained: non-commercial", text, re.MULTILINE)
