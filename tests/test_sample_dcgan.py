@@ -142,7 +142,8 @@ def test_no_checkpoint_is_refused(
 ) -> None:
     # TensorFlow's messages are held back unless the environment asks for them, as conftest does.
     monkeypatch.delenv("TF_CPP_MIN_LOG_LEVEL", raising=False)
-    done = run_script(SCRIPT, cwd=tmp_path, status=2)
+    # Named, it does not fall back to the shipped model.
+    done = run_script(SCRIPT, "--checkpoint-dir", "checkpoint", cwd=tmp_path, status=2)
     assert_refused(done, "--checkpoint-dir checkpoint", "no checkpoint", "train-dcgan.py")
     (tmp_path / "empty").mkdir()
     for path in ("empty", model / "ckpt-11"):
