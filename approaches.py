@@ -6,6 +6,7 @@ import dataclasses
 from typing import Any
 
 APPROACHES = ("auto", "adam", "pgd", "hmc")
+BLENDS = ("none", "poisson", "smooth")
 # What differs from the defaults of `Settings`. adam, pgd and hmc: the reference's values and the
 # tutorial's; auto: what was measured to be best (docs/completion.md).
 DEFAULTS: dict[str, dict[str, Any]] = {
@@ -14,7 +15,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "lr": 0.05,
         "lam": 0.0,
         "weighted": 0.25,
-        "blend": "poisson",
+        "blend": "smooth",
         "pool": 2048,
     },
     "adam": {"n_iter": 1000},
@@ -46,7 +47,7 @@ class Settings:
       lam, distance: of `DCGAN.completion_loss`.
       weighted: share of the importance weights in how much a known pixel counts, 0 to 1
         (masks.blend_weights).
-      blend: `none`, the hole is G(z)'s, or `poisson` (poisson.poisson_blend).
+      blend: of BLENDS: `none`, the hole is G(z)'s; the others: completion.fill.
       pool: z starts at the best of so many generated images, by the known pixels; 0: anywhere.
       beta1, beta2, eps: of adam and auto.
       momentum: of pgd.

@@ -134,8 +134,9 @@ def add_hole(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--blend",
-        choices=("none", "poisson"),
-        help="none: the hole is G(z)'s; poisson: its gradients are (default with auto)",
+        choices=approaches.BLENDS,
+        help="none: the hole is G(z)'s; poisson: its gradients are; smooth: and there is no bend "
+        "at the rim (default with auto)",
     )
 
 

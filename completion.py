@@ -19,6 +19,7 @@ from model import DCGAN
 
 POOL_BATCH = 64  # generated images of the pool at a time
 UNBLENDED = ("full", "lowres")  # kinds of masks of which no pixel stays
+SMOOTHNESS = 1 / 32  # of the edge: 2 of 64 pixels were best (docs/completion.md)
 
 
 def update_rule(settings: Settings) -> search.Rule:
@@ -292,12 +293,14 @@ def fill(
       images, generated: uint8 [N, S, S, C].
       mask: [N, S, S, 1], 1 = known.
       mask_type: of masks.MASK_TYPES, or `file`; decides whether blending makes sense.
-      blend: `none` or `poisson`.
+      blend: `none`: as it is; `poisson`: by its gradients (poisson.poisson_blend); `smooth`: by
+        its gradients and its curvature, which count alike over SMOOTHNESS.
       feather: the share of G(z) in each pixel, as masks.feather_weights gives it, for a mask that
         was grown.
     """
-    if blend == "poisson" and mask_type not in UNBLENDED:
-        filled = poisson.poisson_blend(images, mask, generated)
+    if blend != "none" and mask_type not in UNBLENDED:
+        smoothness = SMOOTHNESS * images.shape[1] if blend == "smooth" else 0.0
+        filled = poisson.poisson_blend(images, mask, generated, smoothness)
     else:
         filled = masks.composite(images, mask, generated, mask_type)
     return filled if feather is None else masks.feather(images, feather, filled)

@@ -73,8 +73,8 @@ def build_parser() -> argparse.ArgumentParser:
         help="how z is searched (default: auto)",
     )
     add("--n-iter", "--nIter", type=cli.positive_int, help="iterations (default: by approach)")
-    blend = "how its hole is filled (default: by approach); both share one search"
-    add("--blend", **several, choices=("none", "poisson"), help=blend)
+    blend = "how its hole is filled (default: by approach); all share one search"
+    add("--blend", **several, choices=approaches.BLENDS, help=blend)
     reference = "the reference's adam and pgd, too: center mask, every fourth face, first seed"
     add("--reference", action="store_true", default=None, help=reference)
     baseline = "the method whose paired differences to all others are shown (default: telea)"

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 import baselines
+import completion
 import inputs
 import masks
 import metrics
@@ -173,22 +174,24 @@ def search_method(
     Args:
       model: completes.
       approach: of `Settings.of`, as `overrides` are.
-      blends: `none`, `poisson` or both; empty for what the approach has.
+      blends: of approaches.BLENDS; empty for what the approach has.
       batch: images at a time.
       precision: of the search's convolutions.
     """
     names = search_names(approach, blends)
-    if blends:
-        overrides["blend"] = "poisson" if "poisson" in blends else "none"
     settings = Settings.of(approach, **overrides)
+    blends = blends or [settings.blend]
+    settings = dataclasses.replace(settings, blend="none")  # each of them is made below
     completer = Completer(model, settings, batch_size=batch, precision=precision)
 
     def complete(
         images: np.ndarray, mask: np.ndarray, mask_type: str, seed: int
     ) -> dict[str, np.ndarray]:
         done = completer.complete(images, mask, mask_type, seed)
-        plain = masks.composite(images, mask, done.generated, mask_type)
-        return {name: plain if name.endswith("-none") else done.completed for name in names}
+        return {
+            name: completion.fill(images, mask, done.generated, mask_type, blend)
+            for name, blend in zip(names, blends, strict=True)
+        }
 
     return Method(names, complete, batch, seeded=True)
 

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Time Poisson blending of a batch, with equal masks and with a mask for every image.
+"""Time the filling of a batch's holes, with equal masks and with a mask for every image.
 
 examples:
   python benchmarks/poisson.py
-  python benchmarks/poisson.py --size 128 --batch-size 16
+  python benchmarks/poisson.py --smoothness 2 --size 128 --batch-size 16
 """
 
 from __future__ import annotations
@@ -35,12 +35,14 @@ def draw(mask_type: str, size: int, random: np.random.Generator) -> np.ndarray:
     return mask
 
 
-def seconds(images: np.ndarray, mask: np.ndarray, generated: np.ndarray) -> list[float]:
+def seconds(
+    images: np.ndarray, mask: np.ndarray, generated: np.ndarray, smoothness: float
+) -> list[float]:
     """What each of several calls took, sorted."""
     found = []
     for _ in range(REPEATS):
         start = time.perf_counter()
-        poisson.poisson_blend(images, mask, generated)
+        poisson.poisson_blend(images, mask, generated, smoothness)
         found.append(time.perf_counter() - start)
     return sorted(found)
 
@@ -49,6 +51,8 @@ def main() -> int:
     parser = cli.ArgumentParser(__doc__)
     parser.add_argument("--size", type=cli.image_size, default=64, help="edge in pixels")
     parser.add_argument("--batch-size", type=cli.positive_int, default=64, help="images")
+    smoothness = "pixels; 0: Poisson blending (complete.py --blend smooth takes 2 of 64)"
+    parser.add_argument("--smoothness", type=float, default=0, help=smoothness)
     args = parser.parse_args()
     random = np.random.default_rng(0)
     shape = [args.batch_size, args.size, args.size, 3]
@@ -57,8 +61,8 @@ def main() -> int:
     print(f"seconds for {args.batch_size} images of {args.size}x{args.size}: median (worst of 5)")
     for mask_type in MASK_TYPES:
         distinct = np.stack([draw(mask_type, args.size, random) for _ in images])
-        equal = seconds(images, distinct[0], generated)
-        each = seconds(images, distinct, generated)
+        equal = seconds(images, distinct[0], generated, args.smoothness)
+        each = seconds(images, distinct, generated, args.smoothness)
         print(
             f"{mask_type:12} equal masks {equal[2]:.3f} ({equal[-1]:.3f})"
             f"   distinct {each[2]:.3f} ({each[-1]:.3f})"

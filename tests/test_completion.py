@@ -12,6 +12,7 @@ import tensorflow as tf
 import completion
 import inputs
 import masks
+import poisson
 import utils
 from approaches import APPROACHES, Settings
 from completion import Completer
@@ -140,13 +141,22 @@ def test_the_search_may_be_in_bfloat16(model: DCGAN, images: np.ndarray) -> None
 
 
 @pytest.mark.parametrize("mask_type", ["full", "lowres"])
-def test_these_masks_are_not_blended(mask_type: str, images: np.ndarray) -> None:
+@pytest.mark.parametrize("blend", ["poisson", "smooth"])
+def test_these_masks_are_not_blended(mask_type: str, blend: str, images: np.ndarray) -> None:
     mask = masks.make_mask(mask_type, SIZE, random=np.random.default_rng(0))
     mask = np.stack([mask] * 2)
     generated = images[2:4]
     plain = completion.fill(images[:2], mask, generated, mask_type)
-    blended = completion.fill(images[:2], mask, generated, mask_type, "poisson")
+    blended = completion.fill(images[:2], mask, generated, mask_type, blend)
     np.testing.assert_array_equal(plain, blended)
+
+
+def test_how_smooth_a_hole_is_filled_goes_with_the_images_size(images: np.ndarray) -> None:
+    photos, generated, mask = images[:2], images[2:4], center(2)
+    for blend, smoothness in (("poisson", 0), ("smooth", SIZE / 32)):
+        filled = completion.fill(photos, mask, generated, "center", blend)
+        expected = poisson.poisson_blend(photos, mask, generated, smoothness)
+        np.testing.assert_array_equal(filled, expected)
 
 
 def test_settings_take_what_is_given_over_the_approachs() -> None:
@@ -154,4 +164,4 @@ def test_settings_take_what_is_given_over_the_approachs() -> None:
     assert Settings.of("adam", n_iter=None, lr=0.5) == Settings("adam", n_iter=1000, lr=0.5)
     assert Settings.of("hmc").lr is None
     auto = Settings.of("auto", blend="none")
-    assert dataclasses.replace(auto, blend="poisson") == Settings.of("auto")
+    assert dataclasses.replace(auto, blend="smooth") == Settings.of("auto")

@@ -21,7 +21,7 @@ SCRIPT = "evaluate.py"
 SIZE, SCALE = 16, 4  # pictures of 16 pixels are shown four times as large
 FIGURES = ["psnr", "ssim", "identity", "found", "seconds"]
 BASELINES = ["mean-face", "telea", "navier-stokes", "biharmonic"]
-METHODS = ["adam-none", "adam-poisson", *BASELINES]
+METHODS = ["adam-none", "adam-poisson", "adam-smooth", *BASELINES]
 QUICK = ("--approach", "adam", "--precision", "float32", "--n-iter", 3, "--limit", 5)
 
 
@@ -89,7 +89,17 @@ def assert_close(estimate: dict[str, Any], values: np.ndarray) -> None:
 
 
 def test_the_figures_are_those_of_the_pictures(folder: Path, cache: Path) -> None:
-    words = ["faces", "--mask-type", "center", "random", "--blend", "none", "poisson", *QUICK]
+    words = [
+        "faces",
+        "--mask-type",
+        "center",
+        "random",
+        "--blend",
+        "none",
+        "poisson",
+        "smooth",
+        *QUICK,
+    ]
     done = run_script(SCRIPT, *words, "--out", "new/out", cwd=folder)
     out = folder / "new" / "out"
     assert set(contents(out)) == {

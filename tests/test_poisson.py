@@ -32,6 +32,33 @@ def dense(image: np.ndarray, mask: np.ndarray, generated: np.ndarray) -> np.ndar
     return np.linalg.solve(matrix, right).reshape(image.shape)
 
 
+def least_squares(
+    image: np.ndarray, mask: np.ndarray, generated: np.ndarray, smoothness: float
+) -> np.ndarray:
+    """One image with the smallest energy in float64, a row for each term of it, not clipped."""
+    height, width, _ = image.shape
+    difference = image.astype(np.float64) - generated
+    rows = []
+    for y, x in np.ndindex(height, width):
+        around = [(y - 1, x), (y + 1, x), (y, x - 1), (y, x + 1)]
+        around = [(v, u) for v, u in around if 0 <= v < height and 0 <= u < width]
+        bend = np.zeros([height, width])
+        for v, u in around:
+            bend[v, u] += smoothness
+            bend[y, x] -= smoothness
+            if (v, u) > (y, x):
+                stretch = np.zeros([height, width])
+                stretch[v, u], stretch[y, x] = 1, -1
+                rows.append(stretch)
+        rows.append(bend)
+    hole = mask[..., 0] == 0
+    terms = np.stack(rows)
+    added = np.linalg.lstsq(terms[:, hole], -terms[:, ~hole] @ difference[~hole])[0]
+    result = image.astype(np.float64)
+    result[hole] = generated[hole] + added
+    return result
+
+
 def two_holes(size: int) -> np.ndarray:
     mask = np.ones([size, size, 1], np.float32)
     mask[2:5, 3:9] = 0
@@ -67,6 +94,35 @@ def test_blending_solves_the_equations(
     assert np.abs(found - generated)[~known].mean() > 0.005
 
 
+@pytest.mark.parametrize("smoothness", [0.5, 4])
+@pytest.mark.parametrize("case", CASES)
+def test_smooth_blending_has_the_smallest_energy(
+    case: str, smoothness: float, random: np.random.Generator
+) -> None:
+    mask = mask_of(case, random)
+    images, generated = random.uniform(-0.02, 0.02, [2, 1, 16, 16, 3])  # nothing is clipped
+    found = poisson.poisson_blend(images, mask, generated, smoothness)[0]
+    best = least_squares(images[0], mask, generated[0], smoothness)
+    assert np.abs(best).max() < 1
+    np.testing.assert_allclose(found, best, rtol=0, atol=1e-11)
+    known = np.broadcast_to(mask == 1, found.shape)
+    np.testing.assert_array_equal(found[known], images[0][known])
+
+
+def test_very_smooth_blending_restores_cubic_polynomials() -> None:
+    """The biharmonic functions, of which no difference scheme of second order loses anything."""
+    size = 32
+    y, x = np.meshgrid(*[np.linspace(-1, 1, size)] * 2, indexing="ij")
+    images = (0.4 * x**3 - 0.3 * x * y**2 + 0.2 * y**2)[np.newaxis, ..., np.newaxis]
+    mask = masks.make_mask("center", size)
+    bent, stretched = (
+        poisson.poisson_blend(images, mask, np.zeros_like(images), smoothness)
+        for smoothness in (1e4, 0)
+    )
+    np.testing.assert_allclose(bent, images, rtol=0, atol=1e-5)
+    assert np.abs(stretched - images).max() > 0.02
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_pictures_are_rounded_and_clipped(case: str, random: np.random.Generator) -> None:
     mask = mask_of(case, random)
@@ -100,9 +156,10 @@ HARMONIC = {
 }
 
 
+@pytest.mark.parametrize("smoothness", [0, 3])
 @pytest.mark.parametrize("function", HARMONIC)
 @pytest.mark.parametrize("missing", ["center", "two holes"])
-def test_harmonic_functions_are_restored(function: str, missing: str) -> None:
+def test_harmonic_functions_are_restored(function: str, missing: str, smoothness: float) -> None:
     size = 32
     y, x = np.meshgrid(*[np.linspace(-1, 1, size)] * 2, indexing="ij")
     images = HARMONIC[function](y, x)[np.newaxis, ..., np.newaxis]
@@ -111,7 +168,7 @@ def test_harmonic_functions_are_restored(function: str, missing: str) -> None:
         mask = two_holes(size)
         mask[9:, :4] = 1  # at the image's border these functions have a flux
     generated = np.full_like(images, 0.7)
-    found = poisson.poisson_blend(images, mask, generated)
+    found = poisson.poisson_blend(images, mask, generated, smoothness)
     np.testing.assert_allclose(found, images, rtol=0, atol=1e-13)
 
 
