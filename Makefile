@@ -31,11 +31,11 @@ demo: $(VENV)/.installed
 	$(BIN)/python data/copy-portraits.py --out $(DEMO)/portraits
 	$(BIN)/python align-dlib.py $(DEMO)/portraits align innerEyesAndBottomLip $(DEMO)/aligned
 	set -e; for mask in $(MASKS); do \
-	    $(BIN)/python complete.py $(DEMO)/aligned --mask-type $$mask --outInterval 10 \
+	    $(BIN)/python complete.py $(DEMO)/aligned --mask-type $$mask \
 	        --checkpoint-dir data/pretrained --outDir $(DEMO)/runs/$$mask; \
 	    cp $(DEMO)/runs/$$mask/before.png $(DEMO)/before.png; \
 	    cp $(DEMO)/runs/$$mask/masked.png $(DEMO)/$$mask-masked.png; \
-	    cp $(DEMO)/runs/$$mask/completed/0100.png $(DEMO)/$$mask-completed.png; \
+	    cp $(DEMO)/runs/$$mask/completed/0030.png $(DEMO)/$$mask-completed.png; \
 	    cp $(DEMO)/runs/$$mask/completion.gif $(DEMO)/$$mask-completion.gif; \
 	done
 	@echo

@@ -11,7 +11,8 @@ BLENDS = ("none", "poisson", "smooth")
 # tutorial's; auto: what was measured to be best (docs/completion.md).
 DEFAULTS: dict[str, dict[str, Any]] = {
     "auto": {
-        "n_iter": 100,
+        "n_iter": 30,
+        "average": 5,
         "lr": 0.05,
         "lam": 0.0,
         "weighted": 0.25,
@@ -22,6 +23,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "pgd": {"n_iter": 1000},
     "hmc": {"n_iter": 20, "lr": None},
 }
+AUTO_ALONE = {"n_iter": 100}  # what auto needs where an image is searched only once
 # Options of some approaches alone.
 BELONGS = {
     "lr": ("auto", "adam", "pgd"),
@@ -47,6 +49,7 @@ class Settings:
       lam, distance: of `DCGAN.completion_loss`.
       weighted: share of the importance weights in how much a known pixel counts, 0 to 1
         (masks.blend_weights).
+      average: a completion is the mean of so many searches from different starts.
       blend: of BLENDS: `none`, the hole is G(z)'s; the others: completion.fill.
       pool: z starts at the best of so many generated images, by the known pixels; 0: anywhere.
       beta1, beta2, eps: of adam and auto.
@@ -60,6 +63,7 @@ class Settings:
     lam: float = 0.1
     distance: str = "l1"
     weighted: float = 0.0
+    average: int = 1
     blend: str = "none"
     pool: int = 0
     beta1: float = 0.9
@@ -75,4 +79,7 @@ class Settings:
     def of(cls, approach: str, **overrides: Any) -> Settings:
         """The approach's settings; None for an override leaves it as the approach has it."""
         given = {name: value for name, value in overrides.items() if value is not None}
-        return cls(**{"approach": approach} | DEFAULTS[approach] | given)
+        own = DEFAULTS[approach]
+        if approach == "auto" and given.get("average") == 1:
+            own = own | AUTO_ALONE
+        return cls(**{"approach": approach} | own | given)

@@ -301,7 +301,9 @@ class Checkpoints:
         Raises:
           UserError: none can be read, or they are of another architecture.
         """
-        prefixes, damaged = list(self._manager.checkpoints), []
+        # A state file without times, as for a single copied checkpoint, has no list.
+        prefixes = list(self._manager.checkpoints) or [p for p in [self.latest] if p]
+        damaged = []
         problem: UserError | None = None
         while prefixes:
             try:

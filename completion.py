@@ -39,9 +39,10 @@ class Completion:
 
     Attributes:
       iteration: number of iterations done.
-      samples_z: the best latent so far, [N, K, z_dim].
-      samples_losses: total, contextual and perceptual loss there, each [N, K].
-      samples_generated: G(z), uint8 [N, K, S, S, C].
+      samples_z: the best latent so far of each search, [N, K, A, z_dim]; a sample is the mean of
+        A of them (`Settings.average`), the best first.
+      samples_losses: total, contextual and perceptual loss at the best of the A, each [N, K].
+      samples_generated: G(z), the mean over the A, uint8 [N, K, S, S, C].
       samples_completed: the images with their holes filled, as `samples_generated`.
       history: the least total loss among the samples at every iteration since the state before,
         [iterations, N].
@@ -56,8 +57,8 @@ class Completion:
 
     @property
     def z(self) -> np.ndarray:
-        """The best sample's latent, [N, z_dim]."""
-        return self.samples_z[:, 0]
+        """The best search's latent, [N, z_dim]."""
+        return self.samples_z[:, 0, 0]
 
     @property
     def losses(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -103,6 +104,7 @@ class Completer:
         """
         self.model, self.settings = model, settings
         self.batch_size, self.samples = batch_size, samples
+        self._searches = samples * settings.average  # of each image
         self._fast = model.in_precision(precision)
         self._rule = update_rule(settings)
         # By the edge of a mask's blocks: one object for all batches, since each is compiled.
@@ -130,16 +132,18 @@ class Completer:
         """
         settings, count = self.settings, len(images)
         padding = [(0, self.batch_size - count), (0, 0), (0, 0), (0, 0)]
-        rows = [np.repeat(np.pad(x, padding, mode="edge"), self.samples, 0) for x in (images, mask)]
+        rows = [
+            np.repeat(np.pad(x, padding, mode="edge"), self._searches, 0) for x in (images, mask)
+        ]
         signed = utils.to_signed(rows[0])
         weights = masks.blend_weights(rows[1], settings.weighted).astype(np.float32)
         block = masks.block_edge(mask_type)
-        drawn = rows[0][:: self.samples]
+        drawn = rows[0][:: self._searches]
         start = self._start(drawn, signed, weights, block, seed)
         randoms = [
             own
             for image in drawn
-            for own in inputs.random_of(image, seed, purpose=2).spawn(self.samples)
+            for own in inputs.random_of(image, seed, purpose=2).spawn(self._searches)
         ]
         found = search.complete(
             self._loss(block),
@@ -192,24 +196,25 @@ class Completer:
         self, drawn: np.ndarray, signed: np.ndarray, weights: np.ndarray, block: int, seed: int
     ) -> np.ndarray:
         """Where each row's search begins, [rows, z_dim]: the pool's best, or anywhere."""
-        shape = [self.samples, self.model.z_dim]
+        shape = [self._searches, self.model.z_dim]
         if not self.settings.pool:
             starts = [
                 inputs.random_of(image, seed, purpose=0).uniform(-1, 1, shape) for image in drawn
             ]
             return np.concatenate(starts).astype(np.float32)
         z, pool = self._generated_pool(block, seed)
-        one = slice(None, None, self.samples)  # all samples of an image are alike
+        one = slice(None, None, self._searches)  # all searches for an image are alike
         averages = masks.block_average(signed[one], block)[:, ::block, ::block]
         targets = 127.5 * (averages + 1).reshape(len(drawn), -1)
         counts = np.repeat(weights[one], signed.shape[3], axis=3).reshape(targets.shape)
-        return z[search.nearest(pool, targets, counts, self.samples).ravel()]
+        return z[search.nearest(pool, targets, counts, self._searches).ravel()]
 
     def _generated_pool(self, block: int, seed: int) -> tuple[np.ndarray, tf.Tensor]:
         """Latents, [pool, z_dim], and what is compared of their images, uint8 [pool, values]."""
         if self._pool[0] != (block, seed):
             random = np.random.default_rng([seed, 3])
-            z = random.uniform(-1, 1, [self.settings.pool, self.model.z_dim]).astype(np.float32)
+            size = max(self.settings.pool, self._searches)
+            z = random.uniform(-1, 1, [size, self.model.z_dim]).astype(np.float32)
             parts = np.split(z, range(POOL_BATCH, len(z), POOL_BATCH))
             pool = tf.concat([_pool_part(self._fast, tf.constant(p), block) for p in parts], 0)
             self._pool = (block, seed), z, pool
@@ -218,7 +223,7 @@ class Completer:
     def _look(
         self, z: np.ndarray, images: np.ndarray, weights: np.ndarray, block: int
     ) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
-        """G(z) as uint8, and total, contextual and perceptual loss, all in float32."""
+        """G(z) in [-1, 1], and total, contextual and perceptual loss, all in float32."""
         generated, contextual, perceptual = _evaluate(
             self.model,
             *(tf.constant(x) for x in (z, images, weights)),
@@ -227,7 +232,7 @@ class Completer:
         )
         contextual, perceptual = contextual.numpy(), perceptual.numpy()
         total = contextual + np.float32(self.settings.lam) * perceptual
-        return utils.to_uint8(generated.numpy()), (total, contextual, perceptual)
+        return generated.numpy(), (total, contextual, perceptual)
 
     def _ranked(
         self,
@@ -237,10 +242,10 @@ class Completer:
         count: int,
         filled: Callable[[np.ndarray], np.ndarray],
     ) -> Completion:
-        """The state of the first `count` images, each one's samples sorted by their loss."""
+        """The state of the first `count` images, each one's searches sorted by their loss."""
 
         def by_image(values: np.ndarray) -> np.ndarray:
-            return values.reshape(-1, self.samples, *values.shape[1:])[:count]
+            return values.reshape(-1, self._searches, *values.shape[1:])[:count]
 
         order = np.argsort(by_image(losses[0]), axis=1, kind="stable")
 
@@ -248,12 +253,15 @@ class Completer:
             own = by_image(values)
             return np.stack([row[places] for row, places in zip(own, order, strict=True)])
 
-        generated = ranked(generated)
-        history = state.history.reshape(-1, self.batch_size, self.samples)[:, :count]
+        def grouped(values: np.ndarray) -> np.ndarray:
+            return ranked(values).reshape(count, self.samples, -1, *values.shape[1:])
+
+        generated = utils.to_uint8(grouped(generated).mean(axis=2))
+        history = state.history.reshape(-1, self.batch_size, self._searches)[:, :count]
         return Completion(
             state.iteration,
-            ranked(state.z),
-            tuple(ranked(values) for values in losses),
+            grouped(state.z),
+            tuple(grouped(values)[:, :, 0] for values in losses),
             generated,
             np.stack([filled(generated[:, k]) for k in range(self.samples)], axis=1),
             history.min(axis=2, initial=np.inf),

@@ -60,6 +60,10 @@ def resolve(args: argparse.Namespace) -> Settings:
     for name, (choices, default) in OF_MASKS.items():
         if args.mask_type in choices and getattr(args, name) is None:
             setattr(args, name, default)
+    if args.out_interval is None:
+        args.out_interval = 10 if args.approach == "auto" else 50
+    if args.average is None and args.samples > 1:
+        args.average = 1  # these are to choose from: the more they differ, the better
     names = Settings.__dataclass_fields__.keys() & vars(args).keys() - {"approach"}
     settings = Settings.of(args.approach, **{name: getattr(args, name) for name in names})
     for name in names:
@@ -187,7 +191,7 @@ def complete_images(
             except (tf.errors.ResourceExhaustedError, MemoryError) as error:
                 raise UserError(
                     f"--batch-size {size}: memory does not suffice for so many images at a time; "
-                    "lower it, or --samples"
+                    "lower it, or --samples or --average"
                 ) from error
             out.finish_batch({path: names[path] for path in own}, batch, state)
             finished += len(own)

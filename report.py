@@ -309,10 +309,13 @@ class CompletionFolder:
         history = np.concatenate(self._losses)
         rows = ([i, *(f"{loss:.6g}" for loss in row)] for i, row in enumerate(history))
         write_csv(os.path.join(logs, "losses.csv"), ["iteration", *outputs], rows)
-        arrays = {"z": last.z, "names": np.array(outputs), "inputs": np.array(list(names))}
-        several = last.samples_z.shape[1] > 1
+        arrays = {"names": np.array(outputs), "inputs": np.array(list(names))}
+        z, several = last.samples_z, last.samples_z.shape[1] > 1
+        if z.shape[2] == 1:  # not the mean of several searches
+            z = z[:, :, 0]
+        arrays["z"] = z[:, 0]
         if several:
-            arrays |= {"samples_z": last.samples_z, "samples_losses": last.samples_losses[0]}
+            arrays |= {"samples_z": z, "samples_losses": last.samples_losses[0]}
         with replacing(os.path.join(logs, "z.npz")) as temporary, open(temporary, "wb") as file:
             np.savez(file, **arrays)
         save_gif(os.path.join(self._batch, "completion.gif"), self._frames)

@@ -162,6 +162,7 @@ def test_options_have_the_references_defaults() -> None:
         "momentum": None,
         "seed": 0,
         "samples": 1,
+        "average": 1,
         "resize": False,
         "overwrite": False,
     }
@@ -178,9 +179,24 @@ def test_options_have_the_references_defaults() -> None:
 def test_auto_is_the_default_with_values_of_its_own() -> None:
     args, adam = resolved(), resolved("--approach", "adam")
     assert (args.approach, args.blend, args.momentum) == ("auto", "smooth", None)
-    assert args.n_iter <= adam.n_iter / 10
+    assert args.n_iter * args.average <= adam.n_iter / 5  # of half the price: D is not asked
+    assert args.out_interval < args.n_iter
+    assert args.average > 1
     args = resolved("--nIter", "7", "--lr", "0.5", "--weighted", "0.25", "--blend", "none")
     assert (args.n_iter, args.lr, args.weighted, args.blend) == (7, 0.5, 0.25, "none")
+
+
+@pytest.mark.parametrize("options", [("--average", "1"), ("--samples", "3")])
+def test_a_single_search_is_longer(options: tuple[str, ...]) -> None:
+    args = resolved(*options)
+    assert args.average == 1
+    assert args.n_iter > 2 * resolved().n_iter
+    assert resolved(*options, "--nIter", "7").n_iter == 7
+
+
+def test_samples_may_be_averages_too() -> None:
+    args = resolved("--samples", "3", "--average", "2")
+    assert (args.samples, args.average, args.n_iter) == (3, 2, resolved().n_iter)
 
 
 SPELLINGS = {
@@ -496,7 +512,7 @@ def test_random_masks_miss_a_fifth_and_derive_from_seed_and_pixels(
 ) -> None:
     missing = {}
     for seed in (0, 1):
-        options = ("--maskType", "random", "--blend", "none", "--weighted", 0)
+        options = ("--maskType", "random", "--blend", "none", "--weighted", 0, "--average", 1)
         images, out = complete_noise(*options, "--seed", seed, "--overwrite")
         masked, finals = cells(load(out / "masked.png")), finals_of(out)
         missing[seed] = (masked == 128).all(axis=-1)  # noise is never that gray
@@ -515,7 +531,7 @@ def test_random_masks_miss_a_fifth_and_derive_from_seed_and_pixels(
 def test_lowres_knows_the_averages_of_blocks(
     complete_noise: Callable[..., tuple[np.ndarray, Path]], model: DCGAN
 ) -> None:
-    images, out = complete_noise("--maskType", "lowres")
+    images, out = complete_noise("--maskType", "lowres", "--average", 1)
     means = block_means(signed(images), 8)
     seen = levels(means.repeat(8, axis=1).repeat(8, axis=2))
     assert np.abs(cells(load(out / "masked.png")) - seen).max() <= 1
@@ -838,6 +854,7 @@ REFUSED = {
     "nothing to dilate": (("--dilate", 2, "--maskType", "full"), ("--dilate", "full")),
     "weighted twice": (("--weighted", 2), ("--weighted", "'2'")),
     "no sample": (("--samples", 0), ("--samples", "'0'")),
+    "no search": (("--average", 0), ("--average", "'0'")),
     "shard of none": (("--shard", "3/2"), ("--shard", "3/2", "2/4")),
     "an empty shard": (("--shard", "2/3"), ("--shard 2/3", "1 image")),
     "beta1 of pgd": (("--approach", "pgd", "--beta1", 0.5), ("--beta1", "adam", "pgd")),
@@ -974,6 +991,19 @@ def test_samples_are_ranked_and_shown(
         sheet = load(out / "samples" / f"{i}.png")
         expected = np.concatenate([images[i], masked[i], *samples], axis=1)
         np.testing.assert_array_equal(sheet, expected)
+
+
+def test_the_default_is_the_mean_of_several_searches(
+    complete_noise: Callable[..., tuple[np.ndarray, Path]], model: DCGAN
+) -> None:
+    options = ("--approach", "auto", "--maskType", "left", "--blend", "none")
+    images, out = complete_noise(*options, "--nIter", 3)
+    z, finals = z_of(out), finals_of(out)
+    assert z.shape == (2, completion_run.Settings.of("auto").average, model.z_dim)
+    np.testing.assert_array_equal(finals[:, :, 8:], images[:, :, 8:])
+    each = np.stack([levels(model.generator(tf.constant(own))) for own in z])
+    assert np.abs(finals - each.mean(axis=1))[:, :, :8].max() <= 1
+    assert np.abs(finals - each[:, 0])[:, :, :8].max() > 3
 
 
 def test_shards_divide_the_images_and_change_nothing(copy: Path, run_here: Run) -> None:

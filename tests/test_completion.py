@@ -43,7 +43,7 @@ def test_a_result_does_not_depend_on_its_neighbours(
     completer = Completer(model, quick(approach), batch_size=4, samples=2)
     together = completer.complete(images, center(5), "center", seed=3)
     assert together.completed.shape == (5, SIZE, SIZE, 3)
-    assert together.samples_z.shape == (5, 2, model.z_dim)
+    assert together.samples_z.shape == (5, 2, completer.settings.average, model.z_dim)
     order = [4, 2, 0]
     elsewhere = completer.complete(images[order], center(3), "center", seed=3)
     np.testing.assert_allclose(elsewhere.samples_z, together.samples_z[order], atol=1e-5)
@@ -70,7 +70,7 @@ def test_states_come_in_order_and_the_log_is_whole(model: DCGAN, images: np.ndar
 
 
 def test_the_search_starts_at_the_best_of_the_pool(model: DCGAN, images: np.ndarray) -> None:
-    settings = quick("auto", weighted=0.5, pool=40)
+    settings = quick("auto", weighted=0.5, pool=40, average=1)
     completer = Completer(model, settings, batch_size=5, samples=3)
     mask = center(5)
     first = next(completer.states(images, mask, "center", seed=7, interval=4))
@@ -83,7 +83,7 @@ def test_the_search_starts_at_the_best_of_the_pool(model: DCGAN, images: np.ndar
             for row, picture in zip(z, pictures, strict=True)
         }
         # Sorted by another loss; the pool's pictures are rounded to 256 levels.
-        found = sorted(apart[tuple(row)] for row in first.samples_z[i])
+        found = sorted(apart[tuple(row)] for row in first.samples_z[i, :, 0])
         np.testing.assert_allclose(found, sorted(apart.values())[:3], rtol=2e-3)
 
 
@@ -106,9 +106,31 @@ def test_samples_are_ranked_by_their_loss(model: DCGAN, images: np.ndarray) -> N
     assert total.shape == (3, 4)
     assert (np.diff(total, axis=1) > 0).all()
     for k in range(4):
-        generated = utils.to_uint8(model.generator(tf.constant(result.samples_z[:, k])).numpy())
+        generated = utils.to_uint8(model.generator(tf.constant(result.samples_z[:, k, 0])).numpy())
         assert np.abs(generated.astype(int) - result.samples_generated[:, k]).max() <= 1
     np.testing.assert_array_equal(result.completed, result.samples_completed[:, 0])
+
+
+def test_a_completion_is_the_mean_of_its_searches(model: DCGAN, images: np.ndarray) -> None:
+    alone = Completer(model, quick("adam"), batch_size=2, samples=6)
+    averaged = Completer(model, quick("adam", average=3), batch_size=2, samples=2)
+    each, means = (c.complete(images[:2], center(2), "center", 0) for c in (alone, averaged))
+    np.testing.assert_allclose(means.samples_z, each.samples_z.reshape(2, 2, 3, -1), atol=1e-5)
+    np.testing.assert_allclose(
+        means.samples_losses, [x[:, ::3] for x in each.samples_losses], rtol=1e-5
+    )
+    np.testing.assert_allclose(means.history, each.history, rtol=1e-5)
+    pictures = each.samples_generated.reshape(2, 2, 3, *images.shape[1:]).astype(float)
+    assert np.abs(pictures[:, :, 0] - pictures[:, :, 1]).max() > 5
+    assert np.abs(means.samples_generated - pictures.mean(axis=2)).max() <= 1.01
+    filled = masks.composite(images[:2], center(2), means.generated, "center")
+    np.testing.assert_array_equal(means.completed, filled)
+
+
+def test_a_pool_has_a_start_for_each_search(model: DCGAN, images: np.ndarray) -> None:
+    completer = Completer(model, quick("auto", pool=2, average=3), batch_size=1, samples=2)
+    first = next(completer.states(images[:1], center(1), "center", seed=0, interval=1))
+    assert first.samples_z.shape == (1, 2, 3, model.z_dim)
 
 
 @pytest.mark.parametrize("mask_type", ["left", "lowres"])

@@ -722,6 +722,13 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(
         np.testing.assert_array_equal(parts[name], value, err_msg=name)
 
 
+def test_a_checkpoint_copied_by_hand_is_resumed(run_any: Run, copy: Path, faces16: Path) -> None:
+    (copy / "checkpoint" / "checkpoint").write_text('model_checkpoint_path: "ckpt-10"\n')
+    done = run_any("train-dcgan.py", "--dataset", faces16, "--epoch", 3, cwd=copy)
+    assert done.returncode == 0, done.stderr
+    assert "resuming from checkpoint/ckpt-10" in done.stdout
+
+
 def test_damaged_checkpoints_without_another_are_refused(
     run_any: Run, copy: Path, faces16: Path
 ) -> None:
