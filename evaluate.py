@@ -34,6 +34,7 @@ COMPLETION = {
     "limit": None,
     "approach": ["auto"],
     "n_iter": None,
+    "average": None,
     "blend": [],
     "reference": False,
     "baseline": "telea",
@@ -73,6 +74,8 @@ def build_parser() -> argparse.ArgumentParser:
         help="how z is searched (default: auto)",
     )
     add("--n-iter", "--nIter", type=cli.positive_int, help="iterations (default: by approach)")
+    average = "searches of whose mean a completion is made (default: by approach)"
+    add("--average", type=cli.positive_int, metavar="K", help=average)
     blend = "how its hole is filled (default: by approach); all share one search"
     add("--blend", **several, choices=approaches.BLENDS, help=blend)
     reference = "the reference's adam and pgd, too: center mask, every fourth face, first seed"
@@ -139,10 +142,9 @@ def evaluate_completion(args: argparse.Namespace, model: DCGAN, config: dict) ->
     paths = evaluation.evenly_spaced(paths, args.limit)
     groupings = groups.group_images(paths, args.groups, args.group_bins) if args.groups else []
     batch = min(evaluation.BATCH, len(paths))
+    given = {"n_iter": args.n_iter, "average": args.average}
     searches = [
-        evaluation.search_method(
-            model, approach, args.blend, batch, args.precision, n_iter=args.n_iter
-        )
+        evaluation.search_method(model, approach, args.blend, batch, args.precision, **given)
         for approach in args.approach
     ]
     evaluation.check_baseline(args.baseline, searches)

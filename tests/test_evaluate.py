@@ -235,7 +235,7 @@ def test_the_reference_runs_once(folder: Path, run_here: Run, cache: Path) -> No
 
 
 def test_results_are_replaced_only_on_request(folder: Path, run_here: Run) -> None:
-    words = ["faces", "--n-iter", 2, "--limit", 1]
+    words = ["faces", "--n-iter", 2, "--average", 2, "--limit", 1]
     assert run_here(*words, "--mask-type", "left", cwd=folder).returncode == 0
     before = contents(folder)
     done = run_here(*words, cwd=folder)
