@@ -39,7 +39,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--adam-interval", type=cli.positive_int, default=100, help="between points of its curve"
     )
     parser.add_argument(
-        "--auto-interval", type=cli.positive_int, default=10, help="between points of its curve"
+        "--auto-interval", type=cli.positive_int, default=5, help="between points of its curve"
     )
     return parser
 
