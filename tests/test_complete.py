@@ -179,6 +179,7 @@ def test_options_have_the_references_defaults() -> None:
 def test_auto_is_the_default_with_values_of_its_own() -> None:
     args, adam = resolved(), resolved("--approach", "adam")
     assert (args.approach, args.blend, args.momentum) == ("auto", "smooth", None)
+    assert args.n_iter <= adam.n_iter / 10
     assert args.n_iter * args.average <= adam.n_iter / 5  # of half the price: D is not asked
     assert args.out_interval < args.n_iter
     assert args.average > 1
