@@ -18,7 +18,6 @@ from approaches import Settings
 from model import DCGAN
 
 POOL_BATCH = 64  # generated images of the pool at a time
-UNBLENDED = ("full", "lowres")  # kinds of masks of which no pixel stays
 SMOOTHNESS = 1 / 32  # of the edge: 2 of 64 pixels were best (docs/completion.md)
 
 
@@ -306,7 +305,7 @@ def fill(
       feather: the share of G(z) in each pixel, as masks.feather_weights gives it, for a mask that
         was grown.
     """
-    if blend != "none" and mask_type not in UNBLENDED:
+    if blend != "none" and mask_type not in masks.NOTHING_STAYS:
         smoothness = SMOOTHNESS * images.shape[1] if blend == "smooth" else 0.0
         filled = poisson.poisson_blend(images, mask, generated, smoothness)
     else:

@@ -53,7 +53,7 @@ def resolve(args: argparse.Namespace) -> Settings:
             )
     if args.mask_type == "file" and args.mask is None:
         raise UserError("--mask-type file: --mask PATH must name the mask, or a folder of masks")
-    if args.dilate and args.mask_type in ("full", "lowres"):
+    if args.dilate and args.mask_type in masks.NOTHING_STAYS:
         raise UserError(f"--dilate: there is no hole to grow in --mask-type {args.mask_type}")
     if args.feather and not args.dilate:
         raise UserError("--feather: ramps inside the pixels that --dilate adds; give --dilate, too")

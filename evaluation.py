@@ -28,7 +28,6 @@ from utils import UserError
 
 BATCH = 64  # images that a search completes at a time
 FIGURES = ("psnr", "ssim", "identity", "found", "seconds")
-NOTHING_KNOWN_STAYS = ("full", "lowres")  # their completions are generated as a whole
 REFERENCE = ("reference-adam", "reference-pgd")
 REFERENCE_MASK = "center"
 REFERENCE_EVERY = 4  # of its thousand iterations each; one seed
@@ -122,7 +121,7 @@ def make_masks(
 
 def _hole(images: np.ndarray, mask: np.ndarray, mask_type: str) -> np.ndarray:
     """The mask that figures go by: the whole image is a hole if none of its pixels stays."""
-    if mask_type in NOTHING_KNOWN_STAYS:
+    if mask_type in masks.NOTHING_STAYS:
         return np.zeros([*images.shape[:3], 1], np.float32)
     return mask
 
@@ -144,7 +143,7 @@ def baseline_methods(images: np.ndarray, mask_type: str) -> list[Method]:
             )
         )
     for name, inpaint in baselines.INPAINTING.items():
-        if mask_type not in NOTHING_KNOWN_STAYS:
+        if mask_type not in masks.NOTHING_STAYS:
             methods.append(
                 Method(
                     (name,),
@@ -377,7 +376,7 @@ def work(
     """How many ticks an evaluation takes: one to complete an image, one for each to measure."""
     ticks = images  # the originals
     for mask_type in mask_types:
-        inpainted = 0 if mask_type in NOTHING_KNOWN_STAYS else len(baselines.INPAINTING)
+        inpainted = 0 if mask_type in masks.NOTHING_STAYS else len(baselines.INPAINTING)
         own = sum(1 + len(method.names) for method in searches)
         ticks += images * seeds * (own + 2 * (inpainted + (images > 1)))
     if reference:

@@ -10,6 +10,7 @@ import numpy as np
 
 HALVES = ("left", "right", "top", "bottom")
 MASK_TYPES = ("center", "random", *HALVES, "half", "full", "grid", "lowres", "pattern")
+NOTHING_STAYS = ("full", "lowres")  # of these the completion is generated as a whole
 RANDOM_TYPES = ("random", "half", "pattern")  # those that make_mask draws from a generator
 RANDOM_MISSING = 0.2  # share of the pixels that a random mask leaves out
 PATTERN_MISSING = 0.25  # share of the pixels that a pattern leaves out
@@ -124,7 +125,7 @@ def composite(
 
     Where nothing is missing (`full`) or no pixel is known (`lowres`), the generated image.
     """
-    if mask_type in ("full", "lowres"):
+    if mask_type in NOTHING_STAYS:
         return generated
     return np.where(mask > 0, images, generated)
 
