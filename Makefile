@@ -35,7 +35,7 @@ demo: $(VENV)/.installed
 	        --checkpoint-dir data/pretrained --outDir $(DEMO)/runs/$$mask; \
 	    cp $(DEMO)/runs/$$mask/before.png $(DEMO)/before.png; \
 	    cp $(DEMO)/runs/$$mask/masked.png $(DEMO)/$$mask-masked.png; \
-	    cp $(DEMO)/runs/$$mask/completed/0030.png $(DEMO)/$$mask-completed.png; \
+	    cp $(DEMO)/runs/$$mask/completed/0040.png $(DEMO)/$$mask-completed.png; \
 	    cp $(DEMO)/runs/$$mask/completion.gif $(DEMO)/$$mask-completion.gif; \
 	done
 	@echo

@@ -11,9 +11,10 @@ BLENDS = ("none", "poisson", "smooth")
 # tutorial's; auto: what was measured to be best (docs/completion.md).
 DEFAULTS: dict[str, dict[str, Any]] = {
     "auto": {
-        "n_iter": 30,
+        "n_iter": 40,
         "average": 5,
-        "lr": 0.05,
+        "lr": 0.07,
+        "decay": 0.3,
         "lam": 0.0,
         "weighted": 0.25,
         "blend": "smooth",
@@ -30,6 +31,7 @@ BELONGS = {
     "beta1": ("auto", "adam"),
     "beta2": ("auto", "adam"),
     "eps": ("auto", "adam"),
+    "decay": ("auto", "adam"),
     "momentum": ("pgd",),
     "hmc_beta": ("hmc",),
     "hmc_eps": ("hmc",),
@@ -52,7 +54,7 @@ class Settings:
       average: a completion is the mean of so many searches from different starts.
       blend: of BLENDS: `none`, the hole is G(z)'s; the others: completion.fill.
       pool: z starts at the best of so many generated images, by the known pixels; 0: anywhere.
-      beta1, beta2, eps: of adam and auto.
+      beta1, beta2, eps, decay: of search.adam (adam, auto).
       momentum: of pgd.
       hmc_beta, hmc_eps, hmc_l, hmc_anneal: of search.HamiltonianMonteCarlo.
     """
@@ -69,6 +71,7 @@ class Settings:
     beta1: float = 0.9
     beta2: float = 0.999
     eps: float = 1e-8
+    decay: float = 0.0
     momentum: float = 0.9
     hmc_beta: float = 0.2
     hmc_eps: float = 0.001

@@ -56,12 +56,12 @@ def add_search(parser: argparse.ArgumentParser) -> None:
         "the reference's and the tutorial's; hmc: Hamiltonian Monte Carlo, whose iterations take "
         "as long as 101 of the others",
     )
-    add("--lr", type=positive, help="step size (auto: 0.05; adam, pgd: 0.01)")
+    add("--lr", type=positive, help="step size (auto: 0.07; adam, pgd: 0.01)")
     add(
         "--n-iter",
         "--nIter",
         type=cli.positive_int,
-        help="iterations (auto: 30, or 100 with --average 1; adam, pgd: 1000; hmc: 20); on 2 cores "
+        help="iterations (auto: 40, or 100 with --average 1; adam, pgd: 1000; hmc: 20); on 2 cores "
         "with bfloat16 one of 64 searches takes 0.1 s, or 0.2 s where --lam is not 0",
     )
     add(
@@ -78,6 +78,11 @@ def add_search(parser: argparse.ArgumentParser) -> None:
     add("--beta1", type=share, help="adam's decay of the mean gradient (default: 0.9)")
     add("--beta2", type=share, help="adam's decay of its square (default: 0.999)")
     add("--eps", type=positive, help="adam's epsilon (default: 1e-8)")
+    add(
+        "--decay",
+        type=cli.non_negative_float,
+        help="each of adam's steps takes --lr times so much of z away (auto: 0.3, adam: 0)",
+    )
     add("--momentum", type=share, help="pgd's Nesterov momentum (default: 0.9)")
     add("--hmc-beta", "--hmcBeta", type=positive, help="inverse temperature (default: 0.2)")
     add("--hmc-eps", "--hmcEps", type=positive, help="leapfrog step (default: 0.001)")

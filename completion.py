@@ -29,7 +29,7 @@ def update_rule(settings: Settings) -> search.Rule:
         return search.HamiltonianMonteCarlo(
             settings.hmc_beta, settings.hmc_eps, settings.hmc_l, settings.hmc_anneal
         )
-    return search.adam(settings.lr, settings.beta1, settings.beta2, settings.eps)
+    return search.adam(settings.lr, settings.beta1, settings.beta2, settings.eps, settings.decay)
 
 
 @dataclasses.dataclass(frozen=True)

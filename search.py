@@ -77,8 +77,13 @@ def adam(
     beta1: float = 0.9,
     beta2: float = 0.999,
     eps: float = 1e-8,
+    decay: float = 0.0,
 ) -> UpdateRule:
-    """Adam (Kingma and Ba 2015, arXiv:1412.6980, algorithm 1), the reference's default."""
+    """Adam (Kingma and Ba 2015, arXiv:1412.6980, algorithm 1), the reference's default.
+
+    Each step also takes `lr * decay` of z away, as AdamW does of weights (Loshchilov and Hutter
+    2019, arXiv:1711.05101): what the gradient leaves open goes to 0, the middle of the box.
+    """
 
     def update(
         z: tf.Tensor, gradient: tf.Tensor, memory: Memory, iteration: tf.Tensor
@@ -89,7 +94,7 @@ def adam(
         v = beta2 * v + (1 - beta2) * tf.square(gradient)
         m_hat = m / (1 - tf.pow(tf.constant(beta1, z.dtype), t))
         v_hat = v / (1 - tf.pow(tf.constant(beta2, z.dtype), t))
-        return z - lr * m_hat / (tf.sqrt(v_hat) + eps), (m, v)
+        return (1 - lr * decay) * z - lr * m_hat / (tf.sqrt(v_hat) + eps), (m, v)
 
     return UpdateRule(update, memories=2)
 

@@ -149,6 +149,7 @@ def test_options_have_the_references_defaults() -> None:
         "beta1": 0.9,
         "beta2": 0.999,
         "eps": 1e-8,
+        "decay": 0,
         "n_iter": 1000,
         "img_size": None,
         "lam": 0.1,
@@ -560,13 +561,13 @@ def losses_and_gradient(
 def adam_steps(
     gradients: Callable[[np.ndarray], np.ndarray], z: np.ndarray, steps: int
 ) -> Iterator[np.ndarray]:
-    """With --lr 0.1 --beta1 0.5 --beta2 0.7 --eps 0.5."""
+    """With --lr 0.1 --beta1 0.5 --beta2 0.7 --eps 0.5 --decay 0.25."""
     m = v = np.zeros_like(z)
     for t in range(1, steps + 1):
         yield z
         g = gradients(z)
         m, v = 0.5 * m + 0.5 * g, 0.7 * v + 0.3 * g * g
-        z = z - 0.1 * (m / (1 - 0.5**t)) / (np.sqrt(v / (1 - 0.7**t)) + 0.5)
+        z = 0.975 * z - 0.1 * (m / (1 - 0.5**t)) / (np.sqrt(v / (1 - 0.7**t)) + 0.5)
         z = z.clip(-1, 1)
 
 
@@ -584,7 +585,10 @@ def pgd_steps(
 
 SEARCHES = {
     "adam": (
-        ("--approach", "adam", "--lr", 0.1, "--beta1", 0.5, "--beta2", 0.7, "--eps", 0.5),
+        (
+            *("--approach", "adam", "--lr", 0.1, "--beta1", 0.5, "--beta2", 0.7, "--eps", 0.5),
+            *("--decay", 0.25),
+        ),
         adam_steps,
     ),
     "pgd": (("--approach", "pgd", "--lr", 0.002, "--momentum", 0.6), pgd_steps),
@@ -861,6 +865,7 @@ REFUSED = {
     "beta1 of pgd": (("--approach", "pgd", "--beta1", 0.5), ("--beta1", "adam", "pgd")),
     "beta2 of pgd": (("--approach", "pgd", "--beta2", 0.5), ("--beta2", "adam", "pgd")),
     "eps of pgd": (("--approach", "pgd", "--eps", 0.5), ("--eps", "adam", "pgd")),
+    "decay of pgd": (("--approach", "pgd", "--decay", 0.5), ("--decay", "adam", "pgd")),
     "scale of left": (
         ("--maskType", "left", "--centerScale", 0.3),
         ("--center-scale", "center", "--mask-type left"),

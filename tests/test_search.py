@@ -57,14 +57,15 @@ def adam_by_numpy(
     beta1: float = 0.9,
     beta2: float = 0.999,
     eps: float = 1e-8,
+    decay: float = 0.0,
 ) -> list[np.ndarray]:
-    """All z of the paper's algorithm 1, the first included."""
+    """All z of the paper's algorithm 1, with AdamW's decay, the first included."""
     visited, m, v = [z], np.zeros_like(z), np.zeros_like(z)
     for t in range(1, steps + 1):
         g = gradient(z)
         m = beta1 * m + (1 - beta1) * g
         v = beta2 * v + (1 - beta2) * g**2
-        z = z - lr * (m / (1 - beta1**t)) / (np.sqrt(v / (1 - beta2**t)) + eps)
+        z = z - lr * (m / (1 - beta1**t)) / (np.sqrt(v / (1 - beta2**t)) + eps) - lr * decay * z
         z = np.clip(z, -1, 1)
         visited.append(z)
     return visited
@@ -104,6 +105,7 @@ OPTIONS = [
     ("adam", {}),
     ("adam", {"lr": 0.2, "beta1": 0.5, "beta2": 0.9, "eps": 0.1}),
     ("adam", {"lr": 0.05, "beta1": 0.0, "beta2": 0.0, "eps": 1e-3}),
+    ("adam", {"lr": 0.05, "decay": 2.0}),
 ]
 
 
