@@ -161,6 +161,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Aligns a folder; returns the exit status."""
     args = build_parser().parse_args(argv)
     utils.check_folder(args.inputDir, "inputDir")
+    if os.path.realpath(args.outputDir) == os.path.realpath(args.inputDir):
+        raise UserError(
+            f"outputDir {args.outputDir}: is inputDir; name another folder for the faces"
+        )
     utils.check_writable(args.outputDir, "outputDir")
     report = args.outputDir.rstrip("/" + os.sep) + "-report.csv"
     inputs = [
@@ -202,7 +206,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     counts = collections.Counter(row.status for row in rows.values())
     summary = ", ".join(f"{counts[s]} {s}" for s in (ALIGNED, NO_FACE, SEVERAL, UNREADABLE))
     skipped = f" ({len(done)} done earlier)" if done else ""
-    print(f"{len(rows)} photos: {summary}{skipped}; faces are in {args.outputDir}, see {report}")
+    where = f"faces are in {args.outputDir}" if counts[ALIGNED] else "no face was aligned"
+    print(f"{len(rows)} photos: {summary}{skipped}; {where}, see {report}")
     return 0
 
 

@@ -59,7 +59,17 @@ def holds_checkpoint(folder: str) -> bool:
       UserError: another program's config.json is there.
     """
     read_config(folder)
-    return tf.train.latest_checkpoint(folder) is not None
+    return _newest(folder) is not None
+
+
+def _newest(folder: str) -> str | None:
+    """Path prefix of the checkpoint that a folder's file `checkpoint` names, if it is there.
+
+    tf.train.latest_checkpoint does the same, but logs an error of its own where it is not.
+    """
+    state = tf.train.get_checkpoint_state(folder)
+    prefix = state.model_checkpoint_path if state else None
+    return prefix if prefix and os.path.exists(f"{prefix}.index") else None
 
 
 def terms(path: str) -> str:
@@ -92,7 +102,7 @@ def find(path: str, flag: str = "--checkpoint-dir") -> tuple[str, dict[str, Any]
       UserError: there is none, or another program wrote it.
     """
     if os.path.isdir(path):
-        folder, prefix = path, tf.train.latest_checkpoint(path)
+        folder, prefix = path, _newest(path)
     else:
         for suffix in (".index", ".data-00000-of-00001"):
             path = path.removesuffix(suffix)

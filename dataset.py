@@ -77,9 +77,10 @@ class ImageFolders:
     def _check_number(self) -> None:
         readable = len(self.files) - len(self._unreadable)
         if readable < self.batch_size:
+            which = " that can be read" if self._unreadable else ""
             raise UserError(
-                f"--dataset: {readable} readable images are fewer than a batch of "
-                f"{self.batch_size}; add images or lower --batch-size"
+                f"--dataset: the images{which} are fewer than a batch of {self.batch_size}: "
+                f"{readable}; add images or lower --batch-size"
             )
 
     @property

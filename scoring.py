@@ -55,22 +55,6 @@ def list_faces(folders: Sequence[str], flag: str, only: Set[str], without: Set[s
     return list(paths.values())
 
 
-def read_names(path: str) -> set[str]:
-    """The names in a text file, one a line.
-
-    Raises:
-      UserError: there is no such file, or it holds none.
-    """
-    try:
-        with open(path, encoding="utf-8", errors="surrogateescape") as file:
-            names = {line.strip() for line in file if line.strip()}
-    except OSError as error:
-        raise UserError(f"--holdout {path}: {error.strerror}") from None
-    if not names:
-        raise UserError(f"--holdout {path}: lists no files")
-    return names
-
-
 def list_sets(
     real: Sequence[str], training: Sequence[str], holdout: str | None
 ) -> tuple[list[str], list[str]]:
@@ -82,9 +66,9 @@ def list_sets(
         any real face for one of training.
 
     Raises:
-      UserError: as `list_faces` and `read_names`, or fewer than 4 real faces.
+      UserError: as `list_faces` and `utils.read_names`, or fewer than 4 real faces.
     """
-    names = read_names(holdout) if holdout else set()
+    names = utils.read_names(holdout, "--holdout") if holdout else set()
     paths = list_faces(real, "--real", names, set())
     if len(paths) < 4:
         raise UserError(f"--real {real[0]}: {len(paths)} faces are too few to compare with")

@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import cli
+import utils
 from utils import UserError
 
 if TYPE_CHECKING:
@@ -166,10 +167,6 @@ def open_dataset(args: argparse.Namespace) -> ImageFolders:
     """The images; skipped ones are named on stderr."""
     from dataset import ImageFolders
 
-    holdout: list[str] = []
-    if args.holdout:
-        with open(args.holdout, encoding="utf-8", errors="surrogateescape") as file:
-            holdout = [line.strip() for line in file if line.strip()]
     return ImageFolders(
         args.dataset,
         image_size=args.image_size,
@@ -177,7 +174,7 @@ def open_dataset(args: argparse.Namespace) -> ImageFolders:
         batch_size=args.batch_size,
         seed=args.seed,
         train_size=None if args.train_size == "all" else args.train_size,
-        holdout=holdout,
+        holdout=utils.read_names(args.holdout, "--holdout") if args.holdout else (),
         on_unreadable=lambda message: cli.say(f"skipped: {message}"),
     )
 

@@ -59,6 +59,24 @@ def list_images(folder: str | os.PathLike[str], skip: Iterable[str] = ()) -> lis
     return sorted(found)
 
 
+def read_names(path: str, flag: str) -> set[str]:
+    """The file names in a text file, one a line.
+
+    Raises:
+      UserError: there is no such file, or it holds none; names `flag`.
+    """
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape") as file:
+            names = {line.strip() for line in file if line.strip()}
+    except OSError as error:
+        raise UserError(
+            f"{flag} {path}: {error.strerror}; name a text file with a file name a line"
+        ) from None
+    if not names:
+        raise UserError(f"{flag} {path}: lists no files; write one file name a line")
+    return names
+
+
 def unique_names(candidates: Mapping[str, Sequence[str]], taken: Iterable[str]) -> dict[str, str]:
     """A name of its own for every key: the first of its candidates that no other key needs.
 

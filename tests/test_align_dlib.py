@@ -372,6 +372,7 @@ REFUSED = {
     "no photos": (("empty", "align", INNER, "out"), ("inputDir empty", "no images", ".jpg")),
     "below a file": (("raw", "align", INNER, "file/out"), ("outputDir file/out", "cannot")),
     "file as output": (("raw", "align", INNER, "file"), ("outputDir file", "not a folder")),
+    "input as output": (("raw", "align", INNER, "raw/"), ("outputDir raw/", "is inputDir")),
     "foreign files": (("raw", "align", INNER, "full"), ("outputDir full", "full-report.csv")),
     "foreign report": (("raw", "align", INNER, "other"), ("other-report.csv", "not a report")),
     "another word": (("raw", "crop", INNER, "out"), ("crop", "align")),

@@ -176,6 +176,14 @@ def test_another_programs_checkpoint_is_refused(run_here: Run, model: Path, tmp_
     assert [path.name for path in tmp_path.iterdir()] == ["checkpoint"]
 
 
+def test_a_checkpoint_whose_files_are_gone_is_refused(run_here: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "orig"
+    folder.mkdir()
+    (folder / "checkpoint").write_text('model_checkpoint_path: "DCGAN.model-1002"\n')
+    refused = run_here("--checkpoint-dir", "orig", cwd=tmp_path)
+    assert_refused(refused, "--checkpoint-dir orig", "no checkpoint")
+
+
 REFUSED = {
     "two places": (("--out", "a.png", "--individual", "each"), ("--out", "--individual")),
     "not a png": (("--out", "a.jpg"), ("--out a.jpg", "PNG")),

@@ -587,6 +587,8 @@ def test_other_unusable_datasets_are_refused(run_any: Run, faces16: Path, tmp_pa
     # 40 faces: the default is a batch of 64.
     refused(run_any, *data, cwd=tmp_path, words=("40", "64", "--batch-size"))
     refused(run_any, *data, *TINY, "--train_size", 7, cwd=tmp_path, words=("7", "8"))
+    gone = ("--holdout", "gone.txt")
+    refused(run_any, *data, *TINY, *gone, cwd=tmp_path, words=("--holdout gone.txt", "No such"))
 
 
 def write_unreadable(folder: Path, number: int) -> Path:
