@@ -79,8 +79,8 @@ class ImageFolders:
         if readable < self.batch_size:
             which = " that can be read" if self._unreadable else ""
             raise UserError(
-                f"--dataset: the images{which} are fewer than a batch of {self.batch_size}: "
-                f"{readable}; add images or lower --batch-size"
+                f"--dataset: {readable} images{which} are fewer than a batch of "
+                f"{self.batch_size}; add images or lower --batch-size"
             )
 
     @property
