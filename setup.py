@@ -43,7 +43,13 @@ setup(
     ],
     extras_require={
         "cuda": ["tensorflow[and-cuda]>=2.21,<2.22"],
-        "dev": ["build>=1.2", "pytest>=8.0", "ruff>=0.17", "selenium>=4.20"],
+        "dev": [
+            "build>=1.2",
+            "pytest>=8.0",
+            "pytest-xdist>=3.6",
+            "ruff>=0.17",
+            "selenium>=4.20",
+        ],
     },
     entry_points={
         "console_scripts": [
