@@ -11,7 +11,7 @@ MASKS := center left pattern
 .PHONY: help demo test test-all bench lint clean
 
 help:
-	@sed -n 's/^# //p' Makefile
+	@sed -n 's/^# make/make/p' Makefile
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; (3, 11) <= v <= (3, 13) or sys.exit("Python %d.%d: TensorFlow here needs 3.11 to 3.13; name one, as in make PYTHON=python3.12 demo" % v)'
