@@ -35,7 +35,8 @@ demo: $(VENV)/.installed
 	        --checkpoint-dir data/pretrained --outDir $(DEMO)/runs/$$mask; \
 	    cp $(DEMO)/runs/$$mask/before.png $(DEMO)/before.png; \
 	    cp $(DEMO)/runs/$$mask/masked.png $(DEMO)/$$mask-masked.png; \
-	    cp $(DEMO)/runs/$$mask/completed/0040.png $(DEMO)/$$mask-completed.png; \
+	    last=$$(ls $(DEMO)/runs/$$mask/completed/*.png | tail -n 1); \
+	    cp "$$last" $(DEMO)/$$mask-completed.png; \
 	    cp $(DEMO)/runs/$$mask/completion.gif $(DEMO)/$$mask-completion.gif; \
 	done
 	@echo

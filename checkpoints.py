@@ -65,11 +65,12 @@ def holds_checkpoint(folder: str) -> bool:
 def _newest(folder: str) -> str | None:
     """Path prefix of the checkpoint that a folder's file `checkpoint` names, if it is there.
 
-    tf.train.latest_checkpoint does the same, but logs an error of its own where it is not.
+    tf.train.latest_checkpoint does the same, but logs an error of its own where it is not. The
+    file without a suffix is a checkpoint of TensorFlow before 1.0, such as the tutorial's.
     """
     state = tf.train.get_checkpoint_state(folder)
-    prefix = state.model_checkpoint_path if state else None
-    return prefix if prefix and os.path.exists(f"{prefix}.index") else None
+    prefix = state.model_checkpoint_path if state else ""
+    return prefix if any(map(os.path.isfile, (f"{prefix}.index", prefix))) else None
 
 
 def terms(path: str) -> str:

@@ -350,6 +350,14 @@ def test_options_have_the_tutorials_and_another_spelling() -> None:
     assert parse(["--size", "96", *words]).size == 96
 
 
+def test_a_folder_without_faces_says_so(tmp_path: Path) -> None:
+    save(tmp_path / "raw" / "1.png", np.full([64, 64, 3], 90, np.uint8))
+    done = run_script(SCRIPT, "raw", "align", INNER, "aligned", cwd=tmp_path)
+    assert "1 photos: 0 aligned, 1 no face" in done.stdout
+    assert "no face was aligned, see aligned-report.csv" in done.stdout
+    assert "faces are in" not in done.stdout
+
+
 # --- errors ---
 
 

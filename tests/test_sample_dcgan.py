@@ -184,6 +184,14 @@ def test_a_checkpoint_whose_files_are_gone_is_refused(run_here: Run, tmp_path: P
     assert_refused(refused, "--checkpoint-dir orig", "no checkpoint")
 
 
+def test_a_checkpoint_of_the_tutorials_time_is_refused(run_here: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "checkpoint"
+    folder.mkdir()
+    (folder / "checkpoint").write_text('model_checkpoint_path: "DCGAN.model-1002"\n')
+    (folder / "DCGAN.model-1002").write_bytes(b"weights in one file, without an index")
+    assert_refused(run_here(cwd=tmp_path), "checkpoint", "another program")
+
+
 REFUSED = {
     "two places": (("--out", "a.png", "--individual", "each"), ("--out", "--individual")),
     "not a png": (("--out", "a.jpg"), ("--out a.jpg", "PNG")),
