@@ -17,7 +17,7 @@ import numpy as np
 import tensorflow as tf
 
 from model import DCGAN
-from training import Rules, Trainer
+from training.trainer import Rules, Trainer
 from utils import UserError, write_text
 
 PROGRAM = "dcgan-completion"

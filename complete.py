@@ -16,11 +16,11 @@ import json
 import sys
 from collections.abc import Sequence
 
-import approaches
 import cli
-import inputs
-import masks
 import utils
+from completion import input_images as inputs
+from completion import masks
+from completion import settings as approaches
 from utils import UserError
 
 # Options that do not change what comes out.
@@ -198,10 +198,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     cli.prepare_tensorflow()
     import checkpoints
-    import completion_run
     import devices
-    import report
-    from completion import Completer
+    from completion import run as completion_run
+    from completion.completer import Completer
+    from training import logs as report
 
     settings = completion_run.resolve(args)
     args.precision = devices.resolve_precision(args.precision)

@@ -18,10 +18,10 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import approaches
 import cli
-import masks
 import utils
+from completion import masks
+from completion import settings as approaches
 from utils import UserError
 
 if TYPE_CHECKING:
@@ -131,10 +131,10 @@ def resolve(args: argparse.Namespace) -> None:
 
 def evaluate_completion(args: argparse.Namespace, model: DCGAN, config: dict) -> tuple[str, str]:
     """Completes and measures; returns the texts of results.json and results.md."""
-    import evaluation
-    import groups
-    import metrics
-    import results
+    from metrics import benchmark as evaluation
+    from metrics import embeddings as metrics
+    from metrics import subgroups as groups
+    from metrics import tables as results
 
     paths = utils.list_images(args.faces, skip=[os.path.realpath(args.out)])
     if not paths:
@@ -169,9 +169,9 @@ def evaluate_completion(args: argparse.Namespace, model: DCGAN, config: dict) ->
 
 def evaluate_generator(args: argparse.Namespace, model: DCGAN, config: dict) -> tuple[str, str]:
     """Scores the generator; returns the texts of results.json and results.md."""
-    import metrics
-    import results
-    import scoring
+    from metrics import embeddings as metrics
+    from metrics import generator_scores as scoring
+    from metrics import tables as results
 
     real, training = scoring.list_sets(args.real, args.training, args.holdout)
     folder = results.ResultsFolder(args.out, args.overwrite)
@@ -196,8 +196,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     cli.prepare_tensorflow()
     import checkpoints
     import devices
-    import metrics
-    import report
+    from metrics import embeddings as metrics
+    from training import logs as report
 
     args.cache = args.cache or metrics.default_cache()
     for flag in ("out", "cache"):

@@ -63,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     import numpy as np
 
     import checkpoints
-    import report
+    from training import logs as report
 
     args.checkpoint_dir, note = checkpoints.choose(args.checkpoint_dir)
     if note:

@@ -5,6 +5,8 @@ from pathlib import Path
 from setuptools import setup
 from setuptools.command.build_py import build_py
 
+ROOMS = ("training", "completion", "metrics")
+
 
 class BuildPackage(build_py):
     """Takes the flat top level as the package, but for this file."""
@@ -23,7 +25,7 @@ setup(
     license="MIT (code); the weights in data/pretrained: non-commercial research only",
     license_files=["LICENSE", "data/pretrained/LICENSE"],
     python_requires=">=3.11",
-    packages=["dcgan_completion"],
+    packages=["dcgan_completion", *(f"dcgan_completion.{room}" for room in ROOMS)],
     package_dir={"dcgan_completion": "."},
     package_data={"dcgan_completion": ["data/pretrained/*"]},
     cmdclass={"build_py": BuildPackage},

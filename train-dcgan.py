@@ -23,7 +23,7 @@ import utils
 from utils import UserError
 
 if TYPE_CHECKING:
-    from dataset import ImageFolders
+    from training.dataset import ImageFolders
 
 # An option left out takes the value of the run that is resumed, or else this one.
 ARCHITECTURE = {"image_size": 64, "channels": 3, "z_dim": 100, "gf_dim": 64, "df_dim": 64}
@@ -165,7 +165,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def open_dataset(args: argparse.Namespace) -> ImageFolders:
     """The images; skipped ones are named on stderr."""
-    from dataset import ImageFolders
+    from training.dataset import ImageFolders
 
     return ImageFolders(
         args.dataset,
@@ -187,10 +187,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     import checkpoints
     import devices
-    import report
-    import run
     from model import DCGAN
-    from training import Rules, Trainer, train
+    from training import logs as report
+    from training import run
+    from training.trainer import Rules, Trainer, train
 
     if args.deterministic:
         tf.config.experimental.enable_op_determinism()

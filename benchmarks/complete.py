@@ -50,7 +50,7 @@ def time_iterations(model: Any, images: Any, mask: Any) -> dict[str, dict[str, f
     import numpy as np
 
     import devices
-    import search
+    from completion import latent_search as search
 
     start = np.random.default_rng(0).uniform(-1, 1, [COUNT, model.z_dim]).astype(np.float32)
     layers = [
@@ -102,7 +102,7 @@ def curve(
 
     Import and compilation are not counted; choosing from the pool is.
     """
-    import metrics
+    from metrics import embeddings as metrics
 
     warm = completer.states(images, mask, "center", seed=1, interval=interval)
     next(warm), next(warm)
@@ -138,10 +138,10 @@ def main() -> None:
 
     import checkpoints
     import devices
-    import masks
-    import metrics
-    from approaches import Settings
-    from completion import Completer
+    from completion import masks
+    from completion.completer import Completer
+    from completion.settings import Settings
+    from metrics import embeddings as metrics
 
     measure.print_machine()
     path, note = checkpoints.choose(args.checkpoint_dir)

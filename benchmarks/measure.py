@@ -14,8 +14,8 @@ import numpy as np
 import tensorflow as tf
 
 import devices
-from dataset import ImageFolders
 from model import KERNEL, START
+from training.dataset import ImageFolders
 
 DRAW_FACES = Path(__file__).resolve().parent.parent / "data" / "draw-faces.py"
 

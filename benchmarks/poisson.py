@@ -18,8 +18,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import numpy as np
 
 import cli
-import masks
-import poisson
+from completion import blending as poisson
+from completion import masks
 
 REPEATS = 5
 MASK_TYPES = ("center", "left", "top", "pattern", "random", "random 80 %", "grid")

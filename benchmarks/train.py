@@ -35,7 +35,7 @@ def build_parser() -> argparse.ArgumentParser:
 def tensorflow_step(dtype: str, batch_size: int, images: Any) -> Callable[[], float]:
     """A training step of this project that waits for its result."""
     from model import DCGAN
-    from training import Rules, Trainer
+    from training.trainer import Rules, Trainer
 
     trainer = Trainer(DCGAN(compute_dtype=dtype), Rules(batch_size=batch_size))
 

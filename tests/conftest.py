@@ -25,6 +25,7 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 ROOT = Path(__file__).resolve().parent.parent
+ROOMS = ("training", "completion", "metrics")
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -37,6 +38,15 @@ def load_script(path: str) -> ModuleType:
     sys.modules[name] = module  # dataclasses look their module up there
     spec.loader.exec_module(module)
     return module
+
+
+def copy_code(folder: Path) -> None:
+    """Copies the modules, the scripts and data/ of the checkout into a folder."""
+    for path in ROOT.glob("*.py"):
+        shutil.copy(path, folder)
+    for name in (*ROOMS, "data"):
+        unwanted = shutil.ignore_patterns("__pycache__", "your-*")
+        shutil.copytree(ROOT / name, folder / name, ignore=unwanted)
 
 
 def run_script(

@@ -1,0 +1,1 @@
+"""Metrics: how good completions and generators are, beside the simplest methods."""

@@ -1,0 +1,254 @@
+"""Poisson blending against a dense solve written pixel by pixel, and harmonic functions."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import scipy.sparse.linalg
+
+from completion import blending as poisson
+from completion import masks
+
+
+def dense(image: np.ndarray, mask: np.ndarray, generated: np.ndarray) -> np.ndarray:
+    """Perez et al.'s equation 7 for one image in float64, an equation a pixel, not clipped.
+
+    In the hole the differences to the neighbours in the image add up to those of `generated`; a
+    known pixel is itself.
+    """
+    height, width, channels = image.shape
+    matrix = np.eye(height * width)
+    right = image.reshape(-1, channels).astype(np.float64)
+    for y, x in np.ndindex(height, width):
+        if mask[y, x, 0] == 1:
+            continue
+        row = y * width + x
+        matrix[row], right[row] = 0, 0
+        for v, u in ((y - 1, x), (y + 1, x), (y, x - 1), (y, x + 1)):
+            if 0 <= v < height and 0 <= u < width:
+                matrix[row, row] += 1
+                matrix[row, v * width + u] -= 1
+                right[row] += generated[y, x].astype(np.float64) - generated[v, u]
+    return np.linalg.solve(matrix, right).reshape(image.shape)
+
+
+def least_squares(
+    image: np.ndarray, mask: np.ndarray, generated: np.ndarray, smoothness: float
+) -> np.ndarray:
+    """One image with the smallest energy in float64, a row for each term of it, not clipped."""
+    height, width, _ = image.shape
+    difference = image.astype(np.float64) - generated
+    rows = []
+    for y, x in np.ndindex(height, width):
+        around = [(y - 1, x), (y + 1, x), (y, x - 1), (y, x + 1)]
+        around = [(v, u) for v, u in around if 0 <= v < height and 0 <= u < width]
+        bend = np.zeros([height, width])
+        for v, u in around:
+            bend[v, u] += smoothness
+            bend[y, x] -= smoothness
+            if (v, u) > (y, x):
+                stretch = np.zeros([height, width])
+                stretch[v, u], stretch[y, x] = 1, -1
+                rows.append(stretch)
+        rows.append(bend)
+    hole = mask[..., 0] == 0
+    terms = np.stack(rows)
+    added = np.linalg.lstsq(terms[:, hole], -terms[:, ~hole] @ difference[~hole])[0]
+    result = image.astype(np.float64)
+    result[hole] = generated[hole] + added
+    return result
+
+
+def two_holes(size: int) -> np.ndarray:
+    mask = np.ones([size, size, 1], np.float32)
+    mask[2:5, 3:9] = 0
+    mask[5, 8] = 0
+    mask[9:, :4] = 0  # in a corner
+    mask[7, 11] = 0  # a single pixel
+    return mask
+
+
+def mask_of(name: str, random: np.random.Generator) -> np.ndarray:
+    if name == "two holes":
+        return two_holes(16)
+    fraction = 0.8 if name == "random 80 %" else 0.2
+    return masks.make_mask(name.split()[0], 16, fraction=fraction, random=random)
+
+
+CASES = ("center", "two holes", "left", "top", "pattern", "grid", "random", "random 80 %")
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("case", CASES)
+def test_blending_solves_the_equations(
+    case: str, channels: int, random: np.random.Generator
+) -> None:
+    mask = mask_of(case, random)
+    # Small enough that nothing is clipped.
+    images, generated = random.uniform(-0.1, 0.1, [2, 2, 16, 16, channels])
+    found = poisson.poisson_blend(images, mask, generated)
+    for image, made, result in zip(images, generated, found, strict=True):
+        np.testing.assert_allclose(result, dense(image, mask, made), rtol=0, atol=1e-12)
+    known = np.broadcast_to(mask == 1, images.shape)
+    np.testing.assert_array_equal(found[known], images[known])
+    assert np.abs(found - generated)[~known].mean() > 0.005
+
+
+@pytest.mark.parametrize("smoothness", [0.5, 4])
+@pytest.mark.parametrize("case", CASES)
+def test_smooth_blending_has_the_smallest_energy(
+    case: str, smoothness: float, random: np.random.Generator
+) -> None:
+    mask = mask_of(case, random)
+    images, generated = random.uniform(-0.02, 0.02, [2, 1, 16, 16, 3])  # nothing is clipped
+    found = poisson.poisson_blend(images, mask, generated, smoothness)[0]
+    best = least_squares(images[0], mask, generated[0], smoothness)
+    assert np.abs(best).max() < 1
+    np.testing.assert_allclose(found, best, rtol=0, atol=1e-11)
+    known = np.broadcast_to(mask == 1, found.shape)
+    np.testing.assert_array_equal(found[known], images[0][known])
+
+
+def test_very_smooth_blending_restores_cubic_polynomials() -> None:
+    """The biharmonic functions, of which no difference scheme of second order loses anything."""
+    size = 32
+    y, x = np.meshgrid(*[np.linspace(-1, 1, size)] * 2, indexing="ij")
+    images = (0.4 * x**3 - 0.3 * x * y**2 + 0.2 * y**2)[np.newaxis, ..., np.newaxis]
+    mask = masks.make_mask("center", size)
+    bent, stretched = (
+        poisson.poisson_blend(images, mask, np.zeros_like(images), smoothness)
+        for smoothness in (1e4, 0)
+    )
+    np.testing.assert_allclose(bent, images, rtol=0, atol=1e-5)
+    assert np.abs(stretched - images).max() > 0.02
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_pictures_are_rounded_and_clipped(case: str, random: np.random.Generator) -> None:
+    mask = mask_of(case, random)
+    images, generated = random.integers(0, 256, [2, 2, 16, 16, 3], np.uint8)
+    found = poisson.poisson_blend(images, mask, generated)
+    assert found.dtype == np.uint8
+    exact = np.stack([dense(i, mask, g) for i, g in zip(images, generated, strict=True)])
+    assert exact.min() < -1 or exact.max() > 256
+    # At a half the last bit of the solution decides.
+    assert np.abs(found - np.clip(exact, 0, 255)).max() <= 0.5 + 1e-9
+    known = np.broadcast_to(mask == 1, images.shape)
+    np.testing.assert_array_equal(found[known], images[known])
+
+
+def test_floats_are_clipped_in_the_hole_alone(random: np.random.Generator) -> None:
+    mask = masks.make_mask("center", 16)
+    images, generated = random.uniform(-3, 3, [2, 1, 16, 16, 3]).astype(np.float32)
+    found = poisson.poisson_blend(images, mask, generated)
+    assert found.dtype == np.float32
+    exact = dense(images[0], mask, generated[0])
+    hole = np.broadcast_to(mask == 0, exact.shape)
+    assert np.abs(exact[hole]).max() > 1
+    np.testing.assert_allclose(found[0][hole], np.clip(exact, -1, 1)[hole], rtol=0, atol=1e-6)
+    np.testing.assert_array_equal(found[0][~hole], images[0][~hole])
+
+
+HARMONIC = {
+    "ramp": lambda y, x: 0.3 + 0.4 * x - 0.5 * y,
+    "saddle": lambda y, x: 0.5 * (x**2 - y**2),
+    "product": lambda y, x: 0.9 * x * y,
+}
+
+
+@pytest.mark.parametrize("smoothness", [0, 3])
+@pytest.mark.parametrize("function", HARMONIC)
+@pytest.mark.parametrize("missing", ["center", "two holes"])
+def test_harmonic_functions_are_restored(function: str, missing: str, smoothness: float) -> None:
+    size = 32
+    y, x = np.meshgrid(*[np.linspace(-1, 1, size)] * 2, indexing="ij")
+    images = HARMONIC[function](y, x)[np.newaxis, ..., np.newaxis]
+    mask = masks.make_mask("center", size)
+    if missing == "two holes":
+        mask = two_holes(size)
+        mask[9:, :4] = 1  # at the image's border these functions have a flux
+    generated = np.full_like(images, 0.7)
+    found = poisson.poisson_blend(images, mask, generated, smoothness)
+    np.testing.assert_allclose(found, images, rtol=0, atol=1e-13)
+
+
+def test_no_flux_crosses_the_images_border() -> None:
+    """cosh(k x) cos(k' y) has none at the top, left and bottom; its rates fit the grid's lines."""
+    size, mode = 32, 2
+    y = np.arange(size) + 0.5
+    across = np.cos(np.pi * mode * y / size)
+    rate = np.arccosh(2 - np.cos(np.pi * mode / size))
+    along = np.cosh(rate * y)
+    images = (across[:, np.newaxis] * along / along.max())[np.newaxis, ..., np.newaxis]
+    mask = masks.make_mask("left", size)
+    found = poisson.poisson_blend(images, mask, np.zeros_like(images))
+    np.testing.assert_allclose(found, images, rtol=0, atol=1e-13)
+
+
+def test_a_generated_image_that_fits_stays_as_it_is(random: np.random.Generator) -> None:
+    """With the photo's gradients the hole is the photo again, whatever the brightness."""
+    images = random.integers(40, 200, [3, 16, 16, 3], np.uint8)
+    for case in CASES:
+        mask = mask_of(case, random)
+        found = poisson.poisson_blend(images, mask, images + np.uint8(37))
+        np.testing.assert_array_equal(found, images)
+
+
+@pytest.mark.parametrize("size", [4, 16])
+def test_without_known_pixels_the_result_is_generated(
+    size: int, random: np.random.Generator
+) -> None:
+    images, generated = random.integers(0, 256, [2, 3, size, size, 3], np.uint8)
+    mask = np.zeros([3, size, size, 1], np.float32)
+    mask[1, 0, 0] = 1  # one pixel decides the brightness of all
+    mask[2] = 1
+    found = poisson.poisson_blend(images, mask, generated)
+    np.testing.assert_array_equal(found[0], generated[0])
+    np.testing.assert_array_equal(found[2], images[2])
+    shifted = generated[1].astype(int) + (images[1, 0, 0].astype(int) - generated[1, 0, 0])
+    np.testing.assert_array_equal(found[1], np.clip(shifted, 0, 255))
+
+
+def test_equal_masks_share_a_factorisation(
+    random: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images, generated = random.integers(0, 256, [2, 6, 16, 16, 3], np.uint8)
+    center = masks.make_mask("center", 16)
+    kinds = [center, np.roll(center, 3, axis=1), two_holes(16)]  # the second misses as many
+    mask = np.stack([kinds[i] for i in (0, 1, 0, 2, 1, 0)])
+    alone = [
+        poisson.poisson_blend(images[i : i + 1], mask[i], generated[i : i + 1])[0] for i in range(6)
+    ]
+    factorise, calls = scipy.sparse.linalg.splu, []
+
+    def count(*args: object, **options: object) -> object:
+        calls.append(args)
+        return factorise(*args, **options)
+
+    monkeypatch.setattr(scipy.sparse.linalg, "splu", count)
+    together = poisson.poisson_blend(images, mask, generated)
+    assert len(calls) == 3
+    np.testing.assert_array_equal(together, alone)
+    one = poisson.poisson_blend(images, kinds[0], generated)
+    assert len(calls) == 4
+    np.testing.assert_array_equal(one[[0, 2, 5]], together[[0, 2, 5]])
+
+
+def test_the_arguments_stay_as_they_are(random: np.random.Generator) -> None:
+    images, generated = random.integers(0, 256, [2, 2, 16, 16, 3], np.uint8)
+    mask = masks.make_mask("center", 16)
+    copies = [a.copy() for a in (images, mask, generated)]
+    poisson.poisson_blend(images, mask, generated)
+    for array, copy in zip((images, mask, generated), copies, strict=True):
+        np.testing.assert_array_equal(array, copy)
+
+
+def test_arguments_that_do_not_fit() -> None:
+    images, mask = np.zeros([2, 16, 16, 3], np.uint8), masks.make_mask("center", 16)
+    with pytest.raises(ValueError, match=r"generated is float32 .*images are uint8"):
+        poisson.poisson_blend(images, mask, images.astype(np.float32))
+    with pytest.raises(ValueError, match=r"generated is uint8 \(1, 16, 16, 3\)"):
+        poisson.poisson_blend(images, mask, images[:1])
+    for wrong in (masks.make_mask("lowres", 16), np.stack([mask] * 3), mask[..., 0]):
+        with pytest.raises(ValueError, match="does not fit"):
+            poisson.poisson_blend(images, wrong, images)
