@@ -19,17 +19,31 @@ import dataclasses
 import os
 import sys
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
 
 import cli
+import faces
 import utils
 from utils import UserError
 
-if TYPE_CHECKING:
-    from faces import AlignedFile
-
-LANDMARKS = ("innerEyesAndBottomLip", "outerEyesAndNose")
 ALIGNED, NO_FACE, SEVERAL, UNREADABLE = "aligned", "no face", "several faces", "unreadable"
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """The options of an alignment."""
+
+    photos: str  # folder, searched with all below it
+    output: str  # folder for the aligned faces
+    landmarks: str  # a key of faces.LANDMARK_SETS
+    size: int  # edge of an aligned face in pixels
+    skip_multi: bool  # leave out photos with several faces
+    predictor: str | None  # path of a landmark model; None for the installed one
+    workers: int  # number of processes
+
+    @property
+    def report(self) -> str:
+        """Path of the report, beside the output folder."""
+        return self.output.rstrip("/" + os.sep) + "-report.csv"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,7 +66,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = cli.ArgumentParser(__doc__)
     parser.add_argument("inputDir", help="folder of photos, searched with all below it")
     parser.add_argument("mode", choices=["align"], help="the word align")
-    parser.add_argument("landmarks", choices=LANDMARKS, help="the landmarks to align")
+    parser.add_argument("landmarks", choices=faces.LANDMARK_SETS, help="the landmarks to align")
     parser.add_argument("outputDir", help="folder for the aligned faces")
     parser.add_argument("--size", type=cli.positive_int, default=64, help="edge in pixels")
     parser.add_argument(
@@ -76,7 +90,7 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def output_names(inputs: Iterable[str], taken: Iterable[str] = ()) -> dict[str, str]:
+def aligned_names(inputs: Iterable[str], taken: Iterable[str] = ()) -> dict[str, str]:
     """A file name of its own for every relative path: a/1.jpg -> a-1.png.
 
     Paths that would share a name keep their extension (a-1-jpg.png), and where that still is
@@ -105,7 +119,7 @@ def read_report(path: str, size: int, landmarks: str) -> dict[str, Row]:
         if next(reader, None) != COLUMNS:
             raise UserError(f"{path}: not a report of this program; move it away")
         for values in reader:
-            if len(values) != len(COLUMNS) or values[-1] not in LANDMARKS:
+            if len(values) != len(COLUMNS) or values[-1] not in faces.LANDMARK_SETS:
                 continue  # cut short when the earlier run was killed: that photo is done again
             row = Row(*values[:3], int(values[3]), int(values[4]), values[5])
             if (row.size, row.landmarks) != (size, landmarks):
@@ -117,38 +131,60 @@ def read_report(path: str, size: int, landmarks: str) -> dict[str, Row]:
     return rows
 
 
-def align_all(args: argparse.Namespace, todo: dict[str, str], report: str) -> None:
-    """Aligns the photos in `todo` (input -> output name), adding a row to the report for each."""
-    import faces
+def find_photos(settings: Settings) -> list[str]:
+    """The photos, by their path relative to the input folder.
 
-    jobs = [
-        (os.path.join(args.inputDir, path), os.path.join(args.outputDir, name))
-        for path, name in todo.items()
-    ]
-    results = faces.align_files(
-        jobs,
-        args.landmarks,
-        args.size,
-        predictor=args.dlib_face_predictor,
-        skip_multi=args.skip_multi,
-        workers=args.workers,
-    )
-    with (
-        open(report, "a", newline="", encoding="utf-8", errors="surrogateescape") as file,
-        cli.progress_bar(total=len(todo), unit="photo") as bar,
-    ):
-        for (path, name), found in zip(todo.items(), results, strict=True):
-            if found.problem:
-                bar.write(f"skipped: {found.problem}", file=sys.stderr)
-            status = status_of(found)
-            output = name if status == ALIGNED else ""
-            row = Row(path, status, output, found.faces, args.size, args.landmarks)
-            csv.writer(file).writerow(dataclasses.astuple(row))
-            file.flush()
-            bar.update()
+    Raises:
+      UserError: there are none, or the folder of photos or that of faces cannot be used.
+    """
+    utils.check_folder(settings.photos, "inputDir")
+    if os.path.realpath(settings.output) == os.path.realpath(settings.photos):
+        raise UserError(
+            f"outputDir {settings.output}: is inputDir; name another folder for the faces"
+        )
+    utils.check_writable(settings.output, "outputDir")
+    found = utils.list_images(settings.photos, skip=[settings.output])
+    if not found:
+        raise UserError(
+            f"inputDir {settings.photos}: holds no images ({', '.join(utils.IMAGE_SUFFIXES)})"
+        )
+    return [os.path.relpath(path, settings.photos) for path in found]
 
 
-def status_of(found: AlignedFile) -> str:
+def read_earlier(settings: Settings) -> dict[str, Row]:
+    """The rows of an earlier run into the same folder, by input.
+
+    Raises:
+      UserError: as `read_report`, or the folder holds files but has no report.
+    """
+    rows = read_report(settings.report, settings.size, settings.landmarks)
+    output = settings.output
+    if not os.path.exists(settings.report) and os.path.isdir(output) and os.listdir(output):
+        raise UserError(
+            f"outputDir {output}: holds files that no {settings.report} accounts for; choose an "
+            "empty folder"
+        )
+    return rows
+
+
+def is_done(row: Row, settings: Settings) -> bool:
+    """Whether a photo of an earlier run need not be aligned again."""
+    if row.status == ALIGNED:
+        return os.path.exists(os.path.join(settings.output, row.output))
+    return row.status == NO_FACE or (row.status == SEVERAL and settings.skip_multi)
+
+
+def missing_outputs(
+    photos: Iterable[str], earlier: dict[str, Row], settings: Settings
+) -> dict[str, str]:
+    """The photos still to be aligned, each with its output's name, the earlier one if any."""
+    new = [p for p in photos if p not in earlier or not is_done(earlier[p], settings)]
+    named = {path: row.output for path, row in earlier.items() if row.output}
+    names = aligned_names([path for path in new if path not in named], taken=named.values())
+    return {path: named.get(path) or names[path] for path in new}
+
+
+def status_of(found: faces.AlignedFile) -> str:
     """What the report says of a photo."""
     if found.problem:
         return UNREADABLE
@@ -157,59 +193,75 @@ def status_of(found: AlignedFile) -> str:
     return SEVERAL if found.faces else NO_FACE
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Aligns a folder; returns the exit status."""
-    args = build_parser().parse_args(argv)
-    utils.check_folder(args.inputDir, "inputDir")
-    if os.path.realpath(args.outputDir) == os.path.realpath(args.inputDir):
-        raise UserError(
-            f"outputDir {args.outputDir}: is inputDir; name another folder for the faces"
-        )
-    utils.check_writable(args.outputDir, "outputDir")
-    report = args.outputDir.rstrip("/" + os.sep) + "-report.csv"
-    inputs = [
-        os.path.relpath(path, args.inputDir)
-        for path in utils.list_images(args.inputDir, skip=[args.outputDir])
+def align_all(todo: dict[str, str], settings: Settings) -> None:
+    """Aligns the photos in `todo` (input -> output name), adding a row to the report for each."""
+    jobs = [
+        (os.path.join(settings.photos, path), os.path.join(settings.output, name))
+        for path, name in todo.items()
     ]
-    if not inputs:
-        raise UserError(
-            f"inputDir {args.inputDir}: holds no images ({', '.join(utils.IMAGE_SUFFIXES)})"
-        )
-    rows = read_report(report, args.size, args.landmarks)
-    if not os.path.exists(report) and os.path.isdir(args.outputDir) and os.listdir(args.outputDir):
-        raise UserError(
-            f"outputDir {args.outputDir}: holds files that no {report} accounts for; choose an "
-            "empty folder"
-        )
-    import faces
+    results = faces.align_files(
+        jobs,
+        settings.landmarks,
+        settings.size,
+        predictor=settings.predictor,
+        skip_multi=settings.skip_multi,
+        workers=settings.workers,
+    )
+    with (
+        open(settings.report, "a", newline="", encoding="utf-8", errors="surrogateescape") as file,
+        cli.progress_bar(total=len(todo), unit="photo") as bar,
+    ):
+        for (path, name), found in zip(todo.items(), results, strict=True):
+            if found.problem:
+                bar.write(f"skipped: {found.problem}", file=sys.stderr)
+            status = status_of(found)
+            output = name if status == ALIGNED else ""
+            row = Row(path, status, output, found.faces, settings.size, settings.landmarks)
+            csv.writer(file).writerow(dataclasses.astuple(row))
+            file.flush()
+            bar.update()
 
+
+def write_report(rows: Iterable[Row], settings: Settings) -> None:
+    """Writes the report in place of what is there."""
+    utils.write_csv(settings.report, COLUMNS, map(dataclasses.astuple, rows))
+
+
+def summary_of(rows: Iterable[Row], done_earlier: int, settings: Settings) -> str:
+    """The last line on the terminal."""
+    counts = collections.Counter(row.status for row in rows)
+    parts = ", ".join(f"{counts[s]} {s}" for s in (ALIGNED, NO_FACE, SEVERAL, UNREADABLE))
+    earlier = f" ({done_earlier} done earlier)" if done_earlier else ""
+    where = f"faces are in {settings.output}" if counts[ALIGNED] else "no face was aligned"
+    return f"{counts.total()} photos: {parts}{earlier}; {where}, see {settings.report}"
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Aligns a folder."""
+    args = build_parser().parse_args(argv)
+    settings = Settings(
+        photos=args.inputDir,
+        output=args.outputDir,
+        landmarks=args.landmarks,
+        size=args.size,
+        skip_multi=args.skip_multi,
+        predictor=args.dlib_face_predictor,
+        workers=args.workers,
+    )
+    photos = find_photos(settings)
+    earlier = read_earlier(settings)
     # Here, too, though the workers load it: a wrong file is found before anything is written.
-    faces.load_predictor(args.dlib_face_predictor or faces.default_predictor())
-
-    def is_done(row: Row) -> bool:
-        if row.status == ALIGNED:
-            return os.path.exists(os.path.join(args.outputDir, row.output))
-        return row.status == NO_FACE or (row.status == SEVERAL and args.skip_multi)
-
-    done = {path: row for path, row in rows.items() if is_done(row)}
-    named = {path: row.output for path, row in rows.items() if row.output}
-    new = [path for path in inputs if path not in done]
-    names = output_names([path for path in new if path not in named], taken=named.values())
-    todo = {path: named.get(path) or names[path] for path in new}
-    os.makedirs(args.outputDir, exist_ok=True)
-    utils.write_csv(report, COLUMNS, map(dataclasses.astuple, done.values()))
+    faces.load_predictor(settings.predictor or faces.default_predictor())
+    todo = missing_outputs(photos, earlier, settings)
+    done = [row for row in earlier.values() if is_done(row, settings)]
+    os.makedirs(settings.output, exist_ok=True)
+    write_report(done, settings)
     if todo:
-        align_all(args, todo, report)
-    # Sorted, and each photo once.
-    rows = read_report(report, args.size, args.landmarks)
-    utils.write_csv(report, COLUMNS, (dataclasses.astuple(rows[path]) for path in sorted(rows)))
-    counts = collections.Counter(row.status for row in rows.values())
-    summary = ", ".join(f"{counts[s]} {s}" for s in (ALIGNED, NO_FACE, SEVERAL, UNREADABLE))
-    skipped = f" ({len(done)} done earlier)" if done else ""
-    where = f"faces are in {args.outputDir}" if counts[ALIGNED] else "no face was aligned"
-    print(f"{len(rows)} photos: {summary}{skipped}; {where}, see {report}")
-    return 0
+        align_all(todo, settings)
+    rows = read_report(settings.report, settings.size, settings.landmarks)
+    write_report([rows[path] for path in sorted(rows)], settings)  # sorted, each photo once
+    print(summary_of(rows.values(), len(done), settings))
 
 
 if __name__ == "__main__":
-    sys.exit(cli.run(main))
+    sys.exit(cli.run_main(main))

@@ -1,22 +1,24 @@
-"""What every script shares: types of options, errors in one line, signals, TensorFlow's start."""
+"""What command lines share: options, errors in one line, signals, progress, TensorFlow's start."""
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import dataclasses
 import errno
 import math
 import os
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
 import tqdm
 
 from utils import UserError
 
+PRECISIONS = ("auto", "float32", "bfloat16")  # see devices.Precision
 FULL_DISK = tuple(os.strerror(e) for e in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
 USERS_OS_ERRORS = (
     errno.ENOSPC,
@@ -52,6 +54,63 @@ class ArgumentParser(argparse.ArgumentParser):
         """Ends the program with one line and status 2."""
         line = " ".join(message.split())
         self.exit(2, f"{self.prog}: error: {line} (--help lists the options)\n")
+
+
+def option(help_text: str, *flags: str, default: Any = None, **arguments: Any) -> Any:
+    """A field of a settings class, with all that its option on the command line needs.
+
+    Args:
+      help_text: what it does, with its unit; the default is added by `add_options`.
+      flags: further spellings besides --kebab-case, such as the reference's.
+      default: of the field; a callable, such as `list`, makes one for each instance.
+      arguments: for `argparse.ArgumentParser.add_argument`.
+    """
+    metadata = {"flags": flags, "arguments": {"help": help_text, **arguments}}
+    if callable(default):
+        return dataclasses.field(default_factory=default, metadata=metadata)
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+def option_fields(settings: type) -> list[dataclasses.Field[Any]]:
+    """The fields of a settings class that were made by `option`."""
+    return [field for field in dataclasses.fields(settings) if "flags" in field.metadata]
+
+
+def flag(name: str) -> str:
+    """The option of a field: batch_size -> --batch-size."""
+    return "--" + name.replace("_", "-")
+
+
+def add_options(
+    group: argparse._ActionsContainer,
+    settings: type,
+    default_text: Callable[[dataclasses.Field[Any]], str],
+    names: Collection[str] | None = None,
+) -> None:
+    """Adds the options of a settings class to a parser.
+
+    An option that the user leaves out is None in what the parser returns: the settings class has
+    the default. Of one that is repeated, the last counts.
+
+    Args:
+      group: a parser, or a group of it.
+      settings: a dataclass whose fields are made by `option`.
+      default_text: what the help says of a field's default, such as "default: 64"; may be empty.
+      names: of the fields to add; None for all.
+    """
+    for field in option_fields(settings):
+        if names is None or field.name in names:
+            arguments = dict(field.metadata["arguments"])
+            if text := default_text(field):
+                arguments["help"] += f" ({text})"
+            flags = (flag(field.name), *field.metadata["flags"])
+            group.add_argument(*flags, dest=field.name, default=None, **arguments)
+
+
+def given_options(args: argparse.Namespace, settings: type) -> dict[str, Any]:
+    """The values of a settings class' options that the user gave, by field."""
+    values = {field.name: getattr(args, field.name, None) for field in option_fields(settings)}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _number(
@@ -94,7 +153,20 @@ def _terminate(*_: object) -> None:
     raise _Terminated
 
 
-def run(main: Callable[[Sequence[str] | None], int | None]) -> int:
+def _message(error: Exception) -> str | None:
+    """What a user can mend, in one line; None for all else, a closed pipe too."""
+    if isinstance(error, UserError):
+        return " ".join(str(error).splitlines())
+    if isinstance(error, OSError):
+        where = f"{error.filename}: " if error.filename else ""
+        message = f"{where}{error.strerror}; make room, or choose another place"
+        return message if error.errno in USERS_OS_ERRORS else None
+    if any(text in str(error) for text in FULL_DISK):  # TensorFlow has errors of its own for it
+        return " ".join(str(error).split())[:300] + "; make room"
+    return None
+
+
+def run_main(main: Callable[[Sequence[str] | None], int | None]) -> int:
     """Runs a script's `main` and turns its errors into exit statuses.
 
     0 done, 1 a bug (traceback) or what `main` returns, 2 a UserError (one line on stderr)
@@ -103,30 +175,16 @@ def run(main: Callable[[Sequence[str] | None], int | None]) -> int:
     signal.signal(signal.SIGTERM, _terminate)
     try:
         return main(None) or 0
-    except UserError as error:
-        if "--traceback" in sys.argv:
-            raise
-        line = " ".join(str(error).splitlines())
-        print(f"{os.path.basename(sys.argv[0])}: error: {line}", file=sys.stderr)
-        return 2
-    except OSError as error:
-        # What a user can mend on a path: all else, a closed pipe too, goes its own way.
-        if error.errno not in USERS_OS_ERRORS or "--traceback" in sys.argv:
-            raise
-        where = f"{error.filename}: " if error.filename else ""
-        message = f"{where}{error.strerror}; make room, or choose another place"
-        print(f"{os.path.basename(sys.argv[0])}: error: {message}", file=sys.stderr)
-        return 2
-    except Exception as error:
-        if not any(text in str(error) for text in FULL_DISK) or "--traceback" in sys.argv:
-            raise
-        reason = " ".join(str(error).split())[:300]  # TensorFlow has errors of its own for it
-        print(f"{os.path.basename(sys.argv[0])}: error: {reason}; make room", file=sys.stderr)
-        return 2
     except KeyboardInterrupt:
         return 130
     except _Terminated:
         return 143
+    except Exception as error:
+        message = _message(error)
+        if message is None or "--traceback" in sys.argv:
+            raise
+        print(f"{os.path.basename(sys.argv[0])}: error: {message}", file=sys.stderr)
+        return 2
 
 
 class StopSignals:

@@ -1,28 +1,35 @@
-"""Where a face is: detection, landmarks, alignment.
+"""Detection, landmarks and alignment of faces; the pool of processes in which dlib works.
 
 The method of OpenFace (Amos et al. 2016, CMU-CS-16-118), which the tutorial calls: dlib's
 frontal face detector, its 68 landmarks, and the affine transform that brings three of them to
 where a mean face has them.
+
+dlib and OpenCV are imported where they are used: command lines read LANDMARK_SETS without them.
 """
 
 from __future__ import annotations
 
+import collections
 import dataclasses
+import functools
 import importlib.util
 import math
 import multiprocessing
 import os
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+import signal
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-import cv2
-import dlib
 import numpy as np
 
 from utils import UserError, load_image, save_image
 
-CHUNK = 16  # photos handed to a process at a time
+if TYPE_CHECKING:
+    import dlib
+
+AHEAD = 32  # tasks for each process that are handed out before their results are asked for
 
 # The 68 landmarks of OpenFace's mean face, as published there to more digits: x, then y.
 # fmt: off
@@ -125,11 +132,12 @@ class FaceAligner:
         Raises:
           UserError: the file is not such a predictor.
         """
+        import dlib
+
         self.size = size
         self._indices = list(LANDMARK_SETS[landmarks])
         self._detector = dlib.get_frontal_face_detector()
-        path = predictor or default_predictor()
-        self._predictor = load_predictor(path)
+        self._predictor = load_predictor(predictor or default_predictor())
 
     def detect(self, photo: np.ndarray) -> list[dlib.rectangle]:
         """Boxes of the faces in a photo, uint8 [H, W, 3], at its own size or else at twice it."""
@@ -158,6 +166,8 @@ def load_predictor(path: str) -> dlib.shape_predictor:
     Raises:
       UserError: the file cannot be read, or is something else.
     """
+    import dlib
+
     wanted = "--dlibFacePredictor takes dlib's shape_predictor_68_face_landmarks.dat"
     try:
         predictor = dlib.shape_predictor(path)
@@ -186,6 +196,8 @@ def warp(photo: np.ndarray, points: np.ndarray, template: np.ndarray, size: int)
     Returns:
       uint8 [size, size, C].
     """
+    import cv2
+
     matrix = cv2.getAffineTransform(np.float32(points), np.float32(size * template))
     # The photo's pixels per pixel of the result, in the direction that shrinks most.
     shrink = 1 / max(np.linalg.svd(matrix[:, :2], compute_uv=False).min(), 1e-6)
@@ -205,29 +217,96 @@ def warp(photo: np.ndarray, points: np.ndarray, template: np.ndarray, size: int)
     return cv2.resize(warped, (size, size), interpolation=cv2.INTER_AREA)
 
 
-_aligner: FaceAligner | None = None  # of a worker process
+# --- processes ------------------------------------------------------------------------------
+
+Models = TypeVar("Models")
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+_models: Any = None  # of a worker process
 
 
-def _start_worker(landmarks: str, size: int, predictor: str | None) -> None:
+def _start_worker(load: Callable[..., Models], arguments: tuple[Any, ...]) -> None:
     """Loads the models once in each worker process."""
-    global _aligner
+    import cv2
+
+    global _models
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     cv2.setNumThreads(1)  # the processes share the cores already
-    _aligner = FaceAligner(landmarks, size, predictor)
+    _models = load(*arguments)
 
 
-def _align_file(photo: str, target: str, skip_multi: bool) -> AlignedFile:
+def _run_task(work: Callable[[Models, Task], Result], task: Task) -> Result:
+    """Does one task in a worker process, with the models that it has loaded."""
+    return work(_models, task)
+
+
+class WorkerPool(Generic[Models]):
+    """Processes side by side, each with models of its own; a context manager.
+
+    Processes, since dlib's detector holds Python's lock; spawned ones, since a fork of a process
+    with threads, such as TensorFlow's, may hang. They are started with the first task.
+    """
+
+    def __init__(
+        self, workers: int, load: Callable[..., Models], *arguments: Any, if_killed: str
+    ) -> None:
+        """Starts nothing yet.
+
+        Args:
+          workers: number of processes.
+          load: a function or class of a module; called once in each process with `arguments`.
+          if_killed: the message where the system kills a process; names --workers.
+        """
+        self._workers, self._if_killed = workers, if_killed
+        self._executor = ProcessPoolExecutor(
+            workers,
+            mp_context=multiprocessing.get_context("spawn"),
+            initializer=_start_worker,
+            initargs=(load, arguments),
+        )
+
+    def __enter__(self) -> WorkerPool[Models]:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Waits for the tasks that were begun; cancels the others."""
+        self._executor.shutdown(cancel_futures=True)
+
+    def map(
+        self, work: Callable[[Models, Task], Result], tasks: Iterable[Task]
+    ) -> Iterator[Result]:
+        """Yields work(models, task) for each task, in their order.
+
+        Args:
+          work: a function of a module, called in the processes.
+          tasks: are taken as results are, but for AHEAD of them for each process.
+
+        Raises:
+          UserError: a process was killed.
+        """
+        pending: collections.deque[Future[Result]] = collections.deque()
+        try:
+            for task in tasks:
+                pending.append(self._executor.submit(_run_task, work, task))
+                if len(pending) == AHEAD * self._workers:
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
+        except BrokenProcessPool:
+            raise UserError(self._if_killed) from None
+
+
+def _align_file(aligner: FaceAligner, job: tuple[str, str], skip_multi: bool) -> AlignedFile:
+    photo, target = job
     try:
         image = load_image(photo)
     except UserError as error:
         return AlignedFile(False, 0, str(error))
-    face = _aligner.align(image, skip_multi=skip_multi)
+    face = aligner.align(image, skip_multi=skip_multi)
     if face.image is not None:
         save_image(target, face.image)
     return AlignedFile(face.image is not None, face.faces)
-
-
-def _align_chunk(jobs: list[tuple[str, str]], skip_multi: bool) -> list[AlignedFile]:
-    return [_align_file(photo, target, skip_multi) for photo, target in jobs]
 
 
 def align_files(
@@ -253,22 +332,10 @@ def align_files(
     Raises:
       UserError: a worker was killed.
     """
-    chunks = [jobs[i : i + CHUNK] for i in range(0, len(jobs), CHUNK)]
-    # Processes, since dlib's detector holds Python's lock; fresh ones, not forks, since a fork
-    # of a process with threads may hang.
-    pool = ProcessPoolExecutor(
-        min(workers, len(chunks)),
-        mp_context=multiprocessing.get_context("spawn"),
-        initializer=_start_worker,
-        initargs=(landmarks, size, predictor),
+    if_killed = (
+        "a worker process was killed, perhaps for want of memory; to go on, run the command "
+        "again with a lower --workers"
     )
-    try:
-        for job in [pool.submit(_align_chunk, chunk, skip_multi) for chunk in chunks]:
-            yield from job.result()
-    except BrokenProcessPool:
-        raise UserError(
-            "a worker process was killed, perhaps for want of memory; to go on, run the command "
-            "again with a lower --workers"
-        ) from None
-    finally:
-        pool.shutdown(cancel_futures=True)
+    arguments = (landmarks, size, predictor)
+    with WorkerPool(workers, FaceAligner, *arguments, if_killed=if_killed) as pool:
+        yield from pool.map(functools.partial(_align_file, skip_multi=skip_multi), jobs)

@@ -22,7 +22,7 @@ def _run(script: str) -> None:
     module = importlib.util.module_from_spec(spec)
     sys.modules["script"] = module  # where dataclasses look their types up
     spec.loader.exec_module(module)
-    sys.exit(cli.run(module.main))
+    sys.exit(cli.run_main(module.main))
 
 
 def align() -> None:

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Draw pictures from a trained model's generator.
+"""Draw images from a trained model's generator.
 
 examples:
   ./sample-dcgan.py --n 64 --seed 0 --out samples.png
@@ -21,12 +21,12 @@ from utils import UserError
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = cli.ArgumentParser(__doc__)
-    parser.add_argument("--n", type=cli.positive_int, default=64, help="number of pictures")
+    parser.add_argument("--n", type=cli.positive_int, default=64, help="number of images")
     parser.add_argument(
         "--seed",
         type=cli.seed,
         default=0,
-        help="of the latent z; the first pictures of a seed are the same for every --n",
+        help="of the latent z; the first images of a seed are the same for every --n",
     )
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--out", metavar="FILE", help="grid of all (default: samples.png)")
@@ -42,43 +42,49 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Draws and writes the pictures."""
-    args = build_parser().parse_args(argv)
+def output_files(args: argparse.Namespace) -> list[str]:
+    """The files to write: the grid's alone, or one for each image.
+
+    Raises:
+      UserError: the grid's name is not a PNG's, the place cannot be written, or a file is there.
+    """
     if args.individual:
         utils.check_writable(args.individual, "--individual")
         names = [f"{args.seed}-{i:05d}.png" for i in range(args.n)]
         paths = [os.path.join(args.individual, name) for name in names]
     else:
-        args.out = args.out or "samples.png"
-        if not args.out.lower().endswith(".png"):
-            raise UserError(f"--out {args.out}: pictures are PNG; name it {args.out}.png")
-        utils.check_writable(os.path.dirname(args.out) or ".", "--out")
-        paths = [args.out]
+        grid = args.out or "samples.png"
+        if not grid.lower().endswith(".png"):
+            raise UserError(f"--out {grid}: pictures are PNG; name it {grid}.png")
+        utils.check_writable(os.path.dirname(grid) or ".", "--out")
+        paths = [grid]
     for path in paths:
         if os.path.isdir(path) or (os.path.exists(path) and not args.overwrite):
             raise UserError(f"{path}: exists; name another place, or replace it with --overwrite")
+    return paths
 
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Draws and writes the images."""
+    args = build_parser().parse_args(argv)
+    paths = output_files(args)
     cli.prepare_tensorflow()
     import numpy as np
 
     import checkpoints
-    from training import logs as report
 
-    args.checkpoint_dir, note = checkpoints.choose(args.checkpoint_dir)
+    checkpoint_dir, note = checkpoints.select_model(args.checkpoint_dir)
     if note:
         print(note)
-    model, prefix = checkpoints.load_model(args.checkpoint_dir)
+    model, prefix = checkpoints.load_model(checkpoint_dir)
     z = np.random.default_rng(args.seed).uniform(-1, 1, [args.n, model.z_dim])
-    pictures = report.generate(model, z)
-    os.makedirs(args.individual or os.path.dirname(args.out) or ".", exist_ok=True)
-    if args.individual:
-        for path, picture in zip(paths, pictures, strict=True):
-            utils.save_image(path, picture)
-    else:
-        utils.save_image(args.out, utils.image_grid(pictures))
-    print(f"{args.n} pictures by {prefix} are in {args.individual or args.out}")
+    images = checkpoints.generate(model, z)
+    os.makedirs(os.path.dirname(paths[0]) or ".", exist_ok=True)
+    outputs = images if args.individual else [utils.image_grid(images)]
+    for path, image in zip(paths, outputs, strict=True):
+        utils.save_image(path, image)
+    print(f"{args.n} pictures by {prefix} are in {args.individual or paths[0]}")
 
 
 if __name__ == "__main__":
-    sys.exit(cli.run(main))
+    sys.exit(cli.run_main(main))

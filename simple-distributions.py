@@ -116,28 +116,28 @@ def plot_completion() -> Figure:
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = cli.ArgumentParser(__doc__)
-    parser.add_argument("--out", metavar="DIR", default=".", help="where the pictures go")
+    parser.add_argument("--out", metavar="DIR", default=".", help="where the plots go")
     return parser
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Draws the four figures."""
+    """Draws the four plots."""
     args = build_parser().parse_args(argv)
     utils.check_writable(args.out, "--out")
     random = np.random.default_rng(SEED)
-    figures = {
+    plots = {
         "normal-pdf.png": plot_pdf(),
         "normal-samples.png": plot_samples(random),
         "normal-2d.png": plot_2d(random),
         "normal-2d-completion.png": plot_completion(),
     }
     os.makedirs(args.out, exist_ok=True)
-    for name, figure in figures.items():
+    for name, plot in plots.items():
         path = os.path.join(args.out, name)
         with utils.replacing(path) as temporary:
-            figure.savefig(temporary, format="png", dpi=150)
+            plot.savefig(temporary, format="png", dpi=150)
         print(path)
 
 
 if __name__ == "__main__":
-    sys.exit(cli.run(main))
+    sys.exit(cli.run_main(main))

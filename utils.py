@@ -1,7 +1,7 @@
-"""Pictures on disk (list, load, save, grid, GIF), files written whole, checks of folders.
+"""Images on disk (list, load, save, grid, GIF), atomic writes, checks of folders.
 
-Two conversions define the value ranges of the whole project: pictures on disk
-and in memory are uint8 in 0..255, networks see float32 in [-1, 1].
+Two conversions define the value ranges of the whole project: images on disk and in memory are
+uint8 in 0..255, networks see float32 in [-1, 1].
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import hashlib
 import io
 import math
 import os
-import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,16 +22,13 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
-PNG_HEAD = b"\x89PNG\r\n\x1a\n"
-# Those that do not change what an 8-bit colour image looks like.
-PLAIN_CHUNKS = {b"IHDR", b"IDAT", b"IEND", b"tEXt", b"pHYs", b"tIME"}
 
 
 class UserError(ValueError):
     """Something the user can mend; its text is the final wording, one line."""
 
 
-# --- pictures -------------------------------------------------------------------------------
+# --- images ---------------------------------------------------------------------------------
 
 
 def list_images(folder: str | os.PathLike[str], skip: Iterable[str] = ()) -> list[str]:
@@ -108,47 +104,8 @@ def path_digits(path: str) -> str:
     return hashlib.sha256(os.fsencode(path)).hexdigest()[:8]
 
 
-def _png_chunks(data: bytes) -> set[bytes]:
-    """The kinds of a PNG's chunks; one that is none (an empty name) if any is damaged."""
-    kinds, place = set(), len(PNG_HEAD)
-    if not data.startswith(PNG_HEAD):
-        return {b""}
-    while b"IEND" not in kinds:
-        end = place + 8 + int.from_bytes(data[place : place + 4])
-        kinds.add(data[place + 4 : place + 8])
-        if end + 4 > len(data) or zlib.crc32(data[place + 4 : end]) != int.from_bytes(
-            data[end : end + 4]
-        ):
-            return {b""}
-        place = end + 4
-    return kinds
-
-
-def _load_plain_png(path: str | os.PathLike[str]) -> np.ndarray | None:
-    """A PNG of three 8-bit channels and no more, such as alignment writes; None for all else.
-
-    OpenCV decodes these in two thirds of Pillow's time and without Python's lock, so that threads
-    share the work. It reads damaged files without a word: those are left to Pillow.
-    """
-    if not os.fspath(path).lower().endswith(".png"):
-        return None
-    try:
-        with open(path, "rb") as file:
-            data = file.read()
-    except OSError:
-        return None
-    # Bit depth 8, colour type 2, not interlaced; nothing that makes it transparent or rotated.
-    if data[24:26] != b"\x08\x02" or data[28:29] != b"\0" or _png_chunks(data) - PLAIN_CHUNKS:
-        return None
-    import cv2  # only here: most scripts' --help must not wait for it
-
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
-    expected = (int.from_bytes(data[20:24]), int.from_bytes(data[16:20]), 3)
-    return image if image is not None and image.shape == expected else None
-
-
 def load_image(path: str | os.PathLike[str], channels: int = 3) -> np.ndarray:
-    """The picture at `path` as uint8 [H, W, channels], upright.
+    """The image at `path` as uint8 [H, W, channels], upright.
 
     Gray, palette, 16-bit, CMYK and EXIF-rotated files are converted; transparent pixels show
     white.
@@ -156,8 +113,6 @@ def load_image(path: str | os.PathLike[str], channels: int = 3) -> np.ndarray:
     Raises:
       UserError: the file cannot be read as an image.
     """
-    if channels == 3 and (image := _load_plain_png(path)) is not None:
-        return image
     try:
         with Image.open(path) as picture:
             picture = ImageOps.exif_transpose(picture)
@@ -192,9 +147,13 @@ def crop_and_resize(image: np.ndarray, size: int) -> np.ndarray:
     return np.asarray(resized).reshape(size, size, channels)
 
 
-def to_signed(image: np.ndarray) -> np.ndarray:
-    """uint8 in 0..255 -> float32 in [-1, 1], any shape."""
-    return image.astype(np.float32) / 127.5 - 1
+def to_signed(image: Any) -> Any:
+    """uint8 in 0..255 -> float32 in [-1, 1], any shape.
+
+    Of an array; or of a tensor of TensorFlow's that is float32 already, inside a graph.
+    """
+    values = image.astype(np.float32) if isinstance(image, np.ndarray) else image
+    return values / 127.5 - 1
 
 
 def to_uint8(image: np.ndarray) -> np.ndarray:
@@ -203,7 +162,7 @@ def to_uint8(image: np.ndarray) -> np.ndarray:
 
 
 def image_grid(images: np.ndarray, columns: int | None = None) -> np.ndarray:
-    """Images uint8 [N, H, W, C] side by side in rows, as one picture uint8 [H', W', C].
+    """Images uint8 [N, H, W, C] side by side in rows, as one image uint8 [H', W', C].
 
     `columns` defaults to the smallest square that holds them; unused cells are white.
     """
@@ -218,7 +177,10 @@ def image_grid(images: np.ndarray, columns: int | None = None) -> np.ndarray:
 
 @contextlib.contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[str]:
-    """A temporary name beside `path`, renamed to it if the block succeeds, else removed."""
+    """Atomic write: a temporary name beside `path`, renamed to it if the block succeeds.
+
+    If the block fails, the temporary file is removed and `path` stays as it was.
+    """
     path = os.fspath(path)
     temporary = os.path.join(
         os.path.dirname(path), f".{os.path.basename(path)}.{os.getpid()}.partial"
@@ -238,16 +200,14 @@ def remove_partial(folder: str) -> None:
 
 
 def save_image(path: str | os.PathLike[str], image: np.ndarray) -> None:
-    """Writes uint8 [H, W, C] as a PNG, whole or not at all."""
+    """Writes uint8 [H, W, C] as a PNG, in an atomic write."""
     picture = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
     with replacing(path) as temporary:
         picture.save(temporary, format="PNG", compress_level=1)  # twice as fast, a fifth larger
 
 
-def save_gif(
-    path: str | os.PathLike[str], frames: Iterable[str | os.PathLike[str]], delay: float = 0.1
-) -> None:
-    """Writes the pictures at `frames` as an endless animation, `delay` seconds a frame."""
+def save_gif(path: str | os.PathLike[str], frames: Iterable[str | os.PathLike[str]]) -> None:
+    """Writes the images at `frames` as an endless animation, a tenth of a second each."""
     pictures = (Image.open(frame).convert("RGB") for frame in frames)
     first = next(pictures)
     with replacing(path) as temporary:
@@ -256,13 +216,13 @@ def save_gif(
             format="GIF",
             save_all=True,
             append_images=pictures,
-            duration=round(1000 * delay),
+            duration=100,  # milliseconds
             loop=0,
         )
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
-    """Writes a text file, whole or not at all."""
+    """Writes a text file in an atomic write."""
     with (
         replacing(path) as temporary,
         # surrogateescape: file names that are not UTF-8 go through unchanged
@@ -274,7 +234,7 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
 def write_csv(
     path: str | os.PathLike[str], columns: Sequence[str], rows: Iterable[Sequence[Any]]
 ) -> None:
-    """Writes a table with a head line, whole or not at all."""
+    """Writes a table with a head line as CSV, in an atomic write."""
     text = io.StringIO()
     csv.writer(text).writerows([columns, *rows])
     write_text(path, text.getvalue())

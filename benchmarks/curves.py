@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import csv
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -19,14 +21,26 @@ import cli
 import utils
 from utils import UserError
 
-CHARTS = {"d_loss": "discriminator", "g_loss": "generator"}
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+PLOTS = {"d_loss": "discriminator", "g_loss": "generator"}
 
 
 def read_losses(folder: str, last_step: int) -> dict[str, np.ndarray]:
     """Losses by name, each [steps], from the scalars.csv in a folder of logs."""
     with open(Path(folder) / "scalars.csv", newline="", encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file) if int(row["step"]) <= last_step]
-    return {name: np.array([float(row[name]) for row in rows]) for name in CHARTS}
+    return {name: np.array([float(row[name]) for row in rows]) for name in PLOTS}
+
+
+def plot_run(axes: Sequence[Axes], label: str, losses: dict[str, np.ndarray], window: int) -> None:
+    """Adds a run's rolling averages to the plots, and prints its means over the second half."""
+    for plot, name in zip(axes, PLOTS, strict=True):
+        average = np.convolve(losses[name], np.full(window, 1 / window), mode="valid")
+        plot.plot(np.arange(window, len(losses[name]) + 1), average, label=label)
+        half = losses[name][len(losses[name]) // 2 :]
+        print(f"{label}, {name}: {half.mean():.3f} on average over the second half of steps")
 
 
 def main() -> None:
@@ -39,25 +53,19 @@ def main() -> None:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8, 3.2), layout="constrained")
-    charts = figure.subplots(1, len(CHARTS))
+    axes = figure.subplots(1, len(PLOTS))
     for run in args.runs:
         label, found, folder = run.partition("=")
         if not found:
             raise UserError(f"{run}: is not like NAME=LOGS")
-        losses = read_losses(folder, args.steps)
-        for chart, name in zip(charts, CHARTS, strict=True):
-            kernel = np.full(args.window, 1 / args.window)
-            average = np.convolve(losses[name], kernel, mode="valid")
-            chart.plot(np.arange(args.window, len(losses[name]) + 1), average, label=label)
-            half = losses[name][len(losses[name]) // 2 :]
-            print(f"{label}, {name}: {half.mean():.3f} on average over the second half of steps")
-    for chart, name in zip(charts, CHARTS.values(), strict=True):
-        chart.set(title=name, xlabel="step", ylabel="loss", ylim=(0, None))
-        chart.spines[["top", "right"]].set_visible(False)
-        chart.legend()
+        plot_run(axes, label, read_losses(folder, args.steps), args.window)
+    for plot, title in zip(axes, PLOTS.values(), strict=True):
+        plot.set(title=title, xlabel="step", ylabel="loss", ylim=(0, None))
+        plot.spines[["top", "right"]].set_visible(False)
+        plot.legend()
     with utils.replacing(args.out) as temporary:
         figure.savefig(temporary, format="png", dpi=110)
 
 
 if __name__ == "__main__":
-    sys.exit(cli.run(lambda _: main()))
+    sys.exit(cli.run_main(lambda _: main()))

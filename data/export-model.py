@@ -32,12 +32,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     if os.path.lexists(args.out):
         raise UserError(f"{args.out}: exists; name another folder")
     cli.prepare_tensorflow()
-    import checkpoints
+    from training import checkpointing
 
-    prefix = checkpoints.export(args.checkpoint, args.out)
+    prefix = checkpointing.export_model(args.checkpoint, args.out)
     size = sum(entry.stat().st_size for entry in os.scandir(args.out)) / 1e6
     print(f"{prefix}: {size:.1f} MB")
 
 
 if __name__ == "__main__":
-    sys.exit(cli.run(main))
+    sys.exit(cli.run_main(main))
