@@ -1,7 +1,8 @@
-"""What this machine computes with: its processor, its GPUs, the precision that is fastest there."""
+"""The processor and GPUs of this machine, the precision they are used in, and their strategies."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import platform
@@ -10,7 +11,6 @@ import tensorflow as tf
 
 from utils import UserError
 
-PRECISIONS = ("auto", "float32", "bfloat16")
 # Flags of processors that multiply bfloat16 in hardware; elsewhere it is emulated, and a training
 # step takes 15 times as long as in float32.
 BFLOAT16_FLAGS = ("avx512_bf16", "amx_bf16", "bf16")
@@ -49,38 +49,50 @@ def has_bfloat16() -> bool:
     return not set(BFLOAT16_FLAGS).isdisjoint(processor_flags())
 
 
-def resolve_precision(wanted: str) -> str:
-    """float32 or bfloat16 for one of PRECISIONS: auto is bfloat16 where that is not emulated.
+@dataclasses.dataclass(frozen=True)
+class Precision:
+    """The precision of convolutions.
 
-    Raises:
-      UserError: bfloat16 is wanted, and this machine lacks it.
+    Attributes:
+      asked: what the user asked for: auto, float32 or bfloat16.
+      used: what that is on this machine: float32 or bfloat16.
     """
-    if wanted == "auto":
-        return "bfloat16" if has_bfloat16() else "float32"
-    if wanted == "bfloat16" and not has_bfloat16():
-        raise UserError(
-            "--precision bfloat16: this machine can only emulate it, some 15 times slower than "
-            "float32; use --precision auto or float32"
-        )
-    return wanted
 
+    asked: str
+    used: str
 
-def resumed_precision(wanted: str | None, asked: str, used: str) -> tuple[str, str]:
-    """The precision of a resumed run, and a line to tell the user (empty: nothing to tell).
+    @classmethod
+    def choose(cls, asked: str) -> Precision:
+        """What one of cli.PRECISIONS is here: auto is bfloat16 where that is not emulated.
 
-    Args:
-      wanted: --precision as given now, None if it was left out.
-      asked: --precision as it was asked for in the first place.
-      used: what it was resolved to.
+        Raises:
+          UserError: bfloat16 is asked for, and this machine lacks it.
+        """
+        if asked == "auto":
+            return cls(asked, "bfloat16" if has_bfloat16() else "float32")
+        if asked == "bfloat16" and not has_bfloat16():
+            raise UserError(
+                "--precision bfloat16: this machine can only emulate it, some 15 times slower than "
+                "float32; use --precision auto or float32"
+            )
+        return cls(asked, asked)
 
-    Raises:
-      UserError: bfloat16 was asked for by name, and this machine lacks it.
-    """
-    if wanted in ("float32", "bfloat16"):
-        return resolve_precision(wanted), ""
-    if used == "bfloat16" and not has_bfloat16() and asked == "auto":
-        return "float32", "this machine only emulates bfloat16: the run goes on in float32"
-    return resolve_precision(used), ""
+    def resumed(self, asked: str | None) -> tuple[Precision, str]:
+        """The precision in which a run goes on, and a line to tell the user (may be empty).
+
+        Args:
+          asked: --precision as given now; None or auto: go on in the precision used before.
+
+        Raises:
+          UserError: bfloat16 was asked for by name, and this machine lacks it.
+        """
+        if asked in ("float32", "bfloat16"):
+            return Precision.choose(asked), ""
+        asked = asked or self.asked
+        if self.used == "bfloat16" and not has_bfloat16() and self.asked == "auto":
+            note = "this machine only emulates bfloat16: the run goes on in float32"
+            return Precision(asked, "float32"), note
+        return Precision(asked, Precision.choose(self.used).used), ""
 
 
 def _check_tf_config() -> None:
@@ -138,3 +150,32 @@ def local_replicas(strategy: tf.distribute.Strategy) -> range:
     before = len(jobs.get("chief", [])) if resolver.task_type == "worker" else 0
     first = (before + resolver.task_id) * local
     return range(first, first + local)
+
+
+def check_divides(strategy: tf.distribute.Strategy, batch_size: int) -> None:
+    """Raises UserError if a batch does not divide among a strategy's replicas."""
+    replicas = strategy.num_replicas_in_sync
+    if batch_size % replicas:
+        raise UserError(
+            f"--batch-size {batch_size} does not divide among {replicas} devices; take a multiple "
+            f"of {replicas}"
+        )
+
+
+def any_process(strategy: tf.distribute.Strategy, flag: bool) -> bool:
+    """Whether `flag` is true in any process of a strategy; all must call it at the same step."""
+    resolver = strategy.cluster_resolver
+    if resolver is None or not resolver.task_type:
+        return flag
+    return bool(_any_replica(strategy, tf.constant(float(flag))))
+
+
+@tf.function(autograph=False)
+def _any_replica(strategy: tf.distribute.Strategy, flag: tf.Tensor) -> tf.Tensor:
+    def reduced(value: tf.Tensor) -> tf.Tensor:
+        context = tf.distribute.get_replica_context()
+        # A copy on the replica's own device: reductions need to know where a value is.
+        return context.all_reduce(tf.distribute.ReduceOp.SUM, tf.identity(value))
+
+    results = strategy.run(reduced, args=(flag,))
+    return strategy.experimental_local_results(results)[0] > 0

@@ -35,9 +35,10 @@ def build_parser() -> argparse.ArgumentParser:
 def tensorflow_step(dtype: str, batch_size: int, images: Any) -> Callable[[], float]:
     """A training step of this project that waits for its result."""
     from model import DCGAN
-    from training.trainer import Rules, Trainer
+    from training.settings import Rules
+    from training.trainer import DCGANTrainer
 
-    trainer = Trainer(DCGAN(compute_dtype=dtype), Rules(batch_size=batch_size))
+    trainer = DCGANTrainer(DCGAN(compute_dtype=dtype), Rules(batch_size=batch_size))
 
     def step() -> float:
         scalars, _ = trainer.train_step(images)
@@ -166,7 +167,7 @@ def main() -> None:
         streamed, kept = measure.input_rates(images, args.batch_size)
     print(f"\ninput alone: {streamed:.0f} images/s from disk, {kept:.0f} from memory")
     result |= {
-        "auto": devices.resolve_precision("auto"),
+        "auto": devices.Precision.choose("auto").used,
         "input_images_per_s": streamed,
         "torch": peer,
     }

@@ -1,1 +1,1 @@
-"""Training: what the networks see, the steps they take, and what a run leaves on disk."""
+"""Training: settings, dataset, augmentation, the trainer, checkpoints, logs, a run."""

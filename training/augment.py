@@ -10,16 +10,17 @@ from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
-POLICIES = ("color", "translation", "cutout")
+from training.settings import POLICIES
+
 TRANSLATION = 1 / 8  # of the edge, at most
 CUTOUT = 1 / 2  # of the edge
 
 Augment = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 
-def fold(seed: tf.Tensor, purpose: int) -> tf.Tensor:
-    """A seed for one purpose, made of the seed of a step."""
-    return tf.random.experimental.stateless_fold_in(seed, purpose)
+def fold(seed: tf.Tensor, number: int | tf.Tensor) -> tf.Tensor:
+    """A seed for one purpose, replica or use, made of another seed; both int64 [2]."""
+    return tf.random.experimental.stateless_fold_in(seed, number)
 
 
 def _uniform(
@@ -72,16 +73,18 @@ def _cutout(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
 def differentiable(policies: Sequence[str]) -> Augment:
     """DiffAugment (Zhao et al. 2020, arXiv:2006.10738): what D sees, real and generated alike.
 
-    For small data sets: D cannot learn the training images by heart, and G gets its gradient
-    through the augmentation. `policies` are of POLICIES, applied in that order, with the
-    paper's strengths; none of them leaves the images alone.
+    Against memorisation of small data sets by D; G gets its gradient through the augmentation.
+
+    Args:
+      policies: of POLICIES, applied in that order with the paper's strengths; none: the images
+        stay as they are.
     """
     functions = {"color": _color, "translation": _translation, "cutout": _cutout}
     chosen = [(i, functions[name]) for i, name in enumerate(POLICIES) if name in policies]
 
     def augment(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        for purpose, function in chosen:
-            images = function(images, fold(seed, 10 + purpose))
+        for i, function in chosen:
+            images = function(images, fold(seed, 10 + i))
         return images
 
     return augment

@@ -11,6 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 
+from training.randomness import FilePurpose
 from utils import UserError, crop_and_resize, list_images, load_image
 
 BATCHES_AHEAD = 4  # decoded while the networks train
@@ -58,7 +59,8 @@ class ImageFolders:
         """
         self.files, self.identity = _list_files(folders, holdout)
         if train_size is not None and train_size < len(self.files):
-            chosen = np.random.default_rng([seed, 0]).permutation(len(self.files))[:train_size]
+            generator = np.random.default_rng([seed, FilePurpose.SUBSET])
+            chosen = generator.permutation(len(self.files))[:train_size]
             self.files = [self.files[i] for i in sorted(chosen)]
         self.image_size, self.channels = image_size, channels
         self.batch_size, self.seed = batch_size, seed
@@ -91,7 +93,7 @@ class ImageFolders:
     def order(self, epoch: int) -> np.ndarray:
         """The order of the files in `epoch` (from 0): a permutation of their numbers."""
         if self._order_of[0] != epoch:
-            generator = np.random.default_rng([self.seed, 1 + epoch])
+            generator = np.random.default_rng([self.seed, FilePurpose.ORDER + epoch])
             self._order_of = epoch, generator.permutation(len(self.files))
         return self._order_of[1]
 

@@ -1,134 +1,210 @@
-"""A training run: the options it starts or goes on with, and what it writes."""
+"""A training run: the settings it starts or goes on with, when it stops, and what it writes."""
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import glob
 import json
 import os
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
-import numpy as np
+import tensorflow as tf
 import tqdm
 
 import checkpoints
 import cli
 import devices
+import runs
 import utils
-from training import logs as report
-from training.trainer import Monitor, StepResult, Trainer
+from training import checkpointing, logs
+from training.dataset import ImageFolders
+from training.loop import Trainer
+from training.settings import (
+    IDENTITY,
+    Architecture,
+    DataSettings,
+    OutputSettings,
+    PrecisionSettings,
+    Rules,
+    RunSettings,
+    TrainingSettings,
+)
 from utils import UserError
 
-FIXED_SAMPLES = 64
 SAVE_BATCHES, SAMPLE_BATCHES = 100, 10  # over which batch statistics are estimated
 
+Settings = TypeVar("Settings")
 
-def resolve(
-    args: argparse.Namespace, fixed: Mapping[str, Any], changeable: Mapping[str, Any]
-) -> dict[str, Any] | None:
-    """Fills the options left out and checks all.
+
+# --- settings ---
+
+
+def settle(given: Mapping[str, Any]) -> tuple[TrainingSettings, dict[str, Any] | None, str]:
+    """The settings of a run, each as given, or else as in the run to resume, or its default.
 
     Args:
-      args: the options; None where one was left out.
-      fixed: options that a resumed run cannot change, with their defaults.
-      changeable: options that are as in the resumed run if left out, with their defaults.
+      given: the options that the user gave, by the names of their fields.
 
     Returns:
-      The config of the run to resume, None if there is none.
+      The settings; the config of the run to resume, None if there is none; a line to tell the
+      user (may be empty).
 
     Raises:
       UserError: a folder that cannot be used, an option that contradicts the run.
     """
-    for folder in args.dataset:
+    output, run = from_values(OutputSettings, given), from_values(RunSettings, given)
+    fixed = {name: given[name] for name in given if name in (*_names(Architecture), *IDENTITY)}
+    for folder in given["dataset"]:
         utils.check_folder(folder, "--dataset")
-    for flag in ("--checkpoint-dir", "--sample-dir", "--log-dir"):
-        utils.check_writable(getattr(args, flag[2:].replace("-", "_")), flag)
-    config: dict[str, Any] | None = None
-    if checkpoints.holds_checkpoint(args.checkpoint_dir):
-        prefix, config = checkpoints.find(args.checkpoint_dir)
-        explicit = {name: getattr(args, name) for name in fixed}
-        checkpoints.check_options(config, explicit, prefix)
-        if args.init_from:
-            raise UserError(
-                f"--init-from {args.init_from} contradicts the run in {args.checkpoint_dir}, which "
-                "would be resumed; leave it out, or name another --checkpoint-dir"
-            )
-    else:
-        refuse_other_runs(args)
-    stored: dict[str, Any] = {}
+    config = find_run(output, run.init_from, fixed)
+    precision, note = settle_precision(given, config)
+    values = dict(given)
     if config is not None:
-        stored = config["options"] | config["architecture"] | config["identity"]
-    for name, default in (fixed | changeable).items():
-        if getattr(args, name) is None:
-            setattr(args, name, stored.get(name, default))
-    if config is None:
-        args.precision = args.precision or "auto"
-        args.precision_used, note = devices.resolve_precision(args.precision), ""
-    else:
-        wanted, args.precision = args.precision, args.precision or stored["precision"]
-        used = stored["precision_used"]
-        args.precision_used, note = devices.resumed_precision(wanted, stored["precision"], used)
-    if note:
-        print(note)
+        values = config["options"] | config["architecture"] | config["identity"] | values
+    settings = TrainingSettings(
+        architecture=from_values(Architecture, values),
+        rules=from_values(Rules, values),
+        data=from_values(DataSettings, values),
+        precision=precision,
+        run=run,
+        output=output,
+    )
+    return settings, config, note
+
+
+def _names(settings: type) -> list[str]:
+    return [field.name for field in cli.option_fields(settings)]
+
+
+def from_values(settings: type[Settings], values: Mapping[str, Any]) -> Settings:
+    """A settings class with those of some values, by name, that are its own."""
+    return settings(**{name: values[name] for name in _names(settings) if name in values})
+
+
+def settle_precision(
+    given: Mapping[str, Any], config: dict[str, Any] | None
+) -> tuple[devices.Precision, str]:
+    """The precision of a run and a line to tell the user; arguments and errors as `settle`."""
+    asked, options = given.get("precision"), (config or {}).get("options", {})
+    if "precision_used" in options:
+        stored = devices.Precision(options.get("precision", "auto"), options["precision_used"])
+        return stored.resumed(asked)
+    return devices.Precision.choose(from_values(PrecisionSettings, given).precision), ""
+
+
+def find_run(
+    output: OutputSettings, init_from: str | None, fixed: Mapping[str, Any]
+) -> dict[str, Any] | None:
+    """The config of the run to resume in some folders; None if a new one can begin there.
+
+    Args:
+      output: the folders.
+      init_from: the checkpoint that a new run would start from.
+      fixed: values that the user gave, of options that a resumed run cannot change.
+
+    Raises:
+      UserError: the folders cannot be used, or something contradicts the run in them.
+    """
+    for name in ("checkpoint_dir", "sample_dir", "log_dir"):
+        utils.check_writable(getattr(output, name), cli.flag(name))
+    if not checkpoints.holds_checkpoint(output.checkpoint_dir):
+        _refuse_other_runs(output)
+        return None
+    prefix, config = checkpoints.find_checkpoint(output.checkpoint_dir)
+    stored = config["architecture"] | config.get("identity", {})
+    checkpointing.refuse_contradictions(fixed, stored, prefix, "--checkpoint-dir")
+    if init_from is not None:
+        raise UserError(
+            f"--init-from {init_from} contradicts the run in {output.checkpoint_dir}, which "
+            "would be resumed; leave it out, or name another --checkpoint-dir"
+        )
     return config
 
 
-def refuse_other_runs(args: argparse.Namespace) -> None:
+def _refuse_other_runs(output: OutputSettings) -> None:
     """Raises UserError if samples or logs are there that a new run would mix with its own."""
-    found = glob.glob(os.path.join(glob.escape(args.sample_dir), "train_*.png"))
-    found += glob.glob(os.path.join(glob.escape(args.log_dir), "scalars.csv"))
+    found = glob.glob(os.path.join(glob.escape(output.sample_dir), "train_*.png"))
+    found += glob.glob(os.path.join(glob.escape(output.log_dir), logs.SCALARS))
     if found:
         raise UserError(
-            f"{found[0]} is of another run, and --checkpoint-dir {args.checkpoint_dir} holds no "
+            f"{found[0]} is of another run, and --checkpoint-dir {output.checkpoint_dir} holds no "
             "checkpoint to resume; move it away, or choose another --sample-dir and --log-dir"
         )
+
+
+# --- the end ---
+
+
+class StopRequest:
+    """Ends a run early: by SIGINT or SIGTERM, or when its time is over; in all processes at once.
+
+    Attributes:
+      signals: those that were received.
+    """
+
+    def __init__(self, strategy: tf.distribute.Strategy, minutes: float | None) -> None:
+        """Takes note of signals from now on; `minutes` count from now on, None: for ever."""
+        self._strategy = strategy
+        self.signals = cli.StopSignals()
+        self._deadline = float("inf") if minutes is None else time.monotonic() + 60 * minutes
+
+    def due(self) -> bool:
+        """Whether the run is to end now; all processes must call it at the same step."""
+        here = bool(self.signals.received) or time.monotonic() > self._deadline
+        return devices.any_process(self._strategy, here)
+
+
+# --- what is written ---
 
 
 class RunWriter:
     """What the chief process of a run writes: logs, samples, checkpoints, the progress bar.
 
     Use as a context manager. The other processes have none.
+
+    Attributes:
+      saver: the run's checkpoints.
     """
 
     def __init__(
         self,
-        args: argparse.Namespace,
         trainer: Trainer,
-        steps_per_epoch: int,
+        dataset: ImageFolders,
+        epochs: int,
+        output: OutputSettings,
         config: dict[str, Any],
-        real: np.ndarray,
     ) -> None:
         """Makes the folders, config.json and the first checkpoint.
 
         Args:
-          args: the options, resolved.
+          trainer: at the run's first step.
+          dataset: that it is trained on.
+          epochs: of the whole run.
+          output: the folders, and the intervals.
           config: for config.json and TensorBoard.
-          real: some real images to show beside the samples, uint8 [N, S, S, C].
         """
-        self._args, self._trainer, self._steps_per_epoch = args, trainer, steps_per_epoch
-        for folder in (args.checkpoint_dir, args.sample_dir, args.log_dir):
+        self._trainer, self._dataset, self._epochs = trainer, dataset, epochs
+        self._output = output
+        for folder in (output.checkpoint_dir, output.sample_dir, output.log_dir):
             os.makedirs(folder, exist_ok=True)
             utils.remove_partial(folder)
-        checkpoints.remove_leftovers(args.checkpoint_dir)
-        checkpoints.write_config(args.checkpoint_dir, config)
-        self.saver = checkpoints.Checkpoints(trainer, args.checkpoint_dir, args.keep)
+        checkpointing.remove_leftovers(output.checkpoint_dir)
+        runs.write_config(output.checkpoint_dir, config)
+        self.saver = checkpointing.Checkpoints(trainer, output.checkpoint_dir, output.keep)
         self.saver.save()  # from here on the run can be resumed
         self._first_step, self._start = int(trainer.step.numpy()), time.monotonic()
-        self._monitor = Monitor()
-        self._fixed_z = np.random.default_rng(args.seed).uniform(-1, 1, [FIXED_SAMPLES, args.z_dim])
         self._open = contextlib.ExitStack()
-        log = report.TrainingLog(args.log_dir, self._first_step)
+        log = logs.TrainingLog(output.log_dir, self._first_step, trainer.scalars)
         self._log = self._open.enter_context(log)
         bar = cli.progress_bar(
-            total=args.epoch * steps_per_epoch, initial=self._first_step, unit="step"
+            total=epochs * dataset.steps_per_epoch, initial=self._first_step, unit="step"
         )
         self._bar: tqdm.tqdm = self._open.enter_context(bar)
         if self._first_step == 0:
-            log.write_run(trainer.model, json.dumps(config, indent=2))
-            log.write_picture("training images", utils.image_grid(real), 0)
+            log.write_run(trainer.graph(), json.dumps(config, indent=2))
+            log.write_picture("training images", utils.image_grid(dataset.batch(0)), 0)
 
     def __enter__(self) -> RunWriter:
         return self
@@ -136,36 +212,39 @@ class RunWriter:
     def __exit__(self, *_: object) -> None:
         self._open.close()
 
-    def write(self, result: StepResult, ends: bool) -> None:
+    def write(self, result: logs.StepResult, ends: bool) -> None:
         """Writes what is due after a step: everything, if the run ends with it.
 
         Raises:
           UserError: a loss is not finite, or a checkpoint cannot be written.
         """
-        args = self._args
         values = self._log.write_step(result)
-        if warning := self._monitor.check(result.step, values, self.saver.latest):
+        warning = self._trainer.monitor.check(result.step, values, self.saver.latest)
+        if warning:
             cli.say(f"warning: {warning}")
-        seconds = time.monotonic() - self._start
-        rate = (result.step - self._first_step) * args.batch_size / seconds
-        losses = f"d_loss {values['d_loss']:.3f}, g_loss {values['g_loss']:.3f}"
-        self._bar.set_description(f"epoch {result.epoch}/{args.epoch}", refresh=False)
-        self._bar.set_postfix_str(f"{losses}, {rate:.0f} images/s", refresh=False)
-        self._bar.update()
-        if ends or result.step % args.sample_interval == 0:
+        self._show_progress(result, values)
+        if ends or result.step % self._output.sample_interval == 0:
             self._write_samples(result)
-        if ends or result.step % args.checkpoint_interval == 0:
+        if ends or result.step % self._output.checkpoint_interval == 0:
             self._trainer.estimate_statistics(SAVE_BATCHES)
             self._log.flush()
             self.saver.save()
 
-    def _write_samples(self, result: StepResult) -> None:
-        trainer = self._trainer
-        trainer.estimate_statistics(SAMPLE_BATCHES)
-        pictures = report.generate(trainer.model, self._fixed_z, weights=trainer.averaged)
-        grid = utils.image_grid(pictures)
-        step_of_epoch = (result.step - 1) % self._steps_per_epoch + 1
+    def _show_progress(self, result: logs.StepResult, values: Mapping[str, float]) -> None:
+        seconds = time.monotonic() - self._start
+        rate = (result.step - self._first_step) * self._dataset.batch_size / seconds
+        losses = [
+            f"{name} {values[name]:.3f}" for name in self._trainer.scalars.losses if name in values
+        ]
+        self._bar.set_description(f"epoch {result.epoch}/{self._epochs}", refresh=False)
+        self._bar.set_postfix_str(", ".join([*losses, f"{rate:.0f} images/s"]), refresh=False)
+        self._bar.update()
+
+    def _write_samples(self, result: logs.StepResult) -> None:
+        self._trainer.estimate_statistics(SAMPLE_BATCHES)
+        grid = utils.image_grid(self._trainer.sample_pictures())
+        step_of_epoch = (result.step - 1) % self._dataset.steps_per_epoch + 1
         name = f"train_{result.epoch:02d}_{step_of_epoch:04d}.png"
-        utils.save_image(os.path.join(self._args.sample_dir, name), grid)
+        utils.save_image(os.path.join(self._output.sample_dir, name), grid)
         self._log.write_picture("samples", grid, result.step)
         self._log.write_histograms(result)

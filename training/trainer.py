@@ -1,79 +1,70 @@
-"""One training step, and the loop over them."""
+"""The DCGAN's trainer: its step, averaged generator, logged scalars, monitor, checkpoints."""
 
 from __future__ import annotations
 
-import dataclasses
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+import checkpoints
 import devices
 from model import DCGAN
 from training import augment
-from training.dataset import ImageFolders
-from utils import UserError
+from training.logs import LoggedScalars
+from training.loop import check_finite
+from training.randomness import StepPurpose
+from training.settings import Rules
+from utils import to_signed
 
 ADAM_EPSILON = 1e-8  # that of TensorFlow 1, which the reference used
-# D has won when its loss stays this low: it is sure of 99 images of 100.
-WON_LOSS, WON_STEPS = 0.02, 200
-# What a random number is for; each purpose folds into the seed of its step.
-FLIP, AUGMENT, STATISTICS = 1, 2, 3
+# The discriminator is saturated when its loss stays this low: it is sure of 99 images of 100.
+SATURATED_LOSS, SATURATED_STEPS = 0.02, 200
+FIXED_SAMPLES = 64  # pictures of the same z, drawn again and again
+BY_KIND, OUTPUT = "loss of the discriminator by kind of image", "mean output of the discriminator"
+SCALARS = LoggedScalars(
+    group="DCGAN",
+    charts={
+        "d_loss": ("discriminator", "loss"),
+        "d_loss_real": ("real images", BY_KIND),
+        "d_loss_fake": ("generated images", BY_KIND),
+        "g_loss": ("generator", "loss"),
+        # The means of D(x) and D(G(z)), probabilities.
+        "d_real": ("real images", OUTPUT),
+        "d_fake": ("generated images", OUTPUT),
+    },
+    losses={"d_loss": "discriminator", "g_loss": "generator"},
+)
 
 
-@dataclasses.dataclass(frozen=True)
-class Rules:
-    """How the networks are trained.
+class SaturationMonitor:
+    """Watches the losses: stops a run that has broken down, warns of discriminator saturation."""
 
-    Attributes:
-      batch_size: images a step, over all devices together.
-      learning_rate, beta1: of Adam, for both networks.
-      d_learning_rate: of Adam for D, where it differs (two time scales: Heusel et al. 2017,
-        arXiv:1706.08500).
-      decay_epochs: over so many epochs at the end of the run both rates fall linearly towards 0.
-      g_updates: updates of G per update of D: 2 in the tutorial, 1 in the paper.
-      flip: mirror half of the real images.
-      diffaugment: of augment.POLICIES.
-      label_smoothing: one-sided, see DCGAN.discriminator_loss.
-      average_decay: a step keeps this share of the averaged generator (0: the generator itself).
-      seed: of all that is random.
-    """
+    def __init__(self) -> None:
+        self._low_steps = 0
 
-    batch_size: int = 64
-    learning_rate: float = 2e-4
-    beta1: float = 0.5
-    d_learning_rate: float | None = None
-    decay_epochs: float = 0.0
-    g_updates: int = 2
-    flip: bool = False
-    diffaugment: Sequence[str] = ()
-    label_smoothing: float = 0.0
-    average_decay: float = 0.999
-    seed: int = 0
+    def check(self, step: int, values: Mapping[str, float], last_good: str | None) -> str:
+        """Looks at a step's scalars; returns a warning, once, when D is saturated for long.
+
+        Raises:
+          UserError: a loss is not finite; names the step and the checkpoint to go back to.
+        """
+        check_finite(SCALARS.losses, step, values, last_good)
+        self._low_steps = self._low_steps + 1 if values["d_loss"] < SATURATED_LOSS else 0
+        if self._low_steps != SATURATED_STEPS:
+            return ""
+        return (
+            f"the discriminator is saturated: its loss has been below {SATURATED_LOSS} for "
+            f"{SATURATED_STEPS} steps, and the generator hardly learns. What helps: more images, "
+            "--flip, --diffaugment color,translation,cutout, --label-smoothing 0.1, a lower "
+            "--d-learning-rate"
+        )
 
 
-@dataclasses.dataclass(frozen=True)
-class StepResult:
-    """What one training step leaves to look at, as tensors: who does not read them need not wait.
-
-    Attributes:
-      step: number of steps done, this one included.
-      epoch: number of the epoch it belongs to, from 1.
-      scalars: by name, each a scalar: d_loss, d_loss_real, d_loss_fake, g_loss, d_real and
-        d_fake (the means of D(x) and D(G(z)), probabilities).
-      histograms: by name, each [N]: D(x), D(G(z)); z flattened.
-    """
-
-    step: int
-    epoch: int
-    scalars: dict[str, tf.Tensor]
-    histograms: dict[str, tf.Tensor]
-
-
-class Trainer(tf.Module):
-    """The networks, their optimizers and the number of steps done: all that a checkpoint holds.
+class DCGANTrainer(tf.Module):
+    """The networks, their optimizers and the number of steps done; a `loop.Trainer`.
 
     Attributes:
       averaged: an exponential moving average of G's weights over the steps, by the names of
@@ -91,11 +82,8 @@ class Trainer(tf.Module):
         self.model, self.rules = model, rules
         self.strategy = tf.distribute.get_strategy()
         self.replicas = self.strategy.num_replicas_in_sync
-        if rules.batch_size % self.replicas:
-            raise UserError(
-                f"--batch-size {rules.batch_size} does not divide among {self.replicas} devices; "
-                f"take a multiple of {self.replicas}"
-            )
+        self.scalars, self.monitor = SCALARS, SaturationMonitor()
+        devices.check_divides(self.strategy, rules.batch_size)
         self.step = tf.Variable(0, dtype=tf.int64, trainable=False)
         self.averaged = {
             name: tf.Variable(
@@ -111,6 +99,8 @@ class Trainer(tf.Module):
         self.d_optimizer.build(model.discriminator_variables)
         self.g_optimizer.build(model.generator_variables)
         self._augment = augment.differentiable(rules.diffaugment)
+        shape = [FIXED_SAMPLES, model.z_dim]
+        self._fixed_z = np.random.default_rng(rules.seed).uniform(-1, 1, shape)
 
     def set_learning_rates(self, share: float = 1.0) -> None:
         """Goes on with a share of the rules' step sizes, whatever a checkpoint restored."""
@@ -120,6 +110,10 @@ class Trainer(tf.Module):
 
     def _seed(self, step: tf.Tensor) -> tf.Tensor:
         return tf.stack([tf.cast(self.rules.seed, tf.int64), step])
+
+    def _purpose_seed(self, purpose: StepPurpose) -> tf.Tensor:
+        """The seed of the next step for a purpose."""
+        return augment.fold(self._seed(self.step), int(purpose))
 
     def _uniform_z(self, seed: tf.Tensor) -> tf.Tensor:
         shape = [self.rules.batch_size, self.model.z_dim]
@@ -170,7 +164,7 @@ class Trainer(tf.Module):
 
     @tf.function(reduce_retracing=True, autograph=False)
     def train_step(
-        self, images: tf.Tensor | tf.distribute.DistributedValues
+        self, images: np.ndarray | tf.Tensor | tf.distribute.DistributedValues
     ) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:
         """D once, then G g_updates times on the same z, as in the tutorial.
 
@@ -181,7 +175,8 @@ class Trainer(tf.Module):
           images: real images, uint8 [batch_size, S, S, C], or each replica's part of them.
 
         Returns:
-          scalars and histograms, as in `StepResult`; histograms of this process' replicas.
+          scalars: those of SCALARS.
+          histograms: D(x) and D(G(z)), each [N]; z flattened; of this process' replicas.
         """
         scalars, histograms = self.strategy.run(self._replica_step, args=(images,))
         local = self.strategy.experimental_local_results
@@ -197,11 +192,10 @@ class Trainer(tf.Module):
         model, rules = self.model, self.rules
         context = tf.distribute.get_replica_context()
         replica, share = context.replica_id_in_sync_group, rules.batch_size // self.replicas
-        seed = self._seed(self.step)
-        augment_seed = augment.fold(augment.fold(seed, AUGMENT), replica)
-        real = tf.cast(images, tf.float32) / 127.5 - 1
+        augment_seed = augment.fold(self._purpose_seed(StepPurpose.AUGMENT), replica)
+        real = to_signed(tf.cast(images, tf.float32))
         if rules.flip:
-            real = augment.flip(real, augment.fold(augment.fold(seed, FLIP), replica))
+            real = augment.flip(real, augment.fold(self._purpose_seed(StepPurpose.FLIP), replica))
         real = self._augment(real, augment.fold(augment_seed, 0))
         z = self.noise(self.step)[replica * share : (replica + 1) * share]
         variables = model.generator_variables
@@ -221,22 +215,6 @@ class Trainer(tf.Module):
         if self.replicas > 1:
             scalars = context.all_reduce(tf.distribute.ReduceOp.MEAN, scalars)
         return scalars, histograms | {"z": tf.reshape(z, [-1])}
-
-    def any_process(self, flag: bool) -> bool:
-        """Whether `flag` is true in any process; all must call it at the same step."""
-        if self.strategy.cluster_resolver is None or not self.strategy.cluster_resolver.task_type:
-            return flag
-        return bool(self._any_process(tf.constant(float(flag))))
-
-    @tf.function(autograph=False)
-    def _any_process(self, flag: tf.Tensor) -> tf.Tensor:
-        def reduced(value: tf.Tensor) -> tf.Tensor:
-            context = tf.distribute.get_replica_context()
-            # A copy on the replica's own device: reductions need to know where a value is.
-            return context.all_reduce(tf.distribute.ReduceOp.SUM, tf.identity(value))
-
-        results = self.strategy.run(reduced, args=(flag,))
-        return self.strategy.experimental_local_results(results)[0] > 0
 
     def _average(self) -> None:
         """Moves the averaged weights towards G's; the first steps count more, as the mean does."""
@@ -260,7 +238,7 @@ class Trainer(tf.Module):
         for name, variable in self.model.g.items():
             if not variable.trainable:  # so that not even a rounding is left of earlier values
                 self.averaged[name].assign(tf.zeros_like(variable))
-        seed = augment.fold(self._seed(self.step), STATISTICS)
+        seed = self._purpose_seed(StepPurpose.STATISTICS)
 
         def batch(i: tf.Tensor) -> tuple[tf.Tensor]:
             share = tf.cast(i, tf.float32) / tf.cast(i + 1, tf.float32)
@@ -270,63 +248,30 @@ class Trainer(tf.Module):
 
         tf.while_loop(lambda i: i < batches, batch, (tf.constant(0),), parallel_iterations=1)
 
+    def sample_pictures(self) -> np.ndarray:
+        """The averaged generator's pictures of the same 64 z each time, uint8 [64, S, S, C]."""
+        return checkpoints.generate(self.model, self._fixed_z, weights=self.averaged)
 
-class Monitor:
-    """Watches the losses: stops a run that has broken down, warns of one that D has won."""
+    def checkpoint_contents(self) -> dict[str, Any]:
+        """All that a checkpoint holds, by name.
 
-    def __init__(self) -> None:
-        self._won = 0
-
-    def check(self, step: int, values: dict[str, float], last_good: str | None) -> str:
-        """Looks at a step's scalars; returns a warning, once, when D has won for long.
-
-        Raises:
-          UserError: a loss is not finite; names the step and the checkpoint to go back to.
+        Named so that weights are stored under the model's names, which come first in the alphabet,
+        and not as what an optimizer refers to.
         """
-        for name in ("d_loss", "g_loss"):
-            if not math.isfinite(values[name]):
-                raise UserError(
-                    f"{name} is {values[name]} at step {step}; the last good checkpoint is "
-                    f"{last_good}: start from it with --init-from and a lower --learning-rate"
-                )
-        self._won = self._won + 1 if values["d_loss"] < WON_LOSS else 0
-        if self._won != WON_STEPS:
-            return ""
-        return (
-            f"D's loss has been below {WON_LOSS} for {WON_STEPS} steps: it tells all images apart, "
-            "and G hardly learns. What helps: more images, --flip, --diffaugment "
-            "color,translation,cutout, --label-smoothing 0.1, a lower --d-learning-rate"
-        )
+        return {
+            "averaged": self.averaged,
+            "model": self.model,
+            "optimizer_d": self.d_optimizer,
+            "optimizer_g": self.g_optimizer,
+            "step": self.step,
+        }
 
+    def graph(self) -> tf.Graph:
+        """The graph of D(G(z)), for TensorBoard."""
 
-def train(trainer: Trainer, dataset: ImageFolders, last_step: int) -> Iterator[StepResult]:
-    """Trains from the trainer's step up to `last_step`, and yields after every step.
+        @tf.function(autograph=False)
+        def networks(z: tf.Tensor) -> tf.Tensor:
+            return self.model.discriminator(self.model.generator(z))
 
-    The learning rates are a function of the step, so that a resumed run goes on with the same.
-    """
-    strategy = trainer.strategy
-    first_step = int(trainer.step.numpy())
-    steps = range(first_step, last_step)
-    mine, share = devices.local_replicas(strategy), dataset.batch_size // trainer.replicas
-    batches = dataset.batches(first_step, last_step, slice(mine.start * share, mine.stop * share))
-    decay_steps = trainer.rules.decay_epochs * dataset.steps_per_epoch
-    trainer.set_learning_rates()
-    for step, images in zip(steps, batches, strict=True):
-        if trainer.replicas > 1:
-            images = _distribute(strategy, images, mine.start, share)
-        if last_step - step <= decay_steps:
-            trainer.set_learning_rates((last_step - step) / decay_steps)
-        scalars, histograms = trainer.train_step(images)
-        yield StepResult(step + 1, step // dataset.steps_per_epoch + 1, scalars, histograms)
-
-
-def _distribute(
-    strategy: tf.distribute.Strategy, images: np.ndarray, first: int, share: int
-) -> tf.distribute.DistributedValues:
-    """A process' part of a batch, divided among its replicas, of which `first` is the first."""
-
-    def part(context: tf.distribute.ValueContext) -> tf.Tensor:
-        place = context.replica_id_in_sync_group - first
-        return tf.constant(images[place * share : (place + 1) * share])
-
-    return strategy.experimental_distribute_values_from_function(part)
+        z = tf.TensorSpec([None, self.model.z_dim])
+        return networks.get_concrete_function(z).graph

@@ -1,0 +1,175 @@
+"""Checkpoints of a training: saved, restored, started from; a model exported from one."""
+
+from __future__ import annotations
+
+import dataclasses
+import glob
+import itertools
+import os
+import shutil
+from collections.abc import Mapping
+from typing import Any
+
+import tensorflow as tf
+
+import checkpoints
+import cli
+from model import DCGAN
+from runs import write_config
+from training.loop import Trainer
+from training.settings import Rules
+from utils import UserError
+
+
+def refuse_contradictions(
+    given: Mapping[str, Any], stored: Mapping[str, Any], source: str, other: str
+) -> None:
+    """Raises UserError if a value contradicts that of a checkpoint.
+
+    Args:
+      given: values by the names of their options.
+      stored: those that the checkpoint was trained with.
+      source: the checkpoint's path.
+      other: the option that led to it, and may name another one.
+    """
+    for name, value in given.items():
+        if name in stored and stored[name] != value:
+            option = cli.flag(name)
+            raise UserError(
+                f"{option} {value} contradicts the checkpoint {source}, which was trained "
+                f"with {option} {stored[name]}; leave the option out, or name another {other}"
+            )
+
+
+def remove_leftovers(folder: str) -> None:
+    """Removes what a process that was killed while it wrote a checkpoint has left in a folder."""
+    for path in glob.glob(os.path.join(glob.escape(folder), "ckpt-*_temp*")):
+        shutil.rmtree(path)
+    for path in glob.glob(os.path.join(glob.escape(folder), "ckpt-*.data-*")):
+        if not os.path.exists(path.rpartition(".data-")[0] + ".index"):
+            os.remove(path)
+
+
+class Checkpoints:
+    """Saves a trainer into a folder as ckpt-STEP, keeps the newest, and restores it."""
+
+    def __init__(self, trainer: Trainer, folder: str, keep: int = 5) -> None:
+        self._step, self._folder, self._keep = trainer.step, folder, keep
+        self._checkpoint = tf.train.Checkpoint(**trainer.checkpoint_contents())
+        self._manager = self._new_manager()
+
+    def _new_manager(self) -> tf.train.CheckpointManager:
+        return tf.train.CheckpointManager(
+            self._checkpoint, self._folder, max_to_keep=self._keep, checkpoint_name="ckpt"
+        )
+
+    @property
+    def latest(self) -> str | None:
+        """Path prefix of the newest checkpoint."""
+        return self._manager.latest_checkpoint
+
+    def restore(self, repair: bool = True) -> list[str]:
+        """Restores the newest checkpoint that can be read; removes damaged newer ones (`repair`).
+
+        Returns:
+          The path prefixes of the damaged ones.
+
+        Raises:
+          UserError: none can be read, or they are of another architecture.
+        """
+        # A state file without times, as for a single copied checkpoint, has no list.
+        prefixes = list(self._manager.checkpoints) or [p for p in [self.latest] if p]
+        damaged = []
+        problem: UserError | None = None
+        while prefixes:
+            try:
+                with checkpoints.reading_checkpoint(prefixes[-1]):
+                    self._checkpoint.restore(prefixes[-1]).expect_partial().assert_consumed()
+                break
+            except UserError as error:
+                problem = problem or error
+                damaged.append(prefixes.pop())
+        if not prefixes:
+            raise problem or UserError(f"{self._folder}: holds no checkpoint")
+        if damaged and repair:
+            tf.compat.v1.train.update_checkpoint_state(self._folder, prefixes[-1], prefixes)
+            for path in itertools.chain(*(glob.glob(f"{glob.escape(p)}.*") for p in damaged)):
+                os.remove(path)
+            self._manager = self._new_manager()
+        return damaged
+
+    def save(self) -> str:
+        """Saves the trainer under its step, if that is not done yet; returns the path prefix.
+
+        Raises:
+          UserError: it cannot be written; the checkpoints before are intact.
+        """
+        step, latest = int(self._step.numpy()), self.latest
+        if latest is not None and latest.endswith(f"ckpt-{step}"):
+            return latest
+        try:
+            return self._manager.save(checkpoint_number=step)
+        except (tf.errors.OpError, OSError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise UserError(
+                f"{self._folder}: the checkpoint of step {step} cannot be written ({reason}); make "
+                f"room and run the command again: it goes on from {latest}"
+            ) from error
+
+
+def load_initial_weights(model: DCGAN, averaged: dict[str, tf.Variable], path: str) -> str:
+    """Gives a fresh training the weights of the checkpoint that `path` names.
+
+    A model that was exported has but the averaged generator: that is then both.
+
+    Args:
+      model: the networks.
+      averaged: the averaged generator, by the names of `model.g`.
+      path: as for `checkpoints.find_checkpoint`.
+
+    Returns:
+      The checkpoint's path prefix.
+
+    Raises:
+      UserError: as `checkpoints.load_model`; or its architecture is not the model's.
+    """
+    prefix, config = checkpoints.find_checkpoint(path, "--init-from")
+    refuse_contradictions(model.architecture, config["architecture"], prefix, "--init-from")
+    checkpoints.check_sums(os.path.dirname(prefix))
+    with checkpoints.reading_checkpoint(prefix):
+        stored = tf.train.load_checkpoint(prefix).get_variable_to_shape_map()
+        whole = any(name.startswith("model/g/") for name in stored)
+        checkpoint = (
+            tf.train.Checkpoint(model=model, averaged=averaged)
+            if whole
+            else checkpoints.inference_checkpoint(averaged, model.d)
+        )
+        checkpoint.restore(prefix).expect_partial().assert_existing_objects_matched()
+    if not whole:
+        for name, variable in model.g.items():
+            variable.assign(averaged[name])
+    return prefix
+
+
+def export_model(path: str, folder: str) -> str:
+    """Writes the model that `path` names to a new folder, without what only training needs.
+
+    Returns:
+      The path prefix of the exported checkpoint.
+
+    Raises:
+      UserError: as `checkpoints.load_model`.
+    """
+    model, prefix = checkpoints.load_model(path)
+    _, config = checkpoints.find_checkpoint(path)
+    os.makedirs(folder)
+    checkpoint = checkpoints.inference_checkpoint(model.g, model.d)
+    manager = tf.train.CheckpointManager(checkpoint, folder, 1, checkpoint_name="ckpt")
+    written = manager.save(checkpoint_number=int(prefix.rpartition("-")[2]))
+    kept = ("architecture", "identity", "data", "packages", "processor")
+    names = {field.name for field in dataclasses.fields(Rules)} | {"precision_used"}
+    # No paths: they mean nothing elsewhere.
+    options = {name: value for name, value in config["options"].items() if name in names}
+    write_config(folder, {name: config[name] for name in kept} | {"options": options})
+    checkpoints.write_sums(folder)
+    return written

@@ -1,0 +1,224 @@
+"""The settings of a training: defaults, choices and help of train-dcgan.py's options.
+
+Readable without TensorFlow: command lines are built from these classes. A resumed run keeps the
+values of `Architecture`, `Rules`, `DataSettings` and `PrecisionSettings` that are not given anew.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import cli
+
+if TYPE_CHECKING:
+    from devices import Precision
+
+POLICIES = ("color", "translation", "cutout")  # see augment.differentiable
+# Rules that a resumed run cannot change: with the architecture, they are what makes it that run.
+IDENTITY = ("batch_size", "seed")
+AUGMENTATION = ("flip", "diffaugment")  # the rules about images
+
+
+def image_count(text: str) -> int | str:
+    """argparse type: a number of images, or all of them."""
+    return text if text == "all" else int(cli.positive_int(text))
+
+
+def policies(text: str) -> list[str]:
+    """argparse type: augmentations, separated by commas."""
+    names = [name for name in text.split(",") if name]
+    for name in names:
+        if name not in POLICIES:
+            *others, last = POLICIES
+            raise argparse.ArgumentTypeError(f"{name!r} is not {', '.join(others)} or {last}")
+    return names
+
+
+@dataclasses.dataclass(frozen=True)
+class Architecture:
+    """The networks: what `model.DCGAN` takes, and a checkpoint's config.json holds."""
+
+    image_size: int = cli.option(
+        "edge of the images in pixels: 16, 32, 64 or 128",
+        "--image_size",
+        type=cli.image_size,
+        default=64,
+    )
+    channels: int = cli.option("1 for gray, 3 for colour", type=int, choices=(1, 3), default=3)
+    z_dim: int = cli.option("length of the latent z", "--z_dim", type=cli.positive_int, default=100)
+    gf_dim: int = cli.option(
+        "channels of G's last layer", "--gf_dim", type=cli.positive_int, default=64
+    )
+    df_dim: int = cli.option(
+        "channels of D's first layer", "--df_dim", type=cli.positive_int, default=64
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Rules:
+    """How the networks are trained.
+
+    Attributes:
+      batch_size: images a step, over all devices together.
+      seed: of all that is random.
+      learning_rate, beta1: of Adam, for both networks.
+      d_learning_rate: of Adam for D, where it differs (two time scales: Heusel et al. 2017,
+        arXiv:1706.08500).
+      decay_epochs: over so many epochs at the end of the run both rates fall linearly towards 0.
+      g_updates: updates of G per update of D: 2 in the tutorial, 1 in the paper.
+      flip: mirror half of the real images.
+      diffaugment: of POLICIES.
+      label_smoothing: one-sided, see DCGAN.discriminator_loss.
+      average_decay: a step keeps this share of the averaged generator (0: the generator itself).
+    """
+
+    batch_size: int = cli.option("images a step", "--batch_size", type=cli.positive_int, default=64)
+    seed: int = cli.option("of weights, noise and order", type=cli.seed, default=0)
+    learning_rate: float = cli.option(
+        "Adam's step size", "--learning_rate", type=cli.positive_float, default=0.0002
+    )
+    d_learning_rate: float | None = cli.option(
+        "D's learning rate, where it differs", type=cli.positive_float
+    )
+    decay_epochs: float = cli.option(
+        "over the last N epochs the learning rates fall linearly to 0",
+        type=cli.non_negative_float,
+        metavar="N",
+        default=0.0,
+    )
+    beta1: float = cli.option("Adam's decay of the mean gradient", type=cli.decay_rate, default=0.5)
+    g_updates: int = cli.option(
+        "updates of G per update of D; paper: 1", "--g_updates", type=cli.positive_int, default=2
+    )
+    flip: bool = cli.option(
+        "mirror half of the images", action=argparse.BooleanOptionalAction, default=False
+    )
+    diffaugment: Sequence[str] = cli.option(
+        "DiffAugment, for small data sets: of color,translation,cutout, separated by commas",
+        type=policies,
+        metavar="LIST",
+        default=list,
+    )
+    label_smoothing: float = cli.option(
+        "D's target for real images is 1 minus this (0.1 counters discriminator saturation)",
+        type=cli.decay_rate,
+        default=0.0,
+    )
+    average_decay: float = cli.option(
+        "share that a step keeps of the averaged generator, which samples come from; 0: the "
+        "generator itself",
+        type=cli.decay_rate,
+        default=0.999,
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class DataSettings:
+    """The images.
+
+    Attributes:
+      dataset: folders.
+      train_size: how many of their images to use, or `all`.
+      holdout: path of a list of file names to leave out.
+    """
+
+    dataset: Sequence[str] = cli.option(
+        "folders of png, jpg, jpeg, webp or bmp images, searched with all below them; each image "
+        "is cropped to its central square and scaled",
+        nargs="+",
+        required=True,
+        metavar="DIR",
+        default=list,
+    )
+    train_size: int | str = cli.option(
+        "images to use, or all", "--train_size", type=image_count, default="all"
+    )
+    holdout: str | None = cli.option("list of file names, one a line, to leave out", metavar="FILE")
+
+
+@dataclasses.dataclass(frozen=True)
+class PrecisionSettings:
+    """What the user asks for; `devices.Precision` says what that is on this machine."""
+
+    precision: str = cli.option(
+        "of the convolutions; auto: the faster one here", choices=cli.PRECISIONS, default="auto"
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class RunSettings:
+    """How a command trains: where it starts, when it ends, and how exactly it computes.
+
+    Attributes:
+      epoch: epochs in all, those before a resume included.
+      minutes: stop after so many; None: only after the last epoch.
+      init_from: path of a checkpoint whose weights a new run starts from.
+    """
+
+    epoch: int = cli.option(
+        "epochs in all, those before a resume included", type=cli.positive_int, default=25
+    )
+    minutes: float | None = cli.option("stop, saved, after so many", type=cli.positive_float)
+    init_from: str | None = cli.option("start from its weights, at step 0", metavar="CHECKPOINT")
+    deterministic: bool = cli.option(
+        "on GPUs: repeatable to the bit, and slower", action="store_true", default=False
+    )
+    sync_batch_norm: bool = cli.option(
+        "on several devices: normalise by the statistics of the global batch; slower",
+        action="store_true",
+        default=False,
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class OutputSettings:
+    """The folders of a run, and how often it writes into them."""
+
+    checkpoint_dir: str = cli.option("for the model", "--checkpoint_dir", default="checkpoint")
+    sample_dir: str = cli.option("for sample grids", "--sample_dir", default="samples")
+    log_dir: str = cli.option("for scalars.csv and TensorBoard", "--log_dir", default="logs")
+    sample_interval: int = cli.option(
+        "steps between sample grids", type=cli.positive_int, default=100
+    )
+    checkpoint_interval: int = cli.option(
+        "steps between checkpoints", type=cli.positive_int, default=500
+    )
+    keep: int = cli.option("checkpoints to keep", type=cli.positive_int, default=5)
+
+
+OPTIONS = (Architecture, Rules, DataSettings, PrecisionSettings, RunSettings, OutputSettings)
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingSettings:
+    """All settings of a DCGAN's training, none left open; made by `run.settle`."""
+
+    architecture: Architecture
+    rules: Rules
+    data: DataSettings
+    precision: Precision
+    run: RunSettings
+    output: OutputSettings
+
+    def options(self) -> dict[str, Any]:
+        """All by the names of their options, for config.json, and `precision_used`."""
+        parts = (self.architecture, self.rules, self.data, self.run, self.output)
+        options: dict[str, Any] = {}
+        for part in parts:
+            options |= dataclasses.asdict(part)
+        return options | {"precision": self.precision.asked, "precision_used": self.precision.used}
+
+
+def default_text(field: dataclasses.Field[Any]) -> str:
+    """What the help says of a field's default; empty where there is none to tell."""
+    told = field.default or field.name in IDENTITY
+    return f"default: {field.default}" if told and field.default is not dataclasses.MISSING else ""
+
+
+def resumed_default_text(field: dataclasses.Field[Any]) -> str:
+    """`default_text` of a field whose value a resumed run keeps."""
+    text = default_text(field)
+    return f"{text}, or as in the run that is resumed" if text else ""
