@@ -45,12 +45,12 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def time_iterations(model: Any, images: Any, mask: Any) -> dict[str, dict[str, float] | None]:
-    """Seconds an iteration of adam, with D asked, and of auto's, which leaves D out."""
+    """Seconds an iteration of adam, with the perceptual loss, and of auto, without it."""
     import measure
     import numpy as np
 
     import devices
-    from completion import latent_search as search
+    from completion import latent_search
 
     start = np.random.default_rng(0).uniform(-1, 1, [COUNT, model.z_dim]).astype(np.float32)
     layers = [
@@ -68,10 +68,10 @@ def time_iterations(model: Any, images: Any, mask: Any) -> dict[str, dict[str, f
             def loss(z: Any, x: Any, weights: Any, fast: Any = fast, lam: float = lam) -> Any:
                 return fast.completion_loss(z, x, weights, lam=lam)[:1]
 
-            states = search.complete(
+            states = latent_search.minimise(
                 loss,
                 start,
-                search.adam(),
+                latent_search.adam(),
                 data=(images, mask),
                 iterations=4 * ITERATION_STEPS + 1,
                 interval=ITERATION_STEPS,
@@ -102,12 +102,12 @@ def curve(
 
     Import and compilation are not counted; choosing from the pool is.
     """
-    from metrics import embeddings as metrics
+    from metrics import embeddings, image_metrics
 
-    warm = completer.states(images, mask, "center", seed=1, interval=interval)
+    warm = completer.states(images, mask, seed=1, interval=interval)
     next(warm), next(warm)
     warm.close()
-    states = completer.states(images, mask, "center", seed=0, interval=interval)
+    states = completer.states(images, mask, seed=0, interval=interval)
     points, seconds = [], 0.0
     while True:
         before = time.perf_counter()
@@ -115,9 +115,9 @@ def curve(
         seconds += time.perf_counter() - before
         if state is None:
             return points
-        quality = metrics.psnr(images, state.completed, mask).mean()
-        figures = reader.describe(state.completed, keep=False)
-        apart = metrics.identity_distance(real, figures.embeddings).mean()
+        quality = image_metrics.psnr(images, state.completed, mask.known).mean()
+        described = reader.describe(state.completed, keep=False)
+        apart = embeddings.identity_distance(real, described.embeddings).mean()
         points.append((state.iteration, seconds, float(quality), float(apart)))
 
 
@@ -138,36 +138,35 @@ def main() -> None:
 
     import checkpoints
     import devices
-    from completion import masks
+    from completion import mask_source
     from completion.completer import Completer
-    from completion.settings import Settings
-    from metrics import embeddings as metrics
+    from completion.settings import MaskSettings, SearchSettings
+    from metrics import embeddings
 
     measure.print_machine()
-    path, note = checkpoints.choose(args.checkpoint_dir)
+    path, note = checkpoints.select_model(args.checkpoint_dir)
     model, prefix = checkpoints.load_model(path)
     print(f"{note}\n{prefix}\n")
     with measure.images_in(args.dataset) as folder:
         files = utils.list_images(folder)
         images = np.stack([utils.load_image(files[i * len(files) // COUNT]) for i in range(COUNT)])
-    mask = np.stack([masks.make_mask("center", model.image_size)] * COUNT)
-    result: dict[str, Any] = time_iterations(model, utils.to_signed(images), mask)
-    precision = devices.resolve_precision("auto")
+    mask = mask_source.draw_masks(MaskSettings("center"), images, seed=0)
+    result: dict[str, Any] = time_iterations(model, utils.to_signed(images), mask.known)
+    precision = devices.Precision.choose("auto").used
     completers = {
-        "adam": Completer(model, Settings.of("adam", n_iter=args.iterations)),
-        "auto": Completer(model, Settings.of("auto", blend="none"), precision=precision),
+        "adam": Completer(model, SearchSettings.of("adam", n_iter=args.iterations)),
+        "auto": Completer(model, SearchSettings.of("auto", blend="none"), precision=precision),
     }
     curves = {}
-    with metrics.FaceReader(os.cpu_count() or 1) as reader:
+    with embeddings.FaceReader(os.cpu_count() or 1) as reader:
         real = reader.describe(images).embeddings
         for name, completer in completers.items():
             interval = args.adam_interval if name == "adam" else args.auto_interval
             curves[name] = curve(completer, images, mask, interval, reader, real)
             used = "float32" if name == "adam" else precision
             print(f"\n{name}, {used}, hole without blending\n")
-            print(
-                "| iterations | s | hole PSNR, dB | identity distance |\n| --- | --- | --- | --- |"
-            )
+            print("| iterations | s | hole PSNR, dB | identity distance |")
+            print("| --- | --- | --- | --- |")
             for iteration, seconds, quality, apart in curves[name]:
                 print(f"| {iteration} | {seconds:.1f} | {quality:.2f} | {apart:.3f} |")
     _, adam_seconds, quality, apart = curves["adam"][-1]

@@ -18,8 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import numpy as np
 
 import cli
-from completion import blending as poisson
-from completion import masks
+from completion import blending, masks
 
 REPEATS = 5
 MASK_TYPES = ("center", "left", "top", "pattern", "random", "random 80 %", "grid")
@@ -42,7 +41,7 @@ def seconds(
     found = []
     for _ in range(REPEATS):
         start = time.perf_counter()
-        poisson.poisson_blend(images, mask, generated, smoothness)
+        blending.poisson_blend(images, mask, generated, smoothness)
         found.append(time.perf_counter() - start)
     return sorted(found)
 
@@ -73,4 +72,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(cli.run(lambda _: main()))
+    sys.exit(cli.run_main(lambda _: main()))

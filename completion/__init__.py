@@ -1,1 +1,1 @@
-"""Completion: what is missing, the search for z, how a hole is filled, and what a run writes."""
+"""Completion: settings, masks, latent search, blending, the completer, a run, its folder."""

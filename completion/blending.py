@@ -1,4 +1,4 @@
-"""Fills holes so that no seam shows: the photo's colours at the rim, G(z)'s gradients inside."""
+"""Fills holes: by the generated pixels, by their gradients (Poisson, smooth), with a soft ramp."""
 
 from __future__ import annotations
 
@@ -9,15 +9,51 @@ import numpy as np
 import scipy.sparse
 import scipy.sparse.linalg
 
+from completion.masks import Mask
+
+SMOOTHNESS = 1 / 32  # of the edge: 2 of 64 pixels were best (docs/completion.md)
 # SuperLU hands more columns to a BLAS that then starts threads for products too small for them:
 # 192 columns took 4 to 66 times as long at once as in fours on a busy machine.
 COLUMNS_AT_A_TIME = 4
 
 
+def fill(images: np.ndarray, mask: Mask, generated: np.ndarray, blend: str = "none") -> np.ndarray:
+    """The completions: the known pixels of `images`, the hole by G(z).
+
+    Args:
+      images, generated: uint8 [N, S, S, C].
+      mask: of the images.
+      blend: `none`: the generated pixels; `poisson`: their gradients (`poisson_blend`); `smooth`:
+        their gradients and their curvature, which count alike over SMOOTHNESS.
+    """
+    if blend != "none" and mask.keeps_pixels:
+        smoothness = SMOOTHNESS * images.shape[1] if blend == "smooth" else 0.0
+        filled = poisson_blend(images, mask.known, generated, smoothness)
+    else:
+        filled = composite(images, mask, generated)
+    return filled if mask.ramp is None else feather(images, mask.ramp, filled)
+
+
+def composite(images: np.ndarray, mask: Mask, generated: np.ndarray) -> np.ndarray:
+    """Kept pixels from `images`, all others from `generated`, both [N, S, S, C] of one type."""
+    return np.where(mask.kept > 0, images, generated)
+
+
+def feather(images: np.ndarray, weights: np.ndarray, generated: np.ndarray) -> np.ndarray:
+    """Pixels mixed by `masks.feather_weights`: (1 - weight) of `images`, weight of `generated`.
+
+    Both [N, H, W, C] of one type, uint8 (rounded) or float; `weights` [H, W, 1] or [N, H, W, 1].
+    Where a weight is 0 or 1, the pixel of one of the two, bit for bit.
+    """
+    weights = weights.astype(np.float64)
+    mixed = (1 - weights) * images + weights * generated
+    return (np.rint(mixed) if images.dtype == np.uint8 else mixed).astype(images.dtype)
+
+
 def poisson_blend(
     images: np.ndarray, mask: np.ndarray, generated: np.ndarray, smoothness: float = 0.0
 ) -> np.ndarray:
-    """The completion whose hole has the gradients of `generated` and meets `images` at its rim.
+    """The completion whose hole has the gradients of `generated` and meets `images` around it.
 
     Poisson image editing (Perez et al., 2003, equation 7), by which Yeh et al. (2017, arXiv
     1607.07539v3) fill a hole, solved exactly: Dirichlet conditions at the known pixels around the
@@ -28,7 +64,7 @@ def poisson_blend(
     Equation 7 minimises the squared gradient of what is added to `generated`. With `smoothness`
     its squared Laplacian counts as well: a thin plate under tension (Franke 1985, "Thin plate
     splines with tension"), which goes over into the photo without a bend and is no different
-    where the rim is far away.
+    where the hole boundary is far away.
 
     Args:
       images: [N, H, W, C], uint8 or float in [-1, 1].

@@ -1,35 +1,35 @@
-"""Completing images with a trained DCGAN: where the model, the search for z and the masks meet."""
+"""Completing images with a trained DCGAN: its generator, the search for z, masks and blending."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 import utils
-from completion import blending as poisson
-from completion import input_images as inputs
-from completion import latent_search as search
-from completion import masks
-from completion.settings import Settings
+from completion import blending, latent_search, masks
+from completion.masks import Mask
+from completion.randomness import Purpose, image_generator, seed_generator
+from completion.settings import SearchSettings
 from model import DCGAN
 
 POOL_BATCH = 64  # generated images of the pool at a time
-SMOOTHNESS = 1 / 32  # of the edge: 2 of 64 pixels were best (docs/completion.md)
 
 
-def update_rule(settings: Settings) -> search.Rule:
+def update_rule(settings: SearchSettings) -> latent_search.Rule:
     """The rule by which z is searched."""
     if settings.approach == "pgd":
-        return search.pgd(settings.lr, settings.momentum)
+        return latent_search.pgd(settings.lr, settings.momentum)
     if settings.approach == "hmc":
-        return search.HamiltonianMonteCarlo(
+        return latent_search.HamiltonianMonteCarlo(
             settings.hmc_beta, settings.hmc_eps, settings.hmc_l, settings.hmc_anneal
         )
-    return search.adam(settings.lr, settings.beta1, settings.beta2, settings.eps, settings.decay)
+    return latent_search.adam(
+        settings.lr, settings.beta1, settings.beta2, settings.eps, settings.decay
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Completion:
     Attributes:
       iteration: number of iterations done.
       samples_z: the best latent so far of each search, [N, K, A, z_dim]; a sample is the mean of
-        A of them (`Settings.average`), the best first.
+        A of them (`SearchSettings.average`), the best first.
       samples_losses: total, contextual and perceptual loss at the best of the A, each [N, K].
       samples_generated: G(z), the mean over the A, uint8 [N, K, S, S, C].
       samples_completed: the images with their holes filled, as `samples_generated`.
@@ -79,14 +79,15 @@ class Completion:
 class Completer:
     """Completes images with a model, in batches of one shape.
 
-    A result depends on the model, the settings, the batch's shape, the image, its mask and the
-    seed: not on the other images of its batch, nor on its place in it.
+    A result depends on the model, the settings, the batch's shape, the seed, the mask and what it
+    leaves known of the image: not on what it hides, nor on the other images of the batch, nor on
+    the place in it.
     """
 
     def __init__(
         self,
         model: DCGAN,
-        settings: Settings,
+        settings: SearchSettings,
         *,
         batch_size: int = 64,
         samples: int = 1,
@@ -107,70 +108,63 @@ class Completer:
         self._fast = model.in_precision(precision)
         self._rule = update_rule(settings)
         # By the edge of a mask's blocks: one object for all batches, since each is compiled.
-        self._losses: dict[int, search.LossFunction] = {}
+        self._losses: dict[int, latent_search.LossFunction] = {}
         self._pool: tuple[Any, np.ndarray, tf.Tensor] = None, np.empty(0), tf.zeros([0])
 
     def states(
         self,
         images: np.ndarray,
-        mask: np.ndarray,
-        mask_type: str,
+        mask: Mask,
         seed: int,
         interval: int,
-        feather: np.ndarray | None = None,
     ) -> Iterator[Completion]:
         """Completes one batch; yields at the start, after every `interval` iterations, at the end.
 
         Args:
           images: uint8 [N, S, S, C], N at most the batch size.
-          mask: float32 as masks.make_mask gives it, one for each image.
-          mask_type: of masks.MASK_TYPES, or `file`.
-          seed: of what is random; each image adds its own pixels' hash.
+          mask: one for each image.
+          seed: of what is random; what is known of each image is part of it.
           interval: iterations.
-          feather: as for `fill`.
         """
         settings, count = self.settings, len(images)
         padding = [(0, self.batch_size - count), (0, 0), (0, 0), (0, 0)]
-        rows = [
-            np.repeat(np.pad(x, padding, mode="edge"), self._searches, 0) for x in (images, mask)
-        ]
-        signed = utils.to_signed(rows[0])
-        weights = masks.blend_weights(rows[1], settings.weighted).astype(np.float32)
-        block = masks.block_edge(mask_type)
-        drawn = rows[0][:: self._searches]
-        start = self._start(drawn, signed, weights, block, seed)
-        randoms = [
-            own
-            for image in drawn
-            for own in inputs.random_of(image, seed, purpose=2).spawn(self._searches)
-        ]
-        found = search.complete(
-            self._loss(block),
-            start,
+        # From here on what is missing is not there: nothing of it can reach the search.
+        known = np.pad(mask.known_values(images), padding, mode="edge")
+        weights = masks.blend_weights(mask.known, settings.weighted)
+        weights = np.pad(weights, padding, mode="edge")
+        data = tuple(np.repeat(x, self._searches, 0) for x in (utils.to_signed(known), weights))
+        found = latent_search.minimise(
+            self._loss(mask.block),
+            self._start(known, weights, mask.block, seed),
             self._rule,
-            data=(signed, weights),
+            data=data,
             iterations=settings.n_iter,
             interval=interval,
-            randoms=randoms,
+            randoms=self._generators(known, seed),
         )
         for state in found:
-            generated, losses = self._look(state.z, signed, weights, block)
+            generated, losses = self._evaluated(state.z, *data, mask.block)
+            samples_z, samples_losses, generated = self._ranked(state.z, losses, generated, count)
+            history = state.history.reshape(-1, self.batch_size, self._searches)[:, :count]
+            completed = [
+                blending.fill(images, mask, generated[:, k], settings.blend)
+                for k in range(self.samples)
+            ]
+            yield Completion(
+                state.iteration,
+                samples_z,
+                samples_losses,
+                generated,
+                np.stack(completed, axis=1),
+                history.min(axis=2, initial=np.inf),
+            )
 
-            def filled(sample: np.ndarray) -> np.ndarray:
-                return fill(images, mask, sample, mask_type, settings.blend, feather)
-
-            yield self._ranked(state, losses, generated, count, filled)
-
-    def complete(
-        self, images: np.ndarray, mask: np.ndarray, mask_type: str, seed: int
-    ) -> Completion:
+    def complete(self, images: np.ndarray, mask: Mask, seed: int) -> Completion:
         """Completes any number of images; arguments as for `states`."""
         parts = []
         for first in range(0, len(images), self.batch_size):
             part = slice(first, first + self.batch_size)
-            *_, last = self.states(
-                images[part], mask[part], mask_type, seed, interval=self.settings.n_iter
-            )
+            *_, last = self.states(images[part], mask[part], seed, interval=self.settings.n_iter)
             parts.append(last)
         return Completion(
             parts[0].iteration,
@@ -181,7 +175,7 @@ class Completer:
             np.concatenate([p.history for p in parts], axis=1),
         )
 
-    def _loss(self, block: int) -> search.LossFunction:
+    def _loss(self, block: int) -> latent_search.LossFunction:
         settings, model = self.settings, self._fast
 
         def loss(z: tf.Tensor, images: tf.Tensor, weights: tf.Tensor) -> tuple[tf.Tensor, ...]:
@@ -191,35 +185,43 @@ class Completer:
 
         return self._losses.setdefault(block, loss)
 
-    def _start(
-        self, drawn: np.ndarray, signed: np.ndarray, weights: np.ndarray, block: int, seed: int
-    ) -> np.ndarray:
-        """Where each row's search begins, [rows, z_dim]: the pool's best, or anywhere."""
+    def _generators(self, known: np.ndarray, seed: int) -> list[np.random.Generator]:
+        """What each row's search draws its random numbers from."""
+        generators = (image_generator(values, seed, Purpose.SEARCH) for values in known)
+        return [own for generator in generators for own in generator.spawn(self._searches)]
+
+    def _start(self, known: np.ndarray, weights: np.ndarray, block: int, seed: int) -> np.ndarray:
+        """Where each row's search begins, [rows, z_dim]: the pool's best, or anywhere.
+
+        Args:
+          known: of each image, as `Mask.known_values` gives it.
+          weights: how much each of its pixels or blocks counts.
+        """
         shape = [self._searches, self.model.z_dim]
         if not self.settings.pool:
             starts = [
-                inputs.random_of(image, seed, purpose=0).uniform(-1, 1, shape) for image in drawn
+                image_generator(values, seed, Purpose.START).uniform(-1, 1, shape)
+                for values in known
             ]
             return np.concatenate(starts).astype(np.float32)
         z, pool = self._generated_pool(block, seed)
-        one = slice(None, None, self._searches)  # all searches for an image are alike
-        averages = masks.block_average(signed[one], block)[:, ::block, ::block]
-        targets = 127.5 * (averages + 1).reshape(len(drawn), -1)
-        counts = np.repeat(weights[one], signed.shape[3], axis=3).reshape(targets.shape)
-        return z[search.nearest(pool, targets, counts, self._searches).ravel()]
+        targets = known[:, ::block, ::block].reshape(len(known), -1)
+        counts = np.repeat(weights, known.shape[3], axis=3).reshape(targets.shape)
+        return z[latent_search.nearest(pool, targets, counts, self._searches).ravel()]
 
     def _generated_pool(self, block: int, seed: int) -> tuple[np.ndarray, tf.Tensor]:
         """Latents, [pool, z_dim], and what is compared of their images, uint8 [pool, values]."""
         if self._pool[0] != (block, seed):
-            random = np.random.default_rng([seed, 3])
+            random = seed_generator(seed, Purpose.POOL)
             size = max(self.settings.pool, self._searches)
             z = random.uniform(-1, 1, [size, self.model.z_dim]).astype(np.float32)
             parts = np.split(z, range(POOL_BATCH, len(z), POOL_BATCH))
-            pool = tf.concat([_pool_part(self._fast, tf.constant(p), block) for p in parts], 0)
-            self._pool = (block, seed), z, pool
+            images = [_generate_blocks(self._fast, tf.constant(part), block) for part in parts]
+            pool = np.concatenate([utils.to_uint8(part).reshape(len(part), -1) for part in images])
+            self._pool = (block, seed), z, tf.constant(pool)
         return self._pool[1:]
 
-    def _look(
+    def _evaluated(
         self, z: np.ndarray, images: np.ndarray, weights: np.ndarray, block: int
     ) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
         """G(z) in [-1, 1], and total, contextual and perceptual loss, all in float32."""
@@ -234,46 +236,35 @@ class Completer:
         return generated.numpy(), (total, contextual, perceptual)
 
     def _ranked(
-        self,
-        state: search.SearchState,
-        losses: Sequence[np.ndarray],
-        generated: np.ndarray,
-        count: int,
-        filled: Callable[[np.ndarray], np.ndarray],
-    ) -> Completion:
-        """The state of the first `count` images, each one's searches sorted by their loss."""
+        self, z: np.ndarray, losses: Sequence[np.ndarray], generated: np.ndarray, count: int
+    ) -> tuple[np.ndarray, tuple[np.ndarray, ...], np.ndarray]:
+        """The samples of the first `count` images, their searches sorted by the first loss.
+
+        Returns:
+          `samples_z`, `samples_losses` and `samples_generated` of a `Completion`.
+        """
 
         def by_image(values: np.ndarray) -> np.ndarray:
             return values.reshape(-1, self._searches, *values.shape[1:])[:count]
 
         order = np.argsort(by_image(losses[0]), axis=1, kind="stable")
 
-        def ranked(values: np.ndarray) -> np.ndarray:
-            own = by_image(values)
-            return np.stack([row[places] for row, places in zip(own, order, strict=True)])
-
         def grouped(values: np.ndarray) -> np.ndarray:
-            return ranked(values).reshape(count, self.samples, -1, *values.shape[1:])
+            ranked = [row[own] for row, own in zip(by_image(values), order, strict=True)]
+            return np.stack(ranked).reshape(count, self.samples, -1, *values.shape[1:])
 
-        generated = utils.to_uint8(grouped(generated).mean(axis=2))
-        history = state.history.reshape(-1, self.batch_size, self._searches)[:, :count]
-        return Completion(
-            state.iteration,
-            grouped(state.z),
+        return (
+            grouped(z),
             tuple(grouped(values)[:, :, 0] for values in losses),
-            generated,
-            np.stack([filled(generated[:, k]) for k in range(self.samples)], axis=1),
-            history.min(axis=2, initial=np.inf),
+            utils.to_uint8(grouped(generated).mean(axis=2)),
         )
 
 
 @tf.function(reduce_retracing=True, autograph=False)
-def _pool_part(model: DCGAN, z: tf.Tensor, block: int) -> tf.Tensor:
+def _generate_blocks(model: DCGAN, z: tf.Tensor, block: int) -> tf.Tensor:
+    """G(z), averaged over blocks of that edge: [N, S / block, S / block, C] in [-1, 1]."""
     images = model.generator(z)
-    if block > 1:
-        images = tf.nn.avg_pool2d(images, block, block, "VALID")
-    levels = tf.round(127.5 * (tf.reshape(images, [tf.shape(z)[0], -1]) + 1))
-    return tf.cast(levels, tf.uint8)
+    return tf.nn.avg_pool2d(images, block, block, "VALID") if block > 1 else images
 
 
 @tf.function(reduce_retracing=True, autograph=False)
@@ -284,30 +275,3 @@ def _evaluate(
         z, images, weights, lam=1, block=block, distance=distance
     )
     return model.generator(z), contextual, perceptual
-
-
-def fill(
-    images: np.ndarray,
-    mask: np.ndarray,
-    generated: np.ndarray,
-    mask_type: str,
-    blend: str = "none",
-    feather: np.ndarray | None = None,
-) -> np.ndarray:
-    """The completions: the known pixels of `images`, the hole by G(z).
-
-    Args:
-      images, generated: uint8 [N, S, S, C].
-      mask: [N, S, S, 1], 1 = known.
-      mask_type: of masks.MASK_TYPES, or `file`; decides whether blending makes sense.
-      blend: `none`: as it is; `poisson`: by its gradients (poisson.poisson_blend); `smooth`: by
-        its gradients and its curvature, which count alike over SMOOTHNESS.
-      feather: the share of G(z) in each pixel, as masks.feather_weights gives it, for a mask that
-        was grown.
-    """
-    if blend != "none" and mask_type not in masks.NOTHING_STAYS:
-        smoothness = SMOOTHNESS * images.shape[1] if blend == "smooth" else 0.0
-        filled = poisson.poisson_blend(images, mask, generated, smoothness)
-    else:
-        filled = masks.composite(images, mask, generated, mask_type)
-    return filled if feather is None else masks.feather(images, feather, filled)

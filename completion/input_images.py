@@ -1,8 +1,7 @@
-"""The images a completion is given: which they are, what they are called, their pixels."""
+"""The images that a completion is given: their paths, the names of their results, their pixels."""
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import os
 from collections.abc import Iterator, Sequence
@@ -15,7 +14,11 @@ from utils import UserError
 
 
 def list_inputs(images: Sequence[str]) -> list[str]:
-    """Files as given, folders as the images below them, each once."""
+    """Paths of the inputs: files as given, folders as the images below them, each once.
+
+    Raises:
+      UserError: a folder holds no image.
+    """
     paths: dict[str, None] = {}
     for path in images:
         if os.path.isdir(path):
@@ -28,8 +31,8 @@ def list_inputs(images: Sequence[str]) -> list[str]:
     return list(paths)
 
 
-def output_names(paths: Sequence[str]) -> dict[str, str]:
-    """A name without extension for every input: its own, with a folder prefix where needed.
+def completion_names(paths: Sequence[str]) -> dict[str, str]:
+    """An output name without extension for every input: its own, with a folder where needed.
 
     a/1.png and b/1.png become a-1 and b-1; 1.jpg and 1.png of one folder keep their extension.
     """
@@ -64,16 +67,13 @@ def check_image(path: str, size: int, resize: bool) -> None:
         )
 
 
-def random_of(image: np.ndarray, seed: int, purpose: int) -> np.random.Generator:
-    """Random numbers from the seed and an image's pixels, wherever it stands in a list."""
-    digest = hashlib.sha256(image.tobytes()).digest()
-    return np.random.default_rng([seed, purpose, *np.frombuffer(digest, np.uint32).tolist()])
-
-
 def load_batches(
     paths: Sequence[str], size: int, channels: int, batch_size: int, failed: list[str]
 ) -> Iterator[tuple[list[str], np.ndarray]]:
-    """Paths and images, uint8 [N, S, S, C], batch by batch; files that fail are noted."""
+    """Yields paths and images, uint8 [N, size, size, channels], N at most `batch_size`.
+
+    What is wrong with files that cannot be read is added to `failed`.
+    """
 
     def readable() -> Iterator[tuple[str, np.ndarray]]:
         for path in paths:
@@ -89,8 +89,12 @@ def load_batches(
         yield [path for path, _ in batch], np.stack([image for _, image in batch])
 
 
-def usable(paths: Sequence[str], size: int, resize: bool, failed: list[str]) -> list[str]:
-    """The images that can be completed; what is wrong with the others is added to `failed`."""
+def select_usable(paths: Sequence[str], size: int, resize: bool, failed: list[str]) -> list[str]:
+    """The images that can be completed; what is wrong with the others is added to `failed`.
+
+    Raises:
+      UserError: none of them can.
+    """
     good = []
     for path in paths:
         try:

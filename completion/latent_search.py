@@ -1,4 +1,4 @@
-"""Finding z: update rules on the box [-1, 1]^d, and the loop that keeps the best z so far.
+"""The latent search: update rules on the box [-1, 1]^d, and the loop that keeps the best z.
 
 Knows a loss function, not a DCGAN: any function from z [N, d] to losses, one per row.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -22,6 +22,20 @@ Evaluate = Callable[[tf.Tensor], tuple[tuple[tf.Tensor, ...], tf.Tensor]]
 Best = tuple[tf.Tensor, tuple[tf.Tensor, ...]]
 # z [N, d], its gradient, the rule's memory, iteration from 0 -> next z, next memory
 Update = Callable[[tf.Tensor, tf.Tensor, Memory, tf.Tensor], tuple[tf.Tensor, Memory]]
+
+
+class LoopState(NamedTuple):
+    """What goes from one iteration to the next.
+
+    Attributes:
+      z: where the search is, [N, d].
+      memory: what the update rule carries along.
+      best: the best z so far and its losses.
+    """
+
+    z: tf.Tensor
+    memory: Memory
+    best: Best
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,19 +55,14 @@ class UpdateRule:
         return 0
 
     def iterate(
-        self,
-        evaluate: Evaluate,
-        z: tf.Tensor,
-        memory: Memory,
-        iteration: tf.Tensor,
-        _noise: tf.Tensor,
-        best: Best,
-    ) -> tuple[tf.Tensor, Memory, Best, tf.Tensor]:
-        """One iteration from `z`; returns the next z and memory, the best, the loss at `z`."""
+        self, evaluate: Evaluate, state: LoopState, iteration: tf.Tensor, _noise: tf.Tensor
+    ) -> tuple[LoopState, tf.Tensor]:
+        """One iteration; returns the next state, and the first loss at the z of this one."""
+        z, memory, best = state
         losses, gradient = evaluate(z)
         best = _keep_best(z, losses, best)
         z, memory = self.update(z, gradient, memory, iteration)
-        return tf.clip_by_value(z, -1, 1), memory, best, losses[0]
+        return LoopState(tf.clip_by_value(z, -1, 1), memory, best), losses[0]
 
 
 def pgd(lr: float = 0.01, momentum: float = 0.9) -> UpdateRule:
@@ -81,8 +90,9 @@ def adam(
 ) -> UpdateRule:
     """Adam (Kingma and Ba 2015, arXiv:1412.6980, algorithm 1), the reference's default.
 
-    Each step also takes `lr * decay` of z away, as AdamW does of weights (Loshchilov and Hutter
-    2019, arXiv:1711.05101): what the gradient leaves open goes to 0, the middle of the box.
+    With decoupled weight decay on z, as in AdamW (Loshchilov and Hutter 2019, arXiv:1711.05101):
+    each step also multiplies z by 1 - lr * decay. What the gradient leaves open goes to 0, the
+    middle of the box.
     """
 
     def update(
@@ -127,15 +137,10 @@ class HamiltonianMonteCarlo:
         return d + 1
 
     def iterate(
-        self,
-        evaluate: Evaluate,
-        z: tf.Tensor,
-        memory: Memory,
-        iteration: tf.Tensor,
-        noise: tf.Tensor,
-        best: Best,
-    ) -> tuple[tf.Tensor, Memory, Best, tf.Tensor]:
-        """One proposal from `z`, accepted or not; returns as `UpdateRule.iterate`."""
+        self, evaluate: Evaluate, state: LoopState, iteration: tf.Tensor, noise: tf.Tensor
+    ) -> tuple[LoopState, tf.Tensor]:
+        """One proposal, accepted or not; returns as `UpdateRule.iterate`."""
+        z, memory, best = state
         momentum = noise[:, :-1]
         threshold = tf.math.erfc(-noise[:, -1] / math.sqrt(2)) / 2  # uniform in 0..1
         beta = self.beta * tf.pow(tf.constant(self.anneal, z.dtype), tf.cast(iteration, z.dtype))
@@ -164,7 +169,8 @@ class HamiltonianMonteCarlo:
         )
         energy = beta * losses[0] + tf.reduce_sum(momentum**2, 1) / 2
         accepted = threshold < tf.exp(energy - beta * loss - tf.reduce_sum(p**2, 1) / 2)
-        return tf.where(accepted[:, tf.newaxis], proposal, z), memory, best, losses[0]
+        z = tf.where(accepted[:, tf.newaxis], proposal, z)
+        return LoopState(z, memory, best), losses[0]
 
 
 def _reflect(z: tf.Tensor, momentum: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -218,13 +224,14 @@ def _iterate(
     data: tuple[tf.Tensor, ...],
     rule: Rule,
     start: tf.Tensor,
-    number: tf.Tensor,
     noise: tf.Tensor,
-    z: tf.Tensor,
-    memory: Memory,
-    best: Best,
-) -> tuple[tf.Tensor, Memory, Best, tf.Tensor]:
-    """`number` iterations in one compiled loop, from iteration `start` on."""
+    state: LoopState,
+) -> tuple[LoopState, tf.Tensor]:
+    """Iterations in one compiled loop, from number `start` on; one for each row of the noise.
+
+    Returns:
+      The state after them, and the first loss at each, [iterations, N].
+    """
 
     def evaluate(z: tf.Tensor) -> tuple[tuple[tf.Tensor, ...], tf.Tensor]:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
@@ -233,22 +240,23 @@ def _iterate(
         return losses, tape.gradient(losses[0], z)
 
     def body(
-        i: tf.Tensor, z: tf.Tensor, memory: Memory, best: Best, history: tf.TensorArray
-    ) -> tuple[tf.Tensor, tf.Tensor, Memory, Best, tf.TensorArray]:
-        z, memory, best, loss = rule.iterate(evaluate, z, memory, start + i, noise[i], best)
-        return i + 1, z, memory, best, history.write(i, loss)
+        i: tf.Tensor, state: LoopState, history: tf.TensorArray
+    ) -> tuple[tf.Tensor, LoopState, tf.TensorArray]:
+        state, loss = rule.iterate(evaluate, state, start + i, noise[i])
+        return i + 1, state, history.write(i, loss)
 
-    history = tf.TensorArray(z.dtype, size=number, element_shape=[z.shape[0]])
-    _, z, memory, best, history = tf.while_loop(
+    number = tf.shape(noise)[0]
+    history = tf.TensorArray(noise.dtype, size=number, element_shape=[state.z.shape[0]])
+    _, state, history = tf.while_loop(
         lambda i, *_: i < number,
         body,
-        (tf.constant(0), z, memory, best, history),
+        (tf.constant(0), state, history),
         parallel_iterations=1,
     )
-    return z, memory, best, history.stack()
+    return state, history.stack()
 
 
-def complete(
+def minimise(
     loss_function: LossFunction,
     z: np.ndarray,
     rule: Rule,
@@ -283,31 +291,23 @@ def complete(
     z = tf.convert_to_tensor(z)
     data = tuple(tf.convert_to_tensor(x) for x in data)
     memory = tuple(tf.zeros_like(z) for _ in range(rule.memories))
-    best = z, _evaluate(loss_function, z, data)
-    yield _state(0, best, np.empty([0, z.shape[0]]))
+    state = LoopState(z, memory, (z, _evaluate(loss_function, z, data)))
+    yield _search_state(0, state.best, np.empty([0, z.shape[0]]))
     for start in range(0, iterations, interval):
         number = min(interval, iterations - start)
-        noise = _draw(randoms, number, z.shape[0], rule.draws(z.shape[1]), z.dtype)
-        z, memory, best, history = _iterate(
-            loss_function,
-            data,
-            rule,
-            tf.constant(start),
-            tf.constant(number),
-            noise,
-            z,
-            memory,
-            best,
-        )
+        noise = _draw_noise(randoms, [number, z.shape[0], rule.draws(z.shape[1])], z.dtype)
+        state, history = _iterate(loss_function, data, rule, tf.constant(start), noise, state)
         if start + number == iterations:
-            best = _keep_best(z, _evaluate(loss_function, z, data), best)
-        yield _state(start + number, best, history.numpy())
+            last = _keep_best(state.z, _evaluate(loss_function, state.z, data), state.best)
+            state = state._replace(best=last)
+        yield _search_state(start + number, state.best, history.numpy())
 
 
-def _draw(
-    randoms: Sequence[np.random.Generator] | None, number: int, rows: int, count: int, dtype: Any
+def _draw_noise(
+    randoms: Sequence[np.random.Generator] | None, shape: Sequence[int], dtype: Any
 ) -> tf.Tensor:
-    """Normal random numbers, [number, rows, count], each row from its own generator."""
+    """Normal random numbers, [iterations, rows, count], each row from its own generator."""
+    number, rows, count = shape
     if count == 0:
         return tf.zeros([number, rows, 0], dtype)
     if randoms is None or len(randoms) != rows:
@@ -315,7 +315,7 @@ def _draw(
     return tf.constant(np.stack([r.standard_normal([number, count]) for r in randoms], 1), dtype)
 
 
-def _state(iteration: int, best: Best, history: np.ndarray) -> SearchState:
+def _search_state(iteration: int, best: Best, history: np.ndarray) -> SearchState:
     z, losses = best
     return SearchState(iteration, z.numpy(), tuple(x.numpy() for x in losses), history)
 

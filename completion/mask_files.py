@@ -102,7 +102,7 @@ def masks_for(
 
     Args:
       path: a picture or a folder of pictures.
-      images: the inputs' paths, as `inputs.list_inputs` finds them.
+      images: the inputs' paths, as `input_images.list_inputs` finds them.
       given: the files and folders from which they come, as the user gave them.
       flag: the option that named the masks, for the errors.
 

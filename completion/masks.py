@@ -1,16 +1,21 @@
-"""Which pixels of an image are missing, what a known one counts, and how the hole is filled.
+"""Which pixels of an image are missing, and how much a known one counts.
 
-A mask is float32 [H, W, 1] (or [N, H, W, 1]), 1 where a pixel is known, 0 where it is missing.
-Masks that a user draws are read in mask_files.py; poisson.py fills a hole without a seam.
+`Mask` is what travels: the masks of a batch with all that has to be known of them. Functions that
+draw or change one picture's mask work on arrays, float32 [H, W, 1] (or [N, H, W, 1]), 1 where a
+pixel is known, 0 where it is missing. Masks that a user draws are read in mask_files.py;
+blending.py fills the holes.
 """
 
 from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 
 HALVES = ("left", "right", "top", "bottom")
 MASK_TYPES = ("center", "random", *HALVES, "half", "full", "grid", "lowres", "pattern")
-NOTHING_STAYS = ("full", "lowres")  # of these the completion is generated as a whole
+GENERATED_WHOLE = ("full", "lowres")  # completions of which no pixel of the image is kept
 RANDOM_TYPES = ("random", "half", "pattern")  # those that make_mask draws from a generator
 RANDOM_MISSING = 0.2  # share of the pixels that a random mask leaves out
 PATTERN_MISSING = 0.25  # share of the pixels that a pattern leaves out
@@ -18,6 +23,78 @@ PATTERN_SCALE = 1 / 16  # deviation of the Gaussian that smooths a pattern's noi
 GRID_STEP = 4  # a grid keeps every fourth pixel in both directions
 LOWRES_BLOCK = 8  # pixels: edge of the blocks of which lowres knows the average
 WINDOW = 7  # pixels: edge of the window in which Yeh et al. (2017) count unknown pixels
+
+
+def keeps_pixels(mask_type: str) -> bool:
+    """Whether completions under a kind of mask keep the known pixels, or are generated whole."""
+    return mask_type not in GENERATED_WHOLE
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Mask:
+    """What is known of some images of edge S, and how a completion treats it.
+
+    Attributes:
+      known: float32 [N, S / block, S / block, 1], 1 = known, 0 = missing.
+      block: edge in pixels of the square blocks whose averages are known; 1: pixels are.
+      keeps_pixels: whether the completion keeps the known pixels; else it is generated whole.
+      ramp: of a feathered hole, the share of the generated image in every pixel, float32
+        [N, S, S, 1]; None: all of it in the hole, none outside.
+    """
+
+    known: np.ndarray
+    block: int = 1
+    keeps_pixels: bool = True
+    ramp: np.ndarray | None = None
+
+    @classmethod
+    def of_type(cls, mask_type: str, known: Sequence[np.ndarray]) -> Mask:
+        """The masks of some images, each as `make_mask` gives it for one of MASK_TYPES.
+
+        Any other type, such as `file`, is of known and missing pixels.
+        """
+        block = LOWRES_BLOCK if mask_type == "lowres" else 1
+        return cls(np.stack(known), block, keeps_pixels(mask_type))
+
+    def __len__(self) -> int:
+        return len(self.known)
+
+    def __getitem__(self, which: slice) -> Mask:
+        ramp = None if self.ramp is None else self.ramp[which]
+        return dataclasses.replace(self, known=self.known[which], ramp=ramp)
+
+    @property
+    def kept(self) -> np.ndarray:
+        """1 where a completion has the image's own pixel, 0 in the hole: float32 [N, S, S, 1]."""
+        if self.keeps_pixels:
+            return self.known
+        number, height, width, _ = self.known.shape
+        return np.zeros([number, height * self.block, width * self.block, 1], np.float32)
+
+    def grown(self, pixels: float, feather: bool = False) -> Mask:
+        """The masks with their holes grown by a disc (`dilate`), on request with a ramp.
+
+        Args:
+          pixels: the disc's radius.
+          feather: over the added pixels the photo goes over into G(z) (`feather_weights`).
+        """
+        known = dilate(self.known, pixels)
+        ramp = feather_weights(self.known, known) if feather else None
+        return dataclasses.replace(self, known=known, ramp=ramp)
+
+    def visible(self, images: np.ndarray) -> np.ndarray:
+        """What is known of `images`, [N, S, S, C] in [-1, 1], to be shown: gray where missing."""
+        return images * self.known if self.block == 1 else block_average(images, self.block)
+
+    def known_values(self, images: np.ndarray) -> np.ndarray:
+        """All that a completion may know of `images`, uint8 [N, S, S, C], in the same range.
+
+        Known pixels as they are, 0 where they are missing: uint8; or each block's average in all
+        of its pixels: float32.
+        """
+        if self.block == 1:
+            return np.where(self.known > 0, images, np.uint8(0))
+        return block_average(images, self.block).astype(np.float32)
 
 
 def make_mask(
@@ -98,36 +175,12 @@ def _blobs(size: int, random: np.random.Generator) -> np.ndarray:
     return missing.reshape(size, size)
 
 
-def block_edge(mask_type: str) -> int:
-    """Edge in pixels of the blocks whose averages are known: 1 (pixels) but for `lowres`."""
-    return LOWRES_BLOCK if mask_type == "lowres" else 1
-
-
 def block_average(images: np.ndarray, block: int) -> np.ndarray:
     """Each block x block square of [N, H, W, C] replaced by its average, same shape."""
     number, height, width, channels = images.shape
     blocks = images.reshape(number, height // block, block, width // block, block, channels)
     average = blocks.mean(axis=(2, 4), keepdims=True)
     return np.broadcast_to(average, blocks.shape).reshape(images.shape)
-
-
-def visible(images: np.ndarray, mask: np.ndarray, mask_type: str) -> np.ndarray:
-    """What is known of `images` ([N, H, W, C] in [-1, 1]), to look at: gray where it is missing."""
-    if mask_type == "lowres":
-        return block_average(images, LOWRES_BLOCK)
-    return images * mask
-
-
-def composite(
-    images: np.ndarray, mask: np.ndarray, generated: np.ndarray, mask_type: str
-) -> np.ndarray:
-    """The completion: known pixels from `images`, the hole from `generated`, all [N, H, W, C].
-
-    Where nothing is missing (`full`) or no pixel is known (`lowres`), the generated image.
-    """
-    if mask_type in NOTHING_STAYS:
-        return generated
-    return np.where(mask > 0, images, generated)
 
 
 def dilate(mask: np.ndarray, pixels: float) -> np.ndarray:
@@ -171,17 +224,6 @@ def feather_weights(mask: np.ndarray, grown: np.ndarray) -> np.ndarray:
     return (1 / (1 + quotient)).astype(np.float32)
 
 
-def feather(images: np.ndarray, weights: np.ndarray, generated: np.ndarray) -> np.ndarray:
-    """Pixels mixed by `feather_weights`: (1 - weight) of `images` and weight of `generated`.
-
-    Both [N, H, W, C] of one type, uint8 (rounded) or float; `weights` [H, W, 1] or [N, H, W, 1].
-    Where a weight is 0 or 1, the pixel of one of the two, bit for bit.
-    """
-    weights = weights.astype(np.float64)
-    mixed = (1 - weights) * images + weights * generated
-    return (np.rint(mixed) if images.dtype == np.uint8 else mixed).astype(images.dtype)
-
-
 def importance_weights(mask: np.ndarray, window: int = WINDOW) -> np.ndarray:
     """How much each known pixel counts, by the holes around it: float32, the mask's shape.
 
@@ -200,21 +242,15 @@ def importance_weights(mask: np.ndarray, window: int = WINDOW) -> np.ndarray:
     if window < 1 or window % 2 == 0:
         raise ValueError(f"window {window} is not an odd number above 0")
     known = mask > 0
-    missing = _window_sums(~known, window)
-    number = _window_sums(np.ones(mask.shape[-3:]), window)
-    return (known * missing / number).astype(np.float32)
+    from scipy import ndimage  # only here: most scripts' --help must not wait for it
 
+    def sums(values: np.ndarray) -> np.ndarray:
+        values = values.astype(np.float64)
+        for axis in (-3, -2):
+            values = ndimage.correlate1d(values, np.ones(window), axis, mode="constant")
+        return values
 
-def _window_sums(values: np.ndarray, window: int) -> np.ndarray:
-    """The sum over the window around each pixel, cut at the border: [..., H, W, 1] -> float64."""
-    for axis in (-3, -2):
-        size = values.shape[axis]
-        place = np.arange(size)
-        start = np.zeros_like(np.take(values, [0], axis), dtype=np.float64)
-        sums = np.concatenate([start, np.cumsum(values, axis, dtype=np.float64)], axis)
-        high = np.take(sums, np.minimum(place + window // 2 + 1, size), axis)
-        values = high - np.take(sums, np.maximum(place - window // 2, 0), axis)
-    return values
+    return (known * sums(~known) / sums(np.ones(mask.shape[-3:]))).astype(np.float32)
 
 
 def blend_weights(mask: np.ndarray, weighted: float, window: int = WINDOW) -> np.ndarray:

@@ -1,14 +1,26 @@
-"""The ways to complete an image, and the options that each of them has."""
+"""The settings of a completion: of its search, its masks, its images and results.
+
+Defaults, choices and help of the options have their one home here; command lines are built from
+these classes. Readable without TensorFlow.
+"""
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
+
+import cli
+from completion import masks
+from utils import UserError
 
 APPROACHES = ("auto", "adam", "pgd", "hmc")
 BLENDS = ("none", "poisson", "smooth")
-# What differs from the defaults of `Settings`. adam, pgd and hmc: the reference's values and the
-# tutorial's; auto: what was measured to be best (docs/completion.md).
+DISTANCES = ("l1", "l2")
+AUTO_OUT_INTERVAL, OUT_INTERVAL = 10, 50  # iterations between pictures: of auto, of the others
+# What differs from the defaults of `SearchSettings`. adam, pgd and hmc: the reference's values and
+# the tutorial's; auto: what was measured to be best (docs/completion.md).
 DEFAULTS: dict[str, dict[str, Any]] = {
     "auto": {
         "n_iter": 40,
@@ -26,7 +38,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
 }
 AUTO_ALONE = {"n_iter": 100}  # what auto needs where an image is searched only once
 # Options of some approaches alone.
-BELONGS = {
+OF_APPROACHES = {
     "lr": ("auto", "adam", "pgd"),
     "beta1": ("auto", "adam"),
     "beta2": ("auto", "adam"),
@@ -38,51 +50,349 @@ BELONGS = {
     "hmc_l": ("hmc",),
     "hmc_anneal": ("hmc",),
 }
+# Options of some kinds of masks alone.
+OF_MASK_TYPES = {
+    "center_scale": ("center",),
+    "fraction": ("random",),
+    "mask": ("file",),
+    "invert_mask": ("file",),
+}
+
+
+def center_scale(text: str) -> float:
+    """argparse type: where a central hole begins, as a share of the width."""
+    value = cli.open_fraction(text)
+    if value >= 0.5:
+        raise argparse.ArgumentTypeError(f"{text} leaves no hole; it must be below 0.5")
+    return value
+
+
+def shard(text: str) -> tuple[int, int]:
+    """argparse type: I/N, the I-th of N parts."""
+    part, _, parts = text.partition("/")
+    if not (part.isdecimal() and parts.isdecimal() and 1 <= int(part) <= int(parts)):
+        raise argparse.ArgumentTypeError(f"{text!r} is not like 2/4, the second of four parts")
+    return int(part), int(parts)
 
 
 @dataclasses.dataclass(frozen=True)
-class Settings:
+class SearchSettings:
     """How z is searched and the hole filled.
 
     Attributes:
       approach: one of APPROACHES.
-      n_iter: iterations.
       lr: step size of the search (adam, pgd, auto).
+      n_iter: iterations.
       lam, distance: of `DCGAN.completion_loss`.
       weighted: share of the importance weights in how much a known pixel counts, 0 to 1
         (masks.blend_weights).
+      beta1, beta2, eps, decay: of latent_search.adam (adam, auto).
+      momentum: of latent_search.pgd.
+      hmc_beta, hmc_eps, hmc_l, hmc_anneal: of latent_search.HamiltonianMonteCarlo.
       average: a completion is the mean of so many searches from different starts.
-      blend: of BLENDS: `none`, the hole is G(z)'s; the others: completion.fill.
+      blend: of BLENDS: `none`, the hole is G(z)'s; the others: blending.fill.
       pool: z starts at the best of so many generated images, by the known pixels; 0: anywhere.
-      beta1, beta2, eps, decay: of search.adam (adam, auto).
-      momentum: of pgd.
-      hmc_beta, hmc_eps, hmc_l, hmc_anneal: of search.HamiltonianMonteCarlo.
     """
 
-    approach: str
-    n_iter: int
-    lr: float | None = 0.01
-    lam: float = 0.1
-    distance: str = "l1"
-    weighted: float = 0.0
-    average: int = 1
-    blend: str = "none"
+    approach: str = cli.option(
+        "auto: the best that was measured, in a tenth of the time of the others; adam, pgd: "
+        "the reference's and the tutorial's; hmc: Hamiltonian Monte Carlo, whose iterations take "
+        "as long as 101 of the others",
+        choices=APPROACHES,
+        default="auto",
+    )
+    lr: float | None = cli.option("step size", type=cli.positive_float, default=0.01)
+    n_iter: int = cli.option(
+        "iterations; 100 for auto with --average 1; on 2 cores with bfloat16 one of 64 searches "
+        "takes 0.1 s, or 0.2 s where --lam is not 0",
+        "--nIter",
+        type=cli.positive_int,
+        default=1000,
+    )
+    lam: float = cli.option(
+        "weight of the perceptual loss", type=cli.non_negative_float, default=0.1
+    )
+    distance: str = cli.option(
+        "of known pixels: l1, absolute, or l2, squared", choices=DISTANCES, default="l1"
+    )
+    weighted: float = cli.option(
+        "share of importance weights, by which known pixels near the hole count more, 0 to 1",
+        type=cli.closed_fraction,
+        default=0.0,
+    )
+    beta1: float = cli.option("adam's decay of the mean gradient", type=cli.decay_rate, default=0.9)
+    beta2: float = cli.option("adam's decay of its square", type=cli.decay_rate, default=0.999)
+    eps: float = cli.option("adam's epsilon", type=cli.positive_float, default=1e-8)
+    decay: float = cli.option(
+        "decoupled weight decay on z", type=cli.non_negative_float, default=0.0
+    )
+    momentum: float = cli.option("pgd's Nesterov momentum", type=cli.decay_rate, default=0.9)
+    hmc_beta: float = cli.option(
+        "inverse temperature", "--hmcBeta", type=cli.positive_float, default=0.2
+    )
+    hmc_eps: float = cli.option(
+        "time of a leapfrog step", "--hmcEps", type=cli.positive_float, default=0.001
+    )
+    hmc_l: int = cli.option("leapfrog steps", "--hmcL", type=cli.positive_int, default=100)
+    hmc_anneal: float = cli.option(
+        "beta is multiplied by it after each iteration",
+        "--hmcAnneal",
+        type=cli.positive_float,
+        default=1.0,
+    )
+    average: int = cli.option(
+        "a completion is the mean of K searches from different starts: nearer to the truth, and "
+        "softer; 1 with --samples",
+        type=cli.positive_int,
+        metavar="K",
+        default=1,
+    )
+    blend: str = cli.option(
+        "none: the hole is G(z)'s; poisson: its gradients are; smooth: its curvature, too, so "
+        "that there is no bend at the hole boundary",
+        choices=BLENDS,
+        default="none",
+    )
     pool: int = 0
-    beta1: float = 0.9
-    beta2: float = 0.999
-    eps: float = 1e-8
-    decay: float = 0.0
-    momentum: float = 0.9
-    hmc_beta: float = 0.2
-    hmc_eps: float = 0.001
-    hmc_l: int = 100
-    hmc_anneal: float = 1.0
 
     @classmethod
-    def of(cls, approach: str, **overrides: Any) -> Settings:
-        """The approach's settings; None for an override leaves it as the approach has it."""
+    def of(cls, approach: str = "auto", samples: int = 1, **overrides: Any) -> SearchSettings:
+        """The approach's settings, changed by the overrides.
+
+        Args:
+          approach: of APPROACHES.
+          samples: completions of each image. Several are to choose from: the more they differ,
+            the better, so that each is of one search unless `average` is overridden.
+          overrides: of fields; None leaves one as the approach has it.
+
+        Raises:
+          UserError: an override belongs to another approach.
+        """
         given = {name: value for name, value in overrides.items() if value is not None}
+        for name in given:
+            refuse_unless(name, "approach", approach, OF_APPROACHES)
+        if samples > 1:
+            given.setdefault("average", 1)
         own = DEFAULTS[approach]
         if approach == "auto" and given.get("average") == 1:
             own = own | AUTO_ALONE
         return cls(**{"approach": approach} | own | given)
+
+    def options(self) -> dict[str, Any]:
+        """The values of the options for config.json; None for those of other approaches."""
+        return _options_of(self, "approach", OF_APPROACHES)
+
+    @staticmethod
+    def default_text(field: dataclasses.Field[Any]) -> str:
+        """What the help says of a field's default: one for all approaches, or by approach."""
+        approaches: dict[str, list[str]] = {}
+        if field.name == "approach":
+            return f"default: {field.default}"
+        for approach in OF_APPROACHES.get(field.name, APPROACHES):
+            own = DEFAULTS[approach].get(field.name, field.default)
+            text = f"{own:g}" if isinstance(own, float) else str(own)
+            approaches.setdefault(text, []).append(approach)
+        if len(approaches) == 1:
+            return f"default: {next(iter(approaches))}"
+        return "; ".join(f"{', '.join(names)}: {text}" for text, names in approaches.items())
+
+
+@dataclasses.dataclass(frozen=True)
+class MaskSettings:
+    """What is missing.
+
+    Attributes:
+      mask_type: of masks.MASK_TYPES, or `file`.
+      center_scale, fraction: of masks.make_mask.
+      mask: path of a mask, or of a folder of them (`file`; mask_files.masks_for).
+      invert_mask: black is missing in it, not white.
+      dilate: pixels by which the hole grows; None: it does not.
+      feather: a ramp in these pixels (masks.feather_weights).
+    """
+
+    mask_type: str = cli.option(
+        "what is missing: center, a square; random, single pixels; left, right, top, bottom, that "
+        "half; half, a random one of them; pattern, a quarter, in blobs; full, nothing; grid, all "
+        "but every fourth pixel in both directions; lowres, all but the averages of 8x8 blocks; "
+        "file, what --mask says",
+        "--maskType",
+        choices=(*masks.MASK_TYPES, "file"),
+        default="center",
+    )
+    center_scale: float = cli.option(
+        "the central hole begins at this share of the width",
+        "--centerScale",
+        type=center_scale,
+        default=0.25,
+    )
+    fraction: float = cli.option(
+        "of random pixels missing", type=cli.open_fraction, default=masks.RANDOM_MISSING
+    )
+    mask: str | None = cli.option(
+        "an image, white where pixels are missing, or a folder with one for each input, named and "
+        "placed like it",
+        metavar="PATH",
+    )
+    invert_mask: bool = cli.option("black is missing", action="store_true", default=False)
+    dilate: int | None = cli.option(
+        "grow the hole by so many pixels", type=cli.positive_int, metavar="PIXELS"
+    )
+    feather: bool = cli.option(
+        "blend from the photo to G(z) gradually in the pixels that --dilate adds",
+        action="store_true",
+        default=False,
+    )
+
+    @staticmethod
+    def default_text(field: dataclasses.Field[Any]) -> str:
+        """What the help says of a field's default."""
+        if field.name == "mask_type":
+            return "default: center; file with --mask"
+        return _plain_default(field)
+
+    @classmethod
+    def of(cls, **given: Any) -> MaskSettings:
+        """Settings from what was given, without contradictions.
+
+        Raises:
+          UserError: an option contradicts the kind of mask, or another one lacks.
+        """
+        kind = given.setdefault("mask_type", "file" if "mask" in given else cls.mask_type)
+        for name in given:
+            refuse_unless(name, "mask_type", kind, OF_MASK_TYPES)
+        settings = cls(**given)
+        if kind == "file" and settings.mask is None:
+            raise UserError(
+                "--mask-type file: --mask PATH must name the mask, or a folder of masks"
+            )
+        if settings.dilate and not settings.keeps_pixels:
+            raise UserError(f"--dilate: there is no hole to grow in --mask-type {kind}")
+        if settings.feather and not settings.dilate:
+            raise UserError(
+                "--feather: ramps inside the pixels that --dilate adds; give --dilate, too"
+            )
+        return settings
+
+    @property
+    def keeps_pixels(self) -> bool:
+        """See `masks.keeps_pixels`."""
+        return masks.keeps_pixels(self.mask_type)
+
+    def options(self) -> dict[str, Any]:
+        """The values of the options for config.json; None for those of other kinds of masks."""
+        return _options_of(self, "mask_type", OF_MASK_TYPES)
+
+
+@dataclasses.dataclass(frozen=True)
+class CompletionSettings:
+    """What is completed by which model, and what becomes of it.
+
+    Attributes:
+      images: files and folders as the user gave them.
+      checkpoint_dir: of the model; None: `checkpoints.select_model` takes one.
+      img_size: edge of the images in pixels; None: the model's.
+      resize: images are cropped and scaled to that size.
+      out_dir: the output folder.
+      out_interval: iterations between pictures of where the search stands.
+      overwrite: an earlier completion in the output folder is replaced.
+      batch_size: images at a time; None: so many that there are at most 64 samples.
+      shard: (I, N): only the I-th of N parts of the images; None: all.
+      samples: completions of each image.
+      seed: of all that is random.
+      precision: of cli.PRECISIONS, as asked for.
+    """
+
+    images: tuple[str, ...]
+    checkpoint_dir: str | None = cli.option(
+        "folder of the model, or one of its checkpoints, such as checkpoint/ckpt-12000",
+        "--checkpointDir",
+    )
+    img_size: int | None = cli.option(
+        "edge of the images in pixels", "--imgSize", type=cli.image_size
+    )
+    resize: bool = cli.option(
+        "crop images to a square and scale them to fit", action="store_true", default=False
+    )
+    out_dir: str = cli.option("folder for the results", "--outDir", default="completions")
+    out_interval: int = cli.option(
+        "iterations between pictures of where the search stands",
+        "--outInterval",
+        type=cli.positive_int,
+        default=AUTO_OUT_INTERVAL,
+    )
+    overwrite: bool = cli.option(
+        "replace an earlier completion in --outDir", action="store_true", default=False
+    )
+    batch_size: int | None = cli.option("images at a time", type=cli.positive_int)
+    shard: tuple[int, int] | None = cli.option(
+        "complete the I-th of N parts of the images; each needs an --outDir of its own",
+        type=shard,
+        metavar="I/N",
+    )
+    samples: int = cli.option(
+        "completions of each image, from different starts, in samples/, the best first",
+        type=cli.positive_int,
+        metavar="N",
+        default=1,
+    )
+    seed: int = cli.option("of the first z and random masks", type=cli.seed, default=0)
+    precision: str = cli.option(
+        "of the search's convolutions; auto: the faster one here",
+        choices=cli.PRECISIONS,
+        default="auto",
+    )
+
+    @classmethod
+    def of(cls, approach: str, images: Sequence[str], **given: Any) -> CompletionSettings:
+        """Settings from what was given; the approach decides on the default of out_interval."""
+        interval = AUTO_OUT_INTERVAL if approach == "auto" else OUT_INTERVAL
+        return cls(tuple(images), **{"out_interval": interval} | given)
+
+    def options(self) -> dict[str, Any]:
+        """The values of the options for config.json, without --overwrite, which changes no result.
+
+        `precision` is as asked for.
+        """
+        values = dataclasses.asdict(self)
+        del values["overwrite"]
+        return values
+
+    @staticmethod
+    def default_text(field: dataclasses.Field[Any]) -> str:
+        """What the help says of a field's default."""
+        special = {
+            "checkpoint_dir": "default: ./checkpoint if it holds a model, else data/pretrained",
+            "img_size": "default: the model's",
+            "out_interval": f"auto: {AUTO_OUT_INTERVAL}, else {OUT_INTERVAL}",
+            "batch_size": "default: at most 64",
+        }
+        return special.get(field.name, _plain_default(field))
+
+
+def _plain_default(field: dataclasses.Field[Any]) -> str:
+    return "" if field.default is None or field.default is False else f"default: {field.default}"
+
+
+def _options_of(
+    settings: Any, choice: str, of_choices: dict[str, tuple[str, ...]]
+) -> dict[str, Any]:
+    """A settings object's options; None for those that do not belong to what was chosen."""
+    chosen = getattr(settings, choice)
+    return {
+        field.name: getattr(settings, field.name)
+        if chosen in of_choices.get(field.name, (chosen,))
+        else None
+        for field in cli.option_fields(settings)
+    }
+
+
+def refuse_unless(
+    name: str, choice: str, chosen: str, of_choices: dict[str, tuple[str, ...]]
+) -> None:
+    """Raises UserError if an option that was given belongs to other choices than `chosen`."""
+    values = of_choices.get(name, (chosen,))
+    if chosen not in values:
+        raise UserError(
+            f"{cli.flag(name)} belongs to {cli.flag(choice)} {' or '.join(values)} and contradicts "
+            f"{cli.flag(choice)} {chosen}; leave one of them out"
+        )

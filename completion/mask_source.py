@@ -1,0 +1,104 @@
+"""`MaskSource`: gives the masks of a completion's images, drawn or read from files."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from completion import mask_files, masks
+from completion.masks import Mask
+from completion.randomness import Purpose, image_generator
+from completion.settings import MaskSettings
+from utils import UserError
+
+
+def draw_masks(settings: MaskSettings, images: np.ndarray, seed: int) -> Mask:
+    """The masks of images, uint8 [N, S, S, C], of a kind that is not a file's.
+
+    Random ones are drawn from the seed and the whole image: they do not depend on its place.
+
+    Raises:
+      ValueError: as `masks.make_mask`.
+    """
+    known = [
+        masks.make_mask(
+            settings.mask_type,
+            image.shape[0],
+            center_scale=settings.center_scale,
+            fraction=settings.fraction,
+            random=image_generator(image, seed, Purpose.MASK),
+        )
+        for image in images
+    ]
+    return batch_mask(settings, known)
+
+
+def batch_mask(settings: MaskSettings, known: Sequence[np.ndarray]) -> Mask:
+    """The masks of a batch from what is known of each image, their holes grown as asked for."""
+    mask = Mask.of_type(settings.mask_type, known)
+    return mask.grown(settings.dilate, settings.feather) if settings.dilate else mask
+
+
+@dataclasses.dataclass(frozen=True)
+class MaskSource:
+    """Gives the masks of images.
+
+    Attributes:
+      settings: what is missing.
+      seed: of random masks.
+      files: the mask file of each image, by the image's path; None: masks are drawn.
+    """
+
+    settings: MaskSettings
+    seed: int = 0
+    files: Mapping[str, str] | None = None
+
+    @classmethod
+    def of(
+        cls, settings: MaskSettings, seed: int, paths: Sequence[str], given: Sequence[str]
+    ) -> MaskSource:
+        """The source of the masks of the images with these paths.
+
+        Args:
+          settings: what is missing.
+          seed: of random masks.
+          paths: of the images.
+          given: files and folders from which they come, as the user gave them.
+
+        Raises:
+          UserError: an image has no mask file, or has two (`mask_files.masks_for`).
+        """
+        if settings.mask is None:
+            return cls(settings, seed)
+        return cls(settings, seed, mask_files.masks_for(settings.mask, paths, given))
+
+    def masks_of(self, paths: Sequence[str], images: np.ndarray) -> Mask:
+        """The masks of some images, uint8 [N, S, S, C], with the given paths.
+
+        Raises:
+          UserError: a mask file is none, or everything is missing in an image.
+        """
+        if self.files is None:
+            mask = draw_masks(self.settings, images, self.seed)
+        else:
+            size, invert = images.shape[1], self.settings.invert_mask
+            known = [mask_files.load_mask(self.files[path], size, invert) for path in paths]
+            mask = batch_mask(self.settings, known)
+        for path, known in zip(paths, mask.known, strict=True):
+            if not known.any():
+                raise UserError(
+                    f"{path}: nothing of it is known under this mask; lower --dilate or --fraction"
+                )
+        return mask
+
+    def check(self, paths: Sequence[str], size: int) -> None:
+        """Looks at every mask file once, or at one drawn mask, since drawn ones are alike.
+
+        Raises:
+          UserError: as `masks_of`.
+        """
+        one_each = {self.files[path]: path for path in paths} if self.files else {"": paths[0]}
+        for path in one_each.values():
+            self.masks_of([path], np.zeros([1, size, size, 1], np.uint8))

@@ -1,0 +1,171 @@
+"""The output folder of a completion: pictures, losses and results of every batch."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import os
+import re
+import shutil
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from runs import read_config, write_config
+from utils import UserError, image_grid, replacing, save_gif, save_image, write_csv
+
+if TYPE_CHECKING:
+    from completion.completer import Completion
+
+
+class CompletionFolder:
+    """The output folder of complete.py.
+
+    The first batch's pictures lie in it, those of later ones in batch-0002 and so on, under the
+    reference's names; final/, results.csv and config.json are about all images.
+    """
+
+    PICTURES = ("before.png", "masked.png", "completion.gif", "hats_imgs", "completed", "logs")
+    RESULTS = ("results.csv", "final", "samples")
+    COLUMNS = ("input", "output", "contextual", "perceptual", "total")
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._rows: list[Sequence[Any]] = []
+
+    @property
+    def done(self) -> set[str]:
+        """Paths of the inputs whose results are there."""
+        return {row[0] for row in self._rows}
+
+    def existing(self) -> list[str]:
+        """Paths of what an earlier completion left there, config.json aside."""
+        try:
+            names = sorted(os.listdir(self.path))
+        except FileNotFoundError:
+            return []
+        known = (*self.PICTURES, *self.RESULTS)
+        ours = [name for name in names if name in known or re.fullmatch(r"batch-\d{4,}", name)]
+        return [os.path.join(self.path, name) for name in ours]
+
+    def holds(self, path: str) -> bool:
+        """Whether a file is or lies below one of `existing`."""
+        real = os.path.realpath(path)
+        ours = [os.path.realpath(existing) for existing in self.existing()]
+        return any(real == own or real.startswith(own + os.sep) for own in ours)
+
+    def unfinished_options(self, overwrite: bool = False) -> dict[str, Any] | None:
+        """The options of the unfinished completion there, to go on with; None: start anew.
+
+        Args:
+          overwrite: whatever completion is there may be replaced.
+
+        Raises:
+          UserError: something is there that must not be lost.
+        """
+        config = read_config(self.path)
+        if config is None:
+            if existing := self.existing():
+                raise UserError(
+                    f"--outDir {self.path}: {existing[0]} is not of a completion; choose another "
+                    "folder"
+                )
+            return None
+        if "completion" not in config:
+            raise UserError(f"--outDir {self.path}: is the folder of a model; choose another one")
+        if overwrite:
+            return None
+        if config["completion"]["finished"]:
+            raise self.refusal("a finished completion")
+        return config["options"]
+
+    def refusal(self, what: str) -> UserError:
+        """The error where the folder holds a completion that cannot go on."""
+        return UserError(
+            f"--outDir {self.path}: holds {what}; choose another folder, or replace it with "
+            "--overwrite"
+        )
+
+    def check_inputs(self, paths: Sequence[str]) -> None:
+        """Raises UserError if an input would be lost when `start` clears the folder."""
+        for path in paths:
+            if self.holds(path):
+                raise UserError(
+                    f"{path}: lies in --outDir {self.path}, which is cleared; copy it first"
+                )
+
+    def start(self, config: Mapping[str, Any]) -> None:
+        """Makes the folder, clears it of an earlier completion and writes config.json."""
+        for path in self.existing():
+            shutil.rmtree(path) if os.path.isdir(path) else os.remove(path)
+        os.makedirs(os.path.join(self.path, "final"), exist_ok=True)
+        write_config(self.path, config)
+
+    def resume(self, config: Mapping[str, Any]) -> None:
+        """Goes on after the last batch that an earlier run has finished; writes config.json."""
+        write_config(self.path, config)
+        with contextlib.suppress(FileNotFoundError):
+            path = os.path.join(self.path, self.RESULTS[0])
+            with open(path, newline="", encoding="utf-8", errors="surrogateescape") as file:
+                self._rows = list(csv.reader(file))[1:]
+
+    def start_batch(self, batch: int, before: np.ndarray, masked: np.ndarray) -> None:
+        """Pictures of a batch (from 1) as it is given and as it is known, uint8 [N, S, S, C]."""
+        self._batch = self.path if batch == 1 else os.path.join(self.path, f"batch-{batch:04d}")
+        self._frames: list[str] = []
+        self._losses: list[np.ndarray] = []
+        self._masked = masked
+        for name in ("hats_imgs", "completed", "logs"):
+            os.makedirs(os.path.join(self._batch, name), exist_ok=True)
+        save_image(os.path.join(self._batch, "before.png"), image_grid(before))
+        save_image(os.path.join(self._batch, "masked.png"), image_grid(masked))
+
+    def write_state(self, state: Completion) -> None:
+        """Where the search stands: its losses since the last time, and pictures."""
+        name = f"{state.iteration:04d}.png"
+        save_image(os.path.join(self._batch, "hats_imgs", name), image_grid(state.generated))
+        self._frames.append(os.path.join(self._batch, "completed", name))
+        save_image(self._frames[-1], image_grid(state.completed))
+        self._losses.append(state.history)
+
+    def finish_batch(self, names: Mapping[str, str], before: np.ndarray, last: Completion) -> None:
+        """The results of a batch.
+
+        Args:
+          names: input path -> output name without extension, in the batch's order.
+          before: the images as given, uint8 [N, S, S, C].
+          last: their completion.
+        """
+        logs, outputs = os.path.join(self._batch, "logs"), list(names.values())
+        history = np.concatenate(self._losses)
+        rows = ([i, *(f"{loss:.6g}" for loss in row)] for i, row in enumerate(history))
+        write_csv(os.path.join(logs, "losses.csv"), ["iteration", *outputs], rows)
+        arrays = {"names": np.array(outputs), "inputs": np.array(list(names))}
+        z, several = last.samples_z, last.samples_z.shape[1] > 1
+        if z.shape[2] == 1:  # not the mean of several searches
+            z = z[:, :, 0]
+        arrays["z"] = z[:, 0]
+        if several:
+            arrays |= {"samples_z": z, "samples_losses": last.samples_losses[0]}
+        with replacing(os.path.join(logs, "z.npz")) as temporary, open(temporary, "wb") as file:
+            np.savez(file, **arrays)
+        save_gif(os.path.join(self._batch, "completion.gif"), self._frames)
+        for i, (path, name) in enumerate(names.items()):
+            save_image(os.path.join(self.path, "final", f"{name}.png"), last.completed[i])
+            if several:
+                self._write_samples(name, before[i], self._masked[i], last.samples_completed[i])
+            total, contextual, perceptual = (f"{loss[i]:.6g}" for loss in last.losses)
+            self._rows.append([path, f"{name}.png", contextual, perceptual, total])
+        write_csv(os.path.join(self.path, self.RESULTS[0]), self.COLUMNS, self._rows)
+
+    def _write_samples(
+        self, name: str, before: np.ndarray, masked: np.ndarray, completed: np.ndarray
+    ) -> None:
+        """An image's completions, the best first: one file each, and all beside the image."""
+        folder = os.path.join(self.path, "samples", name)
+        os.makedirs(folder, exist_ok=True)
+        for rank, sample in enumerate(completed, 1):
+            save_image(os.path.join(folder, f"{rank}.png"), sample)
+        sheet = image_grid(np.stack([before, masked, *completed]), columns=2 + len(completed))
+        save_image(f"{folder}.png", sheet)

@@ -1,0 +1,28 @@
+"""Random numbers of a completion: from the seed and what an image shows, not from its place."""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+
+import numpy as np
+
+
+class Purpose(enum.IntEnum):
+    """What random numbers are for: each purpose has a stream of its own."""
+
+    START = 0  # where a search begins
+    MASK = 1  # what a random mask leaves out
+    SEARCH = 2  # what the search draws on its way
+    POOL = 3  # the latents among which a search's start is chosen
+
+
+def image_generator(image: np.ndarray, seed: int, purpose: Purpose) -> np.random.Generator:
+    """A generator that depends on the seed, the purpose and an image's values alone."""
+    digest = hashlib.sha256(image.tobytes()).digest()
+    return np.random.default_rng([seed, purpose, *np.frombuffer(digest, np.uint32).tolist()])
+
+
+def seed_generator(seed: int, purpose: Purpose) -> np.random.Generator:
+    """A generator that depends on the seed and the purpose alone."""
+    return np.random.default_rng([seed, purpose])
