@@ -1,1 +1,1 @@
-"""Metrics: how good completions and generators are, beside the simplest methods."""
+"""Metrics: of images, of face embeddings, baselines, the benchmark, generator scores, tables."""

@@ -1,4 +1,4 @@
-"""Filling holes without a trained model: what a completion has to be better than."""
+"""Baselines that fill holes without a trained model: inpainting methods and the mean face."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 from skimage.restoration import inpaint_biharmonic
 
-from completion import masks
+from completion import blending
+from completion.masks import Mask
 
 RADIUS = 3  # pixels around one that OpenCV's methods look at; its documentation's value
 
@@ -25,7 +26,7 @@ def _opencv(image: np.ndarray, hole: np.ndarray, flag: int) -> np.ndarray:
 
 
 def telea(image: np.ndarray, hole: np.ndarray) -> np.ndarray:
-    """Fast marching from the hole's edge (Telea 2004, J. Graphics Tools 9(1)), by OpenCV."""
+    """Fast marching from the hole boundary (Telea 2004, J. Graphics Tools 9(1)), by OpenCV."""
     return _opencv(image, hole, cv2.INPAINT_TELEA)
 
 
@@ -47,9 +48,9 @@ INPAINTING: dict[str, Inpaint] = {
 }
 
 
-def inpaint_all(inpaint: Inpaint, images: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """Images, uint8 [N, S, S, C], with what mask [N, S, S, 1] (1 = known) leaves out filled in."""
-    holes = mask[..., 0] == 0
+def inpaint_all(inpaint: Inpaint, images: np.ndarray, mask: Mask) -> np.ndarray:
+    """Images, uint8 [N, S, S, C], with what the mask, one of pixels, leaves out filled in."""
+    holes = mask.known[..., 0] == 0
     return np.stack([inpaint(*pair) for pair in zip(images, holes, strict=True)])
 
 
@@ -63,7 +64,7 @@ class MeanFace:
         """`images`: all of them, uint8 [N, S, S, C], at least two."""
         self._sum, self._others = images.sum(axis=0, dtype=np.int64), len(images) - 1
 
-    def complete(self, images: np.ndarray, mask: np.ndarray, mask_type: str) -> np.ndarray:
-        """Some of those images, completed; as masks.composite."""
+    def complete(self, images: np.ndarray, mask: Mask) -> np.ndarray:
+        """Some of those images, completed; as blending.composite."""
         means = np.rint((self._sum - images) / self._others).astype(np.uint8)
-        return masks.composite(images, mask, means, mask_type)
+        return blending.composite(images, mask, means)

@@ -1,47 +1,40 @@
-"""Completing faces that are known, by several methods, under several masks: how good is each?
+"""The completion benchmark: known faces completed by several methods, under masks and seeds.
 
-Every method has a figure for every image; means and errors are the reader's (results.py).
+`Method` is a way to complete, `KnownFaces` measures its completions, `Benchmark` runs all methods
+under a mask. Every metric is kept for every image; means and errors are made in tables.py.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
-import os
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 import utils
-from completion import completer as completion
-from completion import input_images as inputs
-from completion import masks
+from completion import blending, mask_source
 from completion.completer import Completer
-from completion.settings import Settings
-from metrics import baselines
-from metrics import embeddings as metrics
+from completion.masks import Mask
+from completion.settings import MaskSettings, SearchSettings
+from metrics import baselines, embeddings, image_metrics
+from metrics.embeddings import FaceEmbeddings, FaceReader
+from metrics.progress import Progress, describe, silent
+from metrics.results import METRICS, MaskResult, MetricValues
 from model import DCGAN
 from utils import UserError
 
 BATCH = 64  # images that a search completes at a time
-FIGURES = ("psnr", "ssim", "identity", "found", "seconds")
-REFERENCE = ("reference-adam", "reference-pgd")
-REFERENCE_MASK = "center"
-REFERENCE_EVERY = 4  # of its thousand iterations each; one seed
 
-# What a method is told to do: images, masks, mask type, seed -> completions by method name
-Complete = Callable[[np.ndarray, np.ndarray, str, int], dict[str, np.ndarray]]
-Tick = Callable[[int], None]
-# By name in FIGURES, float64 [N], NaN where not measured
-Figures = dict[str, np.ndarray]
+# How a method is called: images, their masks, seed -> completions by the method's names
+Complete = Callable[[np.ndarray, Mask, int], dict[str, np.ndarray]]
+
+# --- methods --------------------------------------------------------------------------------
 
 
 @dataclasses.dataclass(frozen=True)
 class Method:
-    """A way to complete images, or several that share their work.
+    """A way to complete images, or several that share a search.
 
     Attributes:
       names: of the results.
@@ -55,140 +48,73 @@ class Method:
     batch: int = 1
     seeded: bool = False
 
+    def complete_timed(
+        self, images: np.ndarray, mask: Mask, seed: int, advance: Callable[[int], object]
+    ) -> tuple[dict[str, np.ndarray], np.ndarray]:
+        """Completes images, uint8 [N, S, S, C], in batches.
 
-@dataclasses.dataclass(frozen=True)
-class MaskResult:
-    """What came out under a mask.
+        Args:
+          images, mask, seed: see `Complete`; any number of them.
+          advance: is told how many are done since it was told last.
 
-    Attributes:
-      mask_type: of masks.MASK_TYPES.
-      figures: by method, means over the seeds.
-      masked: what was known of the first images at the first seed, uint8 [n, S, S, C].
-      completed: what each method made of them.
-    """
-
-    mask_type: str
-    figures: dict[str, Figures]
-    masked: np.ndarray
-    completed: dict[str, np.ndarray]
-
-
-# --- images and masks -----------------------------------------------------------------------
-
-
-def evenly_spaced(items: Sequence[Any], number: int | None) -> list[Any]:
-    """`number` of the items in equal steps from the first one on; all, if there are no more."""
-    if number is None or number >= len(items):
-        return list(items)
-    return [items[i * len(items) // number] for i in range(number)]
+        Returns:
+          What each name made of them, uint8 [N, S, S, C]. And the seconds that an image took,
+          float64 [N]: of a batch, the last one as if it were full; its first image has them, the
+          others NaN, so that a mean and its error are over batches.
+        """
+        parts, seconds = [], np.full(len(images), np.nan)
+        for first in range(0, len(images), self.batch):
+            batch = slice(first, first + self.batch)
+            begin = time.perf_counter()
+            parts.append(self.complete(images[batch], mask[batch], seed))
+            seconds[first] = (time.perf_counter() - begin) / self.batch
+            advance(len(images[batch]))
+        return {name: np.concatenate([p[name] for p in parts]) for name in self.names}, seconds
 
 
-def load_faces(paths: Sequence[str], size: int, channels: int) -> np.ndarray:
-    """Images of the model's size, uint8 [N, size, size, channels].
-
-    Raises:
-      UserError: a file is no image, or of another size.
-    """
-    images = np.empty([len(paths), size, size, channels], np.uint8)
-    for place, path in zip(images, paths, strict=True):
-        image = utils.load_image(path, channels)
-        if image.shape != place.shape:
-            height, width = image.shape[:2]
-            raise UserError(
-                f"{path}: is {width}x{height}, the model makes {size}x{size}; align photos of "
-                f"faces (./align-dlib.py FOLDER align innerEyesAndBottomLip ALIGNED --size {size})"
-            )
-        place[:] = image
-    return images
-
-
-def make_masks(
-    images: np.ndarray, mask_type: str, seed: int, options: Mapping[str, Any]
-) -> np.ndarray:
-    """A mask for every image, as masks.make_mask gives it for the seed and the image's pixels."""
-    return np.stack(
-        [
-            masks.make_mask(
-                mask_type,
-                image.shape[0],
-                random=inputs.random_of(image, seed, purpose=1),
-                **options,
-            )
-            for image in images
-        ]
-    )
-
-
-def _hole(images: np.ndarray, mask: np.ndarray, mask_type: str) -> np.ndarray:
-    """The mask that figures go by: the whole image is a hole if none of its pixels stays."""
-    if mask_type in masks.NOTHING_STAYS:
-        return np.zeros([*images.shape[:3], 1], np.float32)
-    return mask
-
-
-# --- methods --------------------------------------------------------------------------------
-
-
-def baseline_methods(images: np.ndarray, mask_type: str) -> list[Method]:
-    """The mean face (of two faces and more), and inpainting where some pixels stay."""
-    methods = []
+def baseline_methods(images: np.ndarray, keeps_pixels: bool) -> list[Method]:
+    """The mean face (of two faces and more), and inpainting where a mask keeps some pixels."""
+    fills: dict[str, Callable[[np.ndarray, Mask], np.ndarray]] = {}
     if len(images) > 1:
-        mean = baselines.MeanFace(images)
-        methods.append(
-            Method(
-                ("mean-face",),
-                lambda images, mask, mask_type, _: {
-                    "mean-face": mean.complete(images, mask, mask_type)
-                },
+        fills["mean-face"] = baselines.MeanFace(images).complete
+    if keeps_pixels:
+        for name, inpaint in baselines.INPAINTING.items():
+            fills[name] = lambda images, mask, inpaint=inpaint: baselines.inpaint_all(
+                inpaint, images, mask
             )
+    return [
+        Method(
+            (name,), lambda images, mask, _seed, name=name, fill=fill: {name: fill(images, mask)}
         )
-    for name, inpaint in baselines.INPAINTING.items():
-        if mask_type not in masks.NOTHING_STAYS:
-            methods.append(
-                Method(
-                    (name,),
-                    lambda images, mask, _type, _seed, name=name, inpaint=inpaint: {
-                        name: baselines.inpaint_all(inpaint, images, mask)
-                    },
-                )
-            )
-    return methods
-
-
-def search_names(approach: str, blends: Sequence[str]) -> tuple[str, ...]:
-    """What the results of an approach are called: adam, or adam-none and adam-poisson."""
-    return tuple(f"{approach}-{blend}" for blend in blends) or (approach,)
+        for name, fill in fills.items()
+    ]
 
 
 def search_method(
     model: DCGAN,
-    approach: str,
+    search: SearchSettings,
     blends: Sequence[str],
     batch: int,
     precision: str = "float32",
-    **overrides: Any,
 ) -> Method:
-    """An approach of ours; several ways to fill the hole share one search.
+    """A search of ours, called adam, or adam-none and adam-poisson where they share one.
 
     Args:
       model: completes.
-      approach: of `Settings.of`, as `overrides` are.
-      blends: of approaches.BLENDS; empty for what the approach has.
+      search: how; names the method.
+      blends: of completion.settings.BLENDS; empty for the search's own.
       batch: images at a time.
       precision: of the search's convolutions.
     """
-    names = search_names(approach, blends)
-    settings = Settings.of(approach, **overrides)
-    blends = blends or [settings.blend]
-    settings = dataclasses.replace(settings, blend="none")  # each of them is made below
+    names = tuple(f"{search.approach}-{blend}" for blend in blends) or (search.approach,)
+    blends = blends or [search.blend]
+    settings = dataclasses.replace(search, blend="none")  # each of them is made below
     completer = Completer(model, settings, batch_size=batch, precision=precision)
 
-    def complete(
-        images: np.ndarray, mask: np.ndarray, mask_type: str, seed: int
-    ) -> dict[str, np.ndarray]:
-        done = completer.complete(images, mask, mask_type, seed)
+    def complete(images: np.ndarray, mask: Mask, seed: int) -> dict[str, np.ndarray]:
+        generated = completer.complete(images, mask, seed).generated
         return {
-            name: completion.fill(images, mask, done.generated, mask_type, blend)
+            name: blending.fill(images, mask, generated, blend)
             for name, blend in zip(names, blends, strict=True)
         }
 
@@ -202,183 +128,118 @@ def check_baseline(name: str, searches: Sequence[Method]) -> None:
         raise UserError(f"--baseline {name}: is none of {', '.join(known)}")
 
 
-def run(
-    method: Method, images: np.ndarray, mask: np.ndarray, mask_type: str, seed: int, tick: Tick
-) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Completes images; returns what each name made of them, and the seconds an image took.
+# --- measuring ------------------------------------------------------------------------------
 
-    These are of a batch, the last one as if it were full: its first image has them, float64
-    [N], the others NaN, so that a mean and its error are over batches.
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class KnownFaces:
+    """Faces whose completions are measured.
+
+    Attributes:
+      images: uint8 [N, S, S, C].
+      described: what dlib says of them.
+      reader: describes their completions.
+      progress: of that.
     """
-    parts, seconds = [], np.full(len(images), np.nan)
-    for first in range(0, len(images), method.batch):
-        batch = slice(first, first + method.batch)
-        begin = time.perf_counter()
-        parts.append(method.complete(images[batch], mask[batch], mask_type, seed))
-        seconds[first] = (time.perf_counter() - begin) / method.batch
-        tick(len(images[batch]))
-    return {name: np.concatenate([p[name] for p in parts]) for name in method.names}, seconds
+
+    images: np.ndarray
+    described: FaceEmbeddings
+    reader: FaceReader
+    progress: Progress = silent
+
+    @classmethod
+    def of(cls, images: np.ndarray, reader: FaceReader, progress: Progress = silent) -> KnownFaces:
+        """Describes images, uint8 [N, S, S, C]."""
+        return cls(images, describe(reader, images, progress, "originals"), reader, progress)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, which: slice) -> KnownFaces:
+        described = FaceEmbeddings(*(values[which] for values in self.described))
+        return dataclasses.replace(self, images=self.images[which], described=described)
+
+    def measure(
+        self, completed: np.ndarray, mask: Mask, label: str, *, keep: bool = False
+    ) -> MetricValues:
+        """The metrics of the faces' completions, uint8 [N, S, S, C], but for their seconds.
+
+        Args:
+          completed: the completions.
+          mask: under which they were made; only what it does not keep counts.
+          label: names them beside the progress.
+          keep: whether dlib's part is cached.
+        """
+        read = describe(self.reader, completed, self.progress, f"{label}: measured", keep=keep)
+        own = self.described.embeddings
+        return {
+            "psnr": image_metrics.psnr(self.images, completed, mask.kept),
+            "ssim": image_metrics.ssim(self.images, completed, mask.kept),
+            "identity": embeddings.identity_distance(own, read.embeddings),
+            "found": read.found.astype(np.float64),
+        }
 
 
-class Evaluation:
-    """Faces with what dlib says of them, and the methods that are tried on them."""
+class Benchmark:
+    """Known faces, and the methods that complete them."""
 
     def __init__(
         self,
-        model: DCGAN,
-        images: np.ndarray,
+        faces: KnownFaces,
         seeds: Sequence[int],
         searches: Sequence[Method],
-        reader: metrics.FaceReader,
-        tick: Tick,
+        progress: Progress = silent,
     ) -> None:
-        """Describes the faces.
+        """Computes nothing yet.
 
         Args:
-          model: for the reference's settings.
-          images: uint8 [N, S, S, C].
+          faces: two at least for a mean face.
           seeds: of random masks and of searches.
           searches: methods besides the baselines.
-          reader: of dlib's figures.
-          tick: is told of every image that a method has completed, or that was measured.
+          progress: of completing.
         """
-        self.images, self.seeds = images, seeds
-        self._model, self._searches, self._reader, self._tick = model, searches, reader, tick
-        self.real = reader.describe(images, tick=tick)
+        self._faces, self._seeds, self._searches = faces, seeds, searches
+        self._progress = progress
 
-    def measure(
-        self,
-        which: np.ndarray,
-        completed: np.ndarray,
-        hole: np.ndarray,
-        seconds: np.ndarray,
-        keep: bool,
-    ) -> Figures:
-        """The figures of completions, uint8 [n, S, S, C], of the images with the numbers `which`.
-
-        `hole` is a mask [n, S, S, 1] (1 = known); `keep`: whether dlib's figures are cached.
-        """
-        images = self.images[which]
-        read = self._reader.describe(completed, keep=keep, tick=self._tick)
-        return {
-            "psnr": metrics.psnr(images, completed, hole),
-            "ssim": metrics.ssim(images, completed, hole),
-            "identity": metrics.identity_distance(self.real.embeddings[which], read.embeddings),
-            "found": read.found.astype(np.float64),
-            "seconds": seconds,
-        }
-
-    def under(self, mask_type: str, options: Mapping[str, Any], shown: int) -> MaskResult:
-        """Completes all images with all methods under one mask and all seeds.
+    def evaluate_mask(self, settings: MaskSettings, shown: int) -> MaskResult:
+        """Completes all images with all methods under one mask and all seeds, and measures.
 
         Args:
-          mask_type: of masks.MASK_TYPES.
-          options: further arguments of masks.make_mask.
+          settings: of the mask.
           shown: how many of the first images' completions to return.
         """
-        everyone = np.arange(len(self.images))
-        methods = [*self._searches, *baseline_methods(self.images, mask_type)]
-        by_seed: dict[str, list[Figures]] = {name: [] for m in methods for name in m.names}
-        first = make_masks(self.images, mask_type, self.seeds[0], options)
+        images = self._faces.images
+        methods = [*self._searches, *baseline_methods(images, settings.keeps_pixels)]
+        by_seed: dict[str, list[MetricValues]] = {name: [] for m in methods for name in m.names}
+        first = mask_source.draw_masks(settings, images, self._seeds[0])
         pictures: dict[str, np.ndarray] = {}
-        for seed in self.seeds:
-            mask = make_masks(self.images, mask_type, seed, options)
-            hole = _hole(self.images, mask, mask_type)
-            again = seed != self.seeds[0] and np.array_equal(mask, first)
+        for seed in self._seeds:
+            mask = mask_source.draw_masks(settings, images, seed)
+            again = seed != self._seeds[0] and np.array_equal(mask.known, first.known)
             for method in methods:
                 if again and not method.seeded:
-                    self._tick(len(everyone) * (1 + len(method.names)))
                     continue
-                completed, seconds = run(method, self.images, mask, mask_type, seed, self._tick)
-                if method.seeded and seed == self.seeds[0] and self._has_more(method):
-                    seconds[0] = np.nan  # TensorFlow compiles; other batches tell the time
+                label = f"{settings.mask_type}, seed {seed}, {method.names[0]}"
+                with self._progress(total=len(images), desc=label) as bar:
+                    completed, seconds = method.complete_timed(images, mask, seed, bar.update)
+                if method.seeded and seed == self._seeds[0] and self._has_more(method):
+                    seconds[0] = np.nan  # TensorFlow compiles; other batches give the time
                 for name, pixels in completed.items():
-                    keep = not method.seeded
-                    by_seed[name].append(self.measure(everyone, pixels, hole, seconds, keep))
+                    values = self._faces.measure(pixels, mask, label, keep=not method.seeded)
+                    by_seed[name].append(values | {"seconds": seconds})
                     pictures.setdefault(name, pixels[:shown])
-        known = masks.visible(utils.to_signed(self.images[:shown]), first[:shown], mask_type)
-        figures = {name: _mean_over_seeds(several) for name, several in by_seed.items()}
-        return MaskResult(mask_type, figures, utils.to_uint8(known), pictures)
+        visible = first[:shown].visible(utils.to_signed(images[:shown]))
+        metrics = {name: _mean_over_seeds(several) for name, several in by_seed.items()}
+        return MaskResult(settings.mask_type, metrics, utils.to_uint8(visible), pictures)
 
     def _has_more(self, method: Method) -> bool:
         """Whether a method has other batches under a mask than the first one."""
-        return len(self.seeds) > 1 or len(self.images) > method.batch
-
-    def reference(self, options: Mapping[str, Any], cache: str) -> dict[str, Figures]:
-        """The figures of the reference's settings: on every fourth image, of the first seed.
-
-        They take long, and are kept as JSON in the folder `cache`: under a hash of the model,
-        the images, their masks, the seed and the settings.
-        """
-        which = np.arange(0, len(self.images), REFERENCE_EVERY)
-        images, seed = self.images[which], self.seeds[0]
-        mask = make_masks(images, REFERENCE_MASK, seed, options)
-        figures = {}
-        for name in REFERENCE:
-            settings = Settings.of(name.removeprefix("reference-"))
-            what = dataclasses.asdict(settings) | {"seed": seed}
-            digest = hashlib.sha256(json.dumps(what, sort_keys=True).encode())
-            for part in (model_hash(self._model).encode(), images.tobytes(), mask.tobytes()):
-                digest.update(part)
-            path = os.path.join(cache, "reference", f"{digest.hexdigest()}.json")
-            own = _read_figures(path, len(which))
-            if own is None:
-                batch = min(BATCH, len(which))
-                method = search_method(self._model, settings.approach, [], batch)
-                done, seconds = run(method, images, mask, REFERENCE_MASK, seed, self._tick)
-                own = self.measure(which, done[settings.approach], mask, seconds, keep=False)
-                os.makedirs(os.path.dirname(path), exist_ok=True)
-                stored = {k: [None if np.isnan(x) else x for x in v] for k, v in own.items()}
-                utils.write_text(path, json.dumps(what | {"figures": stored}))
-            else:
-                self._tick(2 * len(which))
-            figures[name] = {}
-            for figure, values in own.items():
-                figures[name][figure] = np.full(len(self.images), np.nan)
-                figures[name][figure][which] = values
-        return figures
+        return len(self._seeds) > 1 or len(self._faces) > method.batch
 
 
-def _mean_over_seeds(several: Sequence[Figures]) -> Figures:
+def _mean_over_seeds(several: Sequence[MetricValues]) -> MetricValues:
     """Image by image; what is not finite for a seed is left out."""
     return {
-        figure: np.ma.masked_invalid([one[figure] for one in several]).mean(axis=0).filled(np.nan)
-        for figure in FIGURES
+        name: np.ma.masked_invalid([one[name] for one in several]).mean(axis=0).filled(np.nan)
+        for name in METRICS
     }
-
-
-def _read_figures(path: str, number: int) -> Figures | None:
-    try:
-        with open(path, encoding="utf-8") as file:
-            figures = json.load(file)["figures"]
-        read = {name: np.array(figures[name], np.float64) for name in FIGURES}
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    return read if all(len(values) == number for values in read.values()) else None
-
-
-def model_hash(model: DCGAN) -> str:
-    """A hash of both networks' weights, wherever they are stored and whatever beside them."""
-    digest = hashlib.sha256(json.dumps(dict(model.architecture), sort_keys=True).encode())
-    for network in (model.g, model.d):
-        for name in sorted(network):
-            digest.update(name.encode() + network[name].numpy().tobytes())
-    return digest.hexdigest()
-
-
-def work(
-    images: int,
-    seeds: int,
-    mask_types: Sequence[str],
-    searches: Sequence[Method],
-    reference: bool,
-) -> int:
-    """How many ticks an evaluation takes: one to complete an image, one for each to measure."""
-    ticks = images  # the originals
-    for mask_type in mask_types:
-        inpainted = 0 if mask_type in masks.NOTHING_STAYS else len(baselines.INPAINTING)
-        own = sum(1 + len(method.names) for method in searches)
-        ticks += images * seeds * (own + 2 * (inpainted + (images > 1)))
-    if reference:
-        ticks += 2 * len(REFERENCE) * len(range(0, images, REFERENCE_EVERY))
-    return ticks

@@ -1,4 +1,4 @@
-"""Images by what their names tell: for whom does a model work?"""
+"""Subgroups of images, by a property that their file names hold."""
 
 from __future__ import annotations
 

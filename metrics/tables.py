@@ -1,28 +1,18 @@
-"""What an evaluation leaves: tables in Markdown and JSON, figures of every image, sheets to see."""
+"""Tables of an evaluation's results, in JSON and in Markdown."""
 
 from __future__ import annotations
 
-import glob
-import json
 import math
-import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageDraw
 
-import checkpoints
-import utils
-from metrics.benchmark import FIGURES, REFERENCE, REFERENCE_MASK, Evaluation, Figures, MaskResult
-from metrics.embeddings import Estimate, estimate, paired_difference
+from metrics.results import COMPARED, METRICS, REFERENCE, MaskResult, MetricValues
+from metrics.statistics import Estimate, estimate, paired_difference
 from metrics.subgroups import Grouping
-from utils import UserError
 
-RESULTS = "results.json"
-OURS = ("results.*", "figures.csv", "images.txt", "contact-*.png")  # what --overwrite removes
-COMPARED = FIGURES[:4]  # seconds of different methods are not compared face by face
-# How a figure is shown: its head, a factor and digits after the point.
+# How a metric is shown: its head, a factor and digits after the point.
 SHOWN = {
     "psnr": ("hole PSNR, dB", 1, 2),
     "ssim": ("hole SSIM", 1, 3),
@@ -30,11 +20,17 @@ SHOWN = {
     "found": ("faces found, %", 100, 1),
     "seconds": ("s per face", 1, 4),
 }
-SHEET = 64  # faces in a contact sheet
-CELL = 64  # pixels: edge of a picture in a contact sheet, at least
-HEADING = 28  # pixels: two lines of text
-GAP = 16
-
+# Metrics of the samples and of the real faces beside them, and digits after the point.
+GENERATOR_ROWS = (
+    ("Frechet distance to the real faces; of two real halves", "frechet", "frechet_real_halves", 4),
+    ("diversity: mean distance between embeddings", "diversity", "diversity_real", 4),
+    ("diversity, as a share of the real faces'", "diversity_ratio", None, 3),
+    ("share in which dlib finds a face", "found", "found_real", 3),
+    ("nearest training face, pixels", "nearest_pixels", "nearest_pixels_real", 4),
+    ("nearest training face, embedding", "nearest_identity", "nearest_identity_real", 4),
+    ("inversion of real faces, PSNR in dB", None, "inversion_psnr", 2),
+    ("inversion of real faces, identity distance", None, "inversion_identity", 3),
+)
 
 # --- summaries ------------------------------------------------------------------------------
 
@@ -46,20 +42,20 @@ def as_json(value: Estimate) -> dict[str, float | int | None]:
 
 
 def _estimates(
-    methods: Mapping[str, Figures], which: np.ndarray | slice = slice(None)
+    methods: Mapping[str, MetricValues], which: np.ndarray | slice = slice(None)
 ) -> dict[str, Any]:
     return {
-        name: {figure: as_json(estimate(values[which])) for figure, values in figures.items()}
-        for name, figures in methods.items()
+        method: {name: as_json(estimate(values[which])) for name, values in metrics.items()}
+        for method, metrics in methods.items()
     }
 
 
-def _differences(methods: Mapping[str, Figures], baseline: str) -> dict[str, Any]:
+def _differences(methods: Mapping[str, MetricValues], baseline: str) -> dict[str, Any]:
     base = methods[baseline]
     return {
-        name: {f: as_json(paired_difference(figures[f], base[f])) for f in COMPARED}
-        for name, figures in methods.items()
-        if name != baseline
+        method: {name: as_json(paired_difference(metrics[name], base[name])) for name in COMPARED}
+        for method, metrics in methods.items()
+        if method != baseline
     }
 
 
@@ -69,13 +65,13 @@ def summary(
     """What results.json says of a mask.
 
     Args:
-      result: the figures.
+      result: what was measured.
       found: whether dlib finds a face in each original, bool [N].
       baseline: the method whose differences to all others are of interest; those to the
         reference are added where it ran.
       groupings: of the images.
     """
-    methods = result.figures
+    methods = result.metrics
     bases = dict.fromkeys((baseline, *REFERENCE))
     return {
         "mask": result.mask_type,
@@ -98,8 +94,8 @@ def summary(
 # --- Markdown -------------------------------------------------------------------------------
 
 
-def _cell(value: Mapping[str, Any], figure: str, signed: bool = False) -> str:
-    _, factor, digits = SHOWN[figure]
+def _cell(value: Mapping[str, Any], metric: str, signed: bool = False) -> str:
+    _, factor, digits = SHOWN[metric]
     if value["mean"] is None:
         return "-"
     text = f"{factor * value['mean']:{'+' if signed else ''}.{digits}f}"
@@ -120,190 +116,79 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def _rows(
-    methods: Mapping[str, Any], figures: Sequence[str], signed: bool = False
+    methods: Mapping[str, Any], metrics: Sequence[str], signed: bool = False
 ) -> list[list[str]]:
     return [
-        [name, *(_cell(values[f], f, signed) for f in figures)] for name, values in methods.items()
+        [method, *(_cell(values[name], name, signed) for name in metrics)]
+        for method, values in methods.items()
     ]
 
 
-def _group_table(name: str, group: Mapping[str, Any]) -> str:
+def _heads(metrics: Sequence[str]) -> list[str]:
+    return [SHOWN[name][0] for name in metrics]
+
+
+def _subgroup_table(name: str, subgroups: Mapping[str, Any]) -> str:
     rows = [
         [value, str(own["n"]), *row]
-        for value, own in group["values"].items()
-        for row in _rows(own["methods"], FIGURES[:4])
+        for value, own in subgroups["values"].items()
+        for row in _rows(own["methods"], COMPARED)
     ]
-    return table([name, "n", "method", *(SHOWN[f][0] for f in FIGURES[:4])], rows)
+    return table([name, "n", "method", *_heads(COMPARED)], rows)
 
 
-def markdown(block: Mapping[str, Any], images: int, seeds: Sequence[int]) -> str:
+def completion_markdown(block: Mapping[str, Any], images: int, seeds: Sequence[int]) -> str:
     """The tables of one mask, from its `summary`."""
     found = block["originals_found"]
-    figures = [SHOWN[f][0] for f in COMPARED]
     parts = [
         f"## {block['mask']}",
         f"{images} faces, seeds {' '.join(map(str, seeds))}; ± standard error over faces. dlib "
         f"finds a face in {_cell(found, 'found')} % of the originals.",
-        table(
-            ["method", *(head for head, _, _ in SHOWN.values())], _rows(block["methods"], FIGURES)
-        ),
+        table(["method", *_heads(METRICS)], _rows(block["methods"], METRICS)),
     ]
-    for name, values in block["methods"].items():
-        measured = {f: values[f]["n"] for f in COMPARED if 0 < values[f]["n"] < images}
-        if measured:
-            left = ", ".join(f"{SHOWN[f][0]} {n}" for f, n in measured.items())
-            parts.append(f"Faces that {name} has a finite figure for: {left}.")
+    for method, values in block["methods"].items():
+        measured = {name: values[name]["n"] for name in COMPARED}
+        if some := {name: n for name, n in measured.items() if 0 < n < images}:
+            left = ", ".join(f"{SHOWN[name][0]} {n}" for name, n in some.items())
+            parts.append(f"Faces that {method} has a finite metric for: {left}.")
     for base, methods in block["differences"].items():
         faces = max((v["psnr"]["n"] for v in methods.values()), default=0)
         parts.append(f"Paired differences to {base}, over {faces} faces:")
-        parts.append(table(["method", *figures], _rows(methods, COMPARED, signed=True)))
-    for name, group in block["groups"].items():
-        without = f"; {group['without']} names hold none" if group["without"] else ""
-        parts += [f"By {name}{without}:", _group_table(name, group)]
+        parts.append(table(["method", *_heads(COMPARED)], _rows(methods, COMPARED, signed=True)))
+    for name, subgroups in block["groups"].items():
+        without = f"; {subgroups['without']} names hold none" if subgroups["without"] else ""
+        parts += [f"By {name}{without}:", _subgroup_table(name, subgroups)]
     return "\n\n".join(parts) + "\n"
 
 
-# --- pictures -------------------------------------------------------------------------------
-
-
-def contact_sheet(columns: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Pictures side by side to compare, uint8 [H, W, 3].
-
-    A row for each image and a column for each entry, uint8 [n, S, S, C], under its name; in as
-    many blocks of rows as make the sheet about square.
-    """
-    pictures = np.stack(list(columns.values()), axis=1)  # [n, columns, S, S, C]
-    scale = max(1, CELL // pictures.shape[2])
-    pictures = pictures.repeat(scale, axis=2).repeat(scale, axis=3)
-    number, across, edge = pictures.shape[:3]
-    blocks = min(number, max(1, round(math.sqrt(number / across))))
-    rows = -(-number // blocks)
-    width = blocks * (across * edge + GAP) - GAP
-    sheet = np.full([HEADING + rows * edge, width, 3], 255, np.uint8)
-    for i, strip in enumerate(pictures):
-        top, left = HEADING + i % rows * edge, i // rows * (across * edge + GAP)
-        sheet[top : top + edge, left : left + across * edge] = np.concatenate(strip, axis=1)
-    canvas = Image.fromarray(sheet)
-    draw = ImageDraw.Draw(canvas)
-    for block in range(blocks):
-        for column, name in enumerate(columns):
-            place = (block * (across * edge + GAP) + column * edge + 2, 1)
-            draw.text(place, name.replace("-", "-\n", 1), fill="black", font_size=11, spacing=1)
-    return np.asarray(canvas)
-
-
-# --- the folder -----------------------------------------------------------------------------
-
-
-class ResultsFolder:
-    """The folder that an evaluation writes: whole files, and only over its own."""
-
-    def __init__(self, path: str, overwrite: bool) -> None:
-        """Looks, and changes nothing.
-
-        Raises:
-          UserError: it holds results and `overwrite` is not given, or anything else.
-        """
-        self.path = path
-        utils.check_writable(path, "--out")
-        if os.path.isdir(path) and os.listdir(path):
-            if not self._is_evaluation():
-                raise UserError(
-                    f"--out {path}: holds files, not an evaluation; choose another folder"
-                )
-            if not overwrite:
-                raise UserError(
-                    f"--out {path}: holds an evaluation; choose another folder, or replace it with "
-                    "--overwrite"
-                )
-
-    def _is_evaluation(self) -> bool:
-        try:
-            with open(os.path.join(self.path, RESULTS), encoding="utf-8") as file:
-                content = json.load(file)
-            return content["program"] == checkpoints.PROGRAM and "finished" in content
-        except (OSError, ValueError, KeyError, TypeError):
-            return False
-
-    def start(self, paths: Sequence[str]) -> None:
-        """Makes the folder, clears it of earlier results, and writes the list of images."""
-        os.makedirs(self.path, exist_ok=True)
-        self.write({}, "", finished=False)  # first: the folder is known as ours from now on
-        for pattern in OURS:
-            for path in glob.glob(os.path.join(glob.escape(self.path), pattern)):
-                if os.path.basename(path) != RESULTS:
-                    os.remove(path)
-        self.write_text("images.txt", "".join(f"{path}\n" for path in paths))
-
-    def write_text(self, name: str, text: str) -> None:
-        """A text file in the folder."""
-        utils.write_text(os.path.join(self.path, name), text)
-
-    def write(self, content: Mapping[str, Any], text: str, finished: bool) -> str:
-        """results.json and results.md; returns the former's text."""
-        head = {"program": checkpoints.PROGRAM, "finished": finished}
-        dumped = json.dumps(head | dict(content), indent=2, allow_nan=False) + "\n"
-        self.write_text(RESULTS, dumped)
-        self.write_text("results.md", text)
-        return dumped
-
-    def write_sheet(self, name: str, columns: Mapping[str, np.ndarray]) -> None:
-        """A contact sheet contact-NAME.png."""
-        path = os.path.join(self.path, f"contact-{name}.png")
-        utils.save_image(path, contact_sheet(columns))
-
-    def write_figures(self, paths: Sequence[str], results: Sequence[MaskResult]) -> None:
-        """figures.csv: every figure of every image, empty where there is none."""
-        rows = [
-            [result.mask_type, name, path, *(f"{figures[f][i]:.6g}" for f in FIGURES)]
-            for result in results
-            for name, figures in result.figures.items()
-            for i, path in enumerate(paths)
-        ]
-        rows = [["" if value == "nan" else value for value in row] for row in rows]
-        utils.write_csv(
-            os.path.join(self.path, "figures.csv"), ["mask", "method", "image", *FIGURES], rows
-        )
-
-
-def evaluate(
-    trial: Evaluation,
-    mask_types: Mapping[str, Mapping[str, Any]],
-    folder: ResultsFolder,
-    paths: Sequence[str],
-    content: Mapping[str, Any],
-    *,
-    baseline: str,
-    groupings: Sequence[Grouping] = (),
-    reference: str | None = None,
-) -> tuple[str, str]:
-    """Tries all methods under each mask, and writes after each what is known by then.
+def generator_markdown(metrics: Mapping[str, Estimate], training: int, drawn: int) -> str:
+    """The table of a generator.
 
     Args:
-      trial: the faces and the methods.
-      mask_types: the masks, each with further arguments of masks.make_mask.
-      folder: is started.
-      paths: of the faces.
-      content: of results.json besides the figures.
-      baseline, groupings: as for `summary`.
-      reference: the cache of the reference's figures; None to leave it out.
-
-    Returns:
-      The texts of results.json and results.md.
+      metrics: of a `GeneratorScore`.
+      training: number of training faces that were compared by pixels; 0: none.
+      drawn: at most so many of them were compared by embedding.
     """
-    dumped, text = "", ""
-    done: list[MaskResult] = []
-    blocks = []
-    for mask_type, options in mask_types.items():
-        result = trial.under(mask_type, options, SHEET)
-        if reference and mask_type == REFERENCE_MASK:
-            result.figures.update(trial.reference(options, reference))
-        done.append(result)
-        before = {"before": trial.images[:SHEET], "masked": result.masked}
-        folder.write_sheet(mask_type, before | result.completed)
-        folder.write_figures(paths, done)
-        blocks.append(summary(result, trial.real.found, baseline, groupings))
-        text += markdown(blocks[-1], len(paths), trial.seeds) + "\n"
-        finished = len(done) == len(mask_types)
-        dumped = folder.write({**content, "masks": blocks}, text, finished)
-    return dumped, text
+
+    def cell(name: str | None, digits: int) -> str:
+        value = metrics.get(name)
+        if value is None or not math.isfinite(value.mean):
+            return ""
+        shown = f" ± {value.error:.{digits}f}" if math.isfinite(value.error) else ""
+        return f"{value.mean:.{digits}f}{shown} ({value.n})"
+
+    rows = [
+        [label, cell(own, digits), cell(real, digits)]
+        for label, own, real, digits in GENERATOR_ROWS
+        if own in metrics or real in metrics
+    ]
+    notes = (
+        "± standard error over faces (jackknife for the distance and the diversity), number of "
+        "faces in brackets. The Frechet distance is between dlib's embeddings and is no FID."
+    )
+    if training:
+        notes += (
+            f" Nearest of {training} training faces by pixels (root mean squared "
+            f"difference, values 0..1), of at most {drawn} by embedding."
+        )
+    return f"## Generator\n\n{notes}\n\n{table(['', 'samples', 'real faces'], rows)}\n"

@@ -1,0 +1,99 @@
+"""Sets of faces on disk: real ones and those of training, listed, thinned out, loaded."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence, Set
+from typing import Any, NamedTuple
+
+import numpy as np
+
+import utils
+from utils import UserError
+
+FEWEST = 4  # real faces
+
+
+class FaceSets(NamedTuple):
+    """Paths of faces that a generator is scored with.
+
+    Attributes:
+      real: faces that it was not trained on.
+      training: those that it was trained on; may be empty.
+    """
+
+    real: list[str]
+    training: list[str]
+
+
+def evenly_spaced(items: Sequence[Any], number: int | None) -> list[Any]:
+    """`number` of the items in equal steps from the first one on; all, if there are no more."""
+    if number is None or number >= len(items):
+        return list(items)
+    return [items[i * len(items) // number] for i in range(number)]
+
+
+def load_faces(paths: Sequence[str], size: int, channels: int) -> np.ndarray:
+    """Images of the model's size, uint8 [N, size, size, channels].
+
+    Raises:
+      UserError: a file is no image, or of another size.
+    """
+    images = np.empty([len(paths), size, size, channels], np.uint8)
+    for place, path in zip(images, paths, strict=True):
+        image = utils.load_image(path, channels)
+        if image.shape != place.shape:
+            height, width = image.shape[:2]
+            raise UserError(
+                f"{path}: is {width}x{height}, the model makes {size}x{size}; align photos of "
+                f"faces (./align-dlib.py FOLDER align innerEyesAndBottomLip ALIGNED --size {size})"
+            )
+        place[:] = image
+    return images
+
+
+def list_faces(folders: Sequence[str], flag: str, only: Set[str], without: Set[str]) -> list[str]:
+    """Paths of the images below some folders, each file once.
+
+    Args:
+      folders: in the order of the result.
+      flag: the option that names them.
+      only: files to take, by their names or their paths below their folder; empty for all.
+      without: files to leave out, by the same or by their real paths.
+
+    Raises:
+      UserError: a folder that is none, or nothing is left.
+    """
+    paths: dict[str, str] = {}  # by real path
+    for folder in folders:
+        utils.check_folder(folder, flag)
+        for path in utils.list_images(folder):
+            real = os.path.realpath(path)
+            names = {os.path.relpath(path, folder), os.path.basename(path)}
+            if (not only or names & only) and not (names | {real}) & without:
+                paths.setdefault(real, path)
+    if not paths:
+        which = " that --holdout lists" if only else " besides the real ones" if without else ""
+        raise UserError(f"{flag} {folders[0]}: holds no images{which}")
+    return list(paths.values())
+
+
+def list_sets(real: Sequence[str], training: Sequence[str], holdout: str | None) -> FaceSets:
+    """Real faces to compare with, and those that a model was trained on.
+
+    Args:
+      real, training: folders.
+      holdout: a file of names; only these of the real faces are taken, and none of them nor
+        any real face for one of training.
+
+    Raises:
+      UserError: as `list_faces` and `utils.read_names`, or fewer than 4 real faces.
+    """
+    names = utils.read_names(holdout, "--holdout") if holdout else set()
+    paths = list_faces(real, "--real", names, set())
+    if len(paths) < FEWEST:
+        raise UserError(f"--real {real[0]}: {len(paths)} faces are too few to compare with")
+    if not training:
+        return FaceSets(paths, [])
+    held_out = names | {os.path.realpath(path) for path in paths}
+    return FaceSets(paths, list_faces(training, "--training", set(), held_out))

@@ -1,0 +1,96 @@
+"""The metrics of the reference's settings, which take long to measure, and their cache."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+
+import numpy as np
+
+import utils
+from completion import mask_source
+from completion.masks import Mask
+from completion.settings import MaskSettings, SearchSettings
+from metrics import benchmark
+from metrics.benchmark import KnownFaces
+from metrics.progress import Progress, silent
+from metrics.results import METRICS, REFERENCE, MetricValues
+from metrics.settings import REFERENCE_MASK
+from model import DCGAN
+
+EVERY = 4  # the reference completes every fourth face, in its thousand iterations
+VERSION = 2  # another one if the same settings ever give other completions: a cache of its own
+
+
+def measure_reference(
+    model: DCGAN, faces: KnownFaces, seed: int, cache: str, progress: Progress = silent
+) -> dict[str, MetricValues]:
+    """The metrics of the methods REFERENCE under the center mask, on every fourth face.
+
+    They are kept as JSON in the folder `cache`: under a hash of the model, the images, their
+    masks, the seed and the settings.
+
+    Args:
+      model: completes.
+      faces: all of them.
+      seed: of the searches.
+      cache: a folder, made if need be.
+      progress: of completing.
+
+    Returns:
+      By method, for all faces: NaN where one is left out.
+    """
+    some = faces[::EVERY]
+    mask = mask_source.draw_masks(MaskSettings(REFERENCE_MASK), some.images, seed)
+    found = {}
+    for name in REFERENCE:
+        search = SearchSettings.of(name.removeprefix("reference-"))
+        what = dataclasses.asdict(search) | {"seed": seed, "version": VERSION}
+        path = os.path.join(cache, "reference", f"{_digest(what, model, some, mask)}.json")
+        own = _read(path, len(some))
+        if own is None:
+            method = benchmark.search_method(model, search, [], min(benchmark.BATCH, len(some)))
+            with progress(total=len(some), desc=name) as bar:
+                completed, seconds = method.complete_timed(some.images, mask, seed, bar.update)
+            own = some.measure(completed[search.approach], mask, name) | {"seconds": seconds}
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            stored = {k: [None if np.isnan(x) else x for x in v] for k, v in own.items()}
+            utils.write_text(path, json.dumps(what | {"figures": stored}))
+        found[name] = {metric: _spread(values, len(faces)) for metric, values in own.items()}
+    return found
+
+
+def _digest(what: dict[str, object], model: DCGAN, faces: KnownFaces, mask: Mask) -> str:
+    digest = hashlib.sha256(json.dumps(what, sort_keys=True).encode())
+    for part in (model_hash(model).encode(), faces.images.tobytes(), mask.known.tobytes()):
+        digest.update(part)
+    return digest.hexdigest()
+
+
+def _spread(values: np.ndarray, number: int) -> np.ndarray:
+    """The values of every fourth face in those of all, float64 [number]."""
+    spread = np.full(number, np.nan)
+    spread[::EVERY] = values
+    return spread
+
+
+def _read(path: str, number: int) -> MetricValues | None:
+    """What was stored; None if there is nothing, or it is damaged."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            stored = json.load(file)["figures"]
+        read = {name: np.array(stored[name], np.float64) for name in METRICS}
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return read if all(len(values) == number for values in read.values()) else None
+
+
+def model_hash(model: DCGAN) -> str:
+    """A hash of both networks' weights, wherever they are stored and whatever beside them."""
+    digest = hashlib.sha256(json.dumps(dict(model.architecture), sort_keys=True).encode())
+    for network in (model.g, model.d):
+        for name in sorted(network):
+            digest.update(name.encode() + network[name].numpy().tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,122 @@
+"""The folder that an evaluation writes: results, metrics of every image, contact sheets."""
+
+from __future__ import annotations
+
+import glob
+import json
+import math
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+import runs
+import utils
+from metrics.results import METRICS, MaskResult
+from utils import UserError
+
+RESULTS = "results.json"
+OURS = ("results.*", "figures.csv", "images.txt", "contact-*.png")  # what --overwrite removes
+SHEET = 64  # faces in a contact sheet
+CELL = 64  # pixels: edge of a picture in a contact sheet, at least
+HEADING = 28  # pixels: two lines of text
+GAP = 16  # pixels between blocks of rows
+
+
+def contact_sheet(columns: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Pictures side by side to compare, uint8 [H, W, 3].
+
+    A row for each image and a column for each entry, uint8 [n, S, S, C], under its name; in as
+    many blocks of rows as make the sheet about square.
+    """
+    pictures = np.stack(list(columns.values()), axis=1)  # [n, columns, S, S, C]
+    scale = max(1, CELL // pictures.shape[2])
+    pictures = pictures.repeat(scale, axis=2).repeat(scale, axis=3)
+    number, across, edge = pictures.shape[:3]
+    blocks = min(number, max(1, round(math.sqrt(number / across))))
+    rows = -(-number // blocks)
+    width = blocks * (across * edge + GAP) - GAP
+    sheet = np.full([HEADING + rows * edge, width, 3], 255, np.uint8)
+    for i, strip in enumerate(pictures):
+        top, left = HEADING + i % rows * edge, i // rows * (across * edge + GAP)
+        sheet[top : top + edge, left : left + across * edge] = np.concatenate(strip, axis=1)
+    canvas = Image.fromarray(sheet)
+    draw = ImageDraw.Draw(canvas)
+    for block in range(blocks):
+        for column, name in enumerate(columns):
+            place = (block * (across * edge + GAP) + column * edge + 2, 1)
+            draw.text(place, name.replace("-", "-\n", 1), fill="black", font_size=11, spacing=1)
+    return np.asarray(canvas)
+
+
+class ResultsFolder:
+    """The folder that an evaluation writes: atomic writes, and only over its own files."""
+
+    def __init__(self, path: str, overwrite: bool) -> None:
+        """Checks the folder, and changes nothing.
+
+        Raises:
+          UserError: it holds results and `overwrite` is not given, or anything else.
+        """
+        self.path = path
+        utils.check_writable(path, "--out")
+        if os.path.isdir(path) and os.listdir(path):
+            if not self._is_evaluation():
+                raise UserError(
+                    f"--out {path}: holds files, not an evaluation; choose another folder"
+                )
+            if not overwrite:
+                raise UserError(
+                    f"--out {path}: holds an evaluation; choose another folder, or replace it with "
+                    "--overwrite"
+                )
+
+    def _is_evaluation(self) -> bool:
+        try:
+            with open(os.path.join(self.path, RESULTS), encoding="utf-8") as file:
+                content = json.load(file)
+            return content["program"] == runs.PROGRAM and "finished" in content
+        except (OSError, ValueError, KeyError, TypeError):
+            return False
+
+    def start(self, paths: Sequence[str]) -> None:
+        """Makes the folder, clears it of earlier results, and writes images.txt, the paths."""
+        os.makedirs(self.path, exist_ok=True)
+        self.write({}, "", finished=False)  # first: the folder is known as ours from now on
+        for pattern in OURS:
+            for path in glob.glob(os.path.join(glob.escape(self.path), pattern)):
+                if os.path.basename(path) != RESULTS:
+                    os.remove(path)
+        self.write_text("images.txt", "".join(f"{path}\n" for path in paths))
+
+    def write_text(self, name: str, text: str) -> None:
+        """A text file in the folder."""
+        utils.write_text(os.path.join(self.path, name), text)
+
+    def write(self, content: Mapping[str, Any], text: str, finished: bool) -> str:
+        """results.json and results.md; returns the former's text."""
+        head = {"program": runs.PROGRAM, "finished": finished}
+        dumped = json.dumps(head | dict(content), indent=2, allow_nan=False) + "\n"
+        self.write_text(RESULTS, dumped)
+        self.write_text("results.md", text)
+        return dumped
+
+    def write_sheet(self, name: str, columns: Mapping[str, np.ndarray]) -> None:
+        """A contact sheet contact-NAME.png."""
+        path = os.path.join(self.path, f"contact-{name}.png")
+        utils.save_image(path, contact_sheet(columns))
+
+    def write_metrics(self, paths: Sequence[str], results: Sequence[MaskResult]) -> None:
+        """figures.csv: every metric of every image, empty where there is none."""
+        rows = [
+            [result.mask_type, method, path, *(f"{metrics[name][i]:.6g}" for name in METRICS)]
+            for result in results
+            for method, metrics in result.metrics.items()
+            for i, path in enumerate(paths)
+        ]
+        rows = [["" if value == "nan" else value for value in row] for row in rows]
+        utils.write_csv(
+            os.path.join(self.path, "figures.csv"), ["mask", "method", "image", *METRICS], rows
+        )

@@ -1,0 +1,232 @@
+"""The settings of an evaluation: defaults, choices and help of the options of its two tasks.
+
+Readable without TensorFlow: the command line is built from these classes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from typing import Any
+
+import cli
+import utils
+from completion import masks
+from completion.settings import APPROACHES, BLENDS, MaskSettings, SearchSettings
+from utils import UserError
+
+REFERENCE_MASK = "center"  # the kind of mask under which the reference's settings are measured
+FEWEST_SAMPLES = 4  # generated faces, for a Frechet distance with an error
+
+
+def _with_tuples(given: dict[str, Any]) -> dict[str, Any]:
+    """The options with tuples where argparse makes lists."""
+    return {
+        name: tuple(value) if isinstance(value, list) else value for name, value in given.items()
+    }
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EvaluationSettings:
+    """What both tasks have in common.
+
+    Attributes:
+      seed: of searches, random masks, and whatever else is drawn.
+      out, overwrite: the folder for the results, and whether an earlier evaluation there goes.
+      json: whether results.json is printed instead of the tables.
+      checkpoint_dir: the model; None: see checkpoints.select_model.
+      precision: of the searches' convolutions, one of cli.PRECISIONS.
+      workers: processes for dlib.
+      cache: folder for metrics that take time; None: embeddings.default_cache.
+    """
+
+    seed: tuple[int, ...] = cli.option(
+        "of the search and random masks", nargs="+", type=cli.seed, default=(0,)
+    )
+    out: str = cli.option("folder for the results", metavar="DIR", default="evaluation")
+    overwrite: bool = cli.option(
+        "replace an earlier evaluation in --out", action="store_true", default=False
+    )
+    json: bool = cli.option(
+        "print results.json instead of the tables", action="store_true", default=False
+    )
+    checkpoint_dir: str | None = cli.option(
+        "the model (default: ./checkpoint if it holds one, else data/pretrained)",
+        "--checkpointDir",
+        metavar="DIR",
+    )
+    precision: str = cli.option(
+        "of our searches' convolutions", choices=cli.PRECISIONS, default="auto"
+    )
+    workers: int = cli.option("processes for dlib", type=cli.positive_int, default=os.cpu_count())
+    cache: str | None = cli.option(
+        "for metrics that take time (default: in ~/.cache)", metavar="DIR"
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class BenchmarkSettings(EvaluationSettings):
+    """How completions are measured.
+
+    Attributes:
+      faces: folder of aligned faces.
+      mask_type: of masks.MASK_TYPES, each once.
+      fraction: of masks.make_mask; None: as it is there.
+      limit: number of faces; None: all.
+      approach: of APPROACHES, each once.
+      n_iter, average: of SearchSettings; None: by approach.
+      blend: of BLENDS, each once; empty: by approach.
+      reference: whether the reference's settings are measured as well.
+      baseline: the method whose paired differences to all others are shown.
+      groups, group_bins: of subgroups.group_images; None and empty: no subgroups.
+    """
+
+    faces: str
+    mask_type: tuple[str, ...] = cli.option(
+        "masks", "--maskType", nargs="+", choices=masks.MASK_TYPES, default=("center",)
+    )
+    fraction: float | None = cli.option(
+        f"share that a random mask leaves out (default: {masks.RANDOM_MISSING})",
+        type=cli.open_fraction,
+    )
+    limit: int | None = cli.option(
+        "faces: so many of the sorted paths, evenly spaced (default: all)",
+        type=cli.positive_int,
+        metavar="N",
+    )
+    approach: tuple[str, ...] = cli.option(
+        "how z is searched", nargs="+", choices=APPROACHES, default=("auto",)
+    )
+    n_iter: int | None = cli.option(
+        "iterations (default: by approach)", "--nIter", type=cli.positive_int
+    )
+    average: int | None = cli.option(
+        "searches of whose mean a completion is made (default: by approach)",
+        type=cli.positive_int,
+        metavar="K",
+    )
+    blend: tuple[str, ...] = cli.option(
+        "how the hole is filled (default: by approach); all share one search",
+        nargs="+",
+        choices=BLENDS,
+        default=(),
+    )
+    reference: bool = cli.option(
+        "the reference's adam and pgd, too: center mask, every fourth face, first seed",
+        action="store_true",
+        default=False,
+    )
+    baseline: str = cli.option(
+        "the method whose paired differences to all others are shown",
+        metavar="METHOD",
+        default="telea",
+    )
+    groups: str | None = cli.option(
+        r"metrics by each subgroup that file names hold: '^(?P<age>\d+)_(?P<gender>\d)_'",
+        metavar="REGEX",
+    )
+    group_bins: tuple[str, ...] = cli.option(
+        "subgroups by bins of a group's numbers, their lower edges: age=0,10,20,40,60",
+        nargs="+",
+        metavar="GROUP=EDGES",
+        default=(),
+    )
+
+    @classmethod
+    def of(cls, faces: str, **given: Any) -> BenchmarkSettings:
+        """Settings from the options that were given, without contradictions.
+
+        Raises:
+          UserError: `faces` is no folder, or an option lacks another that it belongs to.
+        """
+        utils.check_folder(faces, "FOLDER")
+        for name in given.keys() & {"seed", "mask_type", "approach", "blend"}:
+            given[name] = tuple(dict.fromkeys(given[name]))  # each once
+        settings = cls(faces=faces, **_with_tuples(given))
+        if settings.fraction and "random" not in settings.mask_type:
+            raise UserError("--fraction belongs to --mask-type random; leave it out")
+        if settings.reference and REFERENCE_MASK not in settings.mask_type:
+            raise UserError(
+                f"--reference completes under --mask-type {REFERENCE_MASK}; add that one"
+            )
+        if settings.group_bins and not settings.groups:
+            raise UserError("--group-bins belongs to --groups REGEX; leave it out")
+        return settings
+
+    def masks(self) -> list[MaskSettings]:
+        """The masks under which faces are completed."""
+        return [
+            MaskSettings.of(
+                mask_type=kind,
+                **({"fraction": self.fraction} if kind == "random" and self.fraction else {}),
+            )
+            for kind in self.mask_type
+        ]
+
+    def searches(self) -> list[SearchSettings]:
+        """The searches, one for each approach."""
+        return [
+            SearchSettings.of(approach, n_iter=self.n_iter, average=self.average)
+            for approach in self.approach
+        ]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class GeneratorSettings(EvaluationSettings):
+    """How a generator is scored.
+
+    Attributes:
+      real: folders of faces that it was not trained on.
+      holdout: file of names: only these of `real` are used, and none of `training`.
+      training: folders of faces that it was trained on; may be empty.
+      samples: number of generated faces, and of real ones at most.
+      inversion: number of real faces that G reconstructs.
+    """
+
+    real: tuple[str, ...] = cli.option(
+        "real faces that it was not trained on", nargs="+", metavar="DIR", default=()
+    )
+    holdout: str | None = cli.option(
+        "file names, one a line: only these of --real are used, and none of --training",
+        metavar="FILE",
+    )
+    training: tuple[str, ...] = cli.option(
+        "faces that it was trained on, to measure memorisation",
+        nargs="+",
+        metavar="DIR",
+        default=(),
+    )
+    samples: int = cli.option("generated and real faces", type=cli.positive_int, default=2000)
+    inversion: int = cli.option(
+        "real faces that G reconstructs", type=cli.positive_int, metavar="N", default=64
+    )
+
+    @classmethod
+    def of(cls, **given: Any) -> GeneratorSettings:
+        """Settings from the options that were given, without contradictions.
+
+        Raises:
+          UserError: there is nothing real to compare with, several seeds, or too few samples.
+        """
+        settings = cls(**_with_tuples(given))
+        if not settings.real:
+            raise UserError("--generator needs real faces to compare with: --real DIR")
+        if len(settings.seed) > 1 or settings.samples < FEWEST_SAMPLES:
+            raise UserError(
+                f"--generator takes one --seed, and {FEWEST_SAMPLES} --samples at least"
+            )
+        return settings
+
+
+def own_options(task: type[EvaluationSettings]) -> list[str]:
+    """The options of one task alone, by field."""
+    common = {field.name for field in cli.option_fields(EvaluationSettings)}
+    return [field.name for field in cli.option_fields(task) if field.name not in common]
+
+
+def default_text(field: dataclasses.Field[Any]) -> str:
+    """What the help says of a field's default; nothing where its help says it."""
+    value = field.default
+    if value in (None, False, ()):
+        return ""
+    return f"default: {' '.join(map(str, value)) if isinstance(value, tuple) else value}"
