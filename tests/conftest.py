@@ -1,21 +1,19 @@
-"""What the tests share: running scripts as users do, drawn faces, a tiny trained model."""
+"""The fixtures of all tests: scripts run in this process, drawn faces, a tiny trained model."""
 
 from __future__ import annotations
 
 import functools
-import importlib.util
 import os
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from helpers import ROOT, TINY, Run, load_script, run_script
 
 if TYPE_CHECKING:
     from model import DCGAN
@@ -23,66 +21,6 @@ if TYPE_CHECKING:
 # The scripts set these themselves; the tests of modules run under the same conditions.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-
-ROOT = Path(__file__).resolve().parent.parent
-ROOMS = ("training", "completion", "metrics")
-
-Run = Callable[..., subprocess.CompletedProcess[str]]
-
-
-def load_script(path: str) -> ModuleType:
-    """A script with hyphens in its name, as a module."""
-    name = Path(path).stem.replace("-", "_")
-    spec = importlib.util.spec_from_file_location(name, ROOT / path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # dataclasses look their module up there
-    spec.loader.exec_module(module)
-    return module
-
-
-def copy_code(folder: Path) -> None:
-    """Copies the modules, the scripts and data/ of the checkout into a folder."""
-    for path in ROOT.glob("*.py"):
-        shutil.copy(path, folder)
-    for name in (*ROOMS, "data"):
-        unwanted = shutil.ignore_patterns("__pycache__", "your-*")
-        shutil.copytree(ROOT / name, folder / name, ignore=unwanted)
-
-
-def run_script(
-    script: str, *arguments: object, cwd: Path, status: int | None = 0, timeout: float = 300
-) -> subprocess.CompletedProcess[str]:
-    """Runs a script of the checkout in `cwd`, as a user does; checks its exit status."""
-    environment = {k: v for k, v in os.environ.items() if k != "TF_CPP_MIN_LOG_LEVEL"}
-    done = subprocess.run(
-        [sys.executable, str(ROOT / script), *map(str, arguments)],
-        cwd=cwd,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-    )
-    if status is not None:
-        assert done.returncode == status, f"{done.returncode}\n{done.stdout}\n{done.stderr}"
-    return done
-
-
-def assert_refused(done: subprocess.CompletedProcess[str], *words: str) -> None:
-    """One line on stderr that holds all the words, status 2, nothing on stdout."""
-    assert done.returncode == 2, (done.returncode, done.stdout, done.stderr)
-    assert done.stdout == ""
-    lines = done.stderr.strip().splitlines()
-    assert len(lines) == 1, done.stderr
-    for word in words:
-        assert word in lines[0], (word, lines[0])
-
-
-def contents(folder: Path) -> dict[str, bytes | None]:
-    """All that is below a folder, by relative path; None for folders."""
-    return {
-        str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None
-        for path in folder.rglob("*")
-    }
 
 
 @pytest.fixture
@@ -101,7 +39,7 @@ def run_any(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) 
             patch.setattr(sys, "argv", [str(ROOT / script), *map(str, arguments)])
             patch.chdir(cwd)
             try:
-                status = cli.run(load_script(script).main)
+                status = cli.run_main(load_script(script).main)
             except SystemExit as exit_:
                 status = exit_.code
             finally:
@@ -124,9 +62,6 @@ def faces16(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("data") / "faces16"
     run_script("data/draw-faces.py", "--n", 40, "--size", 16, "--out", folder, cwd=folder.parent)
     return folder
-
-
-TINY = ("--image-size", 16, "--z-dim", 8, "--gf-dim", 4, "--df-dim", 4, "--batch-size", 8)
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers import save_picture
 from PIL import Image, ImageDraw, ImageFilter
 from skimage import data
 
@@ -39,12 +40,6 @@ def paint(missing: Colour, rest: Colour, mode: str) -> Image.Image:
 
 def black_and_white() -> Image.Image:
     return paint((255,), (0,), "L")
-
-
-def save(picture: Image.Image, path: Path, **options: object) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    picture.save(path, **options)
-    return path
 
 
 def sixteen_bits() -> Image.Image:
@@ -91,7 +86,7 @@ def assert_loads(path: Path, invert: bool = False) -> None:
 
 @pytest.mark.parametrize("kind", OPAQUE)
 def test_white_is_missing_in_every_kind_of_picture(kind: str, tmp_path: Path) -> None:
-    path = save(OPAQUE[kind](), tmp_path / "mask.png")
+    path = save_picture(tmp_path / "mask.png", OPAQUE[kind]())
     assert_loads(path)
     assert_loads(path, invert=True)
 
@@ -99,12 +94,12 @@ def test_white_is_missing_in_every_kind_of_picture(kind: str, tmp_path: Path) ->
 @pytest.mark.parametrize("extension", ["png", "bmp", "gif", "tif", "webp"])
 def test_any_format(extension: str, tmp_path: Path) -> None:
     options = {"lossless": True} if extension == "webp" else {}
-    assert_loads(save(black_and_white(), tmp_path / f"mask.{extension}", **options))
+    assert_loads(save_picture(tmp_path / f"mask.{extension}", black_and_white(), **options))
 
 
 @pytest.mark.parametrize("quality", [5, 30, 90])
 def test_the_ringing_of_a_jpeg_is_cut_off(quality: int, tmp_path: Path) -> None:
-    path = save(black_and_white(), tmp_path / "mask.jpg", quality=quality)
+    path = save_picture(tmp_path / "mask.jpg", black_and_white(), quality=quality)
     levels = np.unique(np.asarray(Image.open(path)))
     assert len(levels) > 10
     wrong = mask_files.load_mask(path, SIZE) != known()
@@ -115,9 +110,9 @@ def test_a_rotated_file_is_turned_upright(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6  # turn by 90 degrees clockwise
     turned = black_and_white().transpose(Image.Transpose.ROTATE_90)
-    assert_loads(save(turned, tmp_path / "mask.png", exif=exif))
+    assert_loads(save_picture(tmp_path / "mask.png", turned, exif=exif))
     stroke = paint((0, 0, 0, 255), (0, 0, 0, 0), "RGBA").transpose(Image.Transpose.ROTATE_90)
-    assert_loads(save(stroke, tmp_path / "stroke.png", exif=exif))
+    assert_loads(save_picture(tmp_path / "stroke.png", stroke, exif=exif))
 
 
 # --- transparency ---
@@ -125,7 +120,7 @@ def test_a_rotated_file_is_turned_upright(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", TRANSPARENT)
 def test_what_is_drawn_on_an_empty_layer_is_missing(kind: str, tmp_path: Path) -> None:
-    path = save(paint(*TRANSPARENT[kind], "RGBA"), tmp_path / "mask.png")
+    path = save_picture(tmp_path / "mask.png", paint(*TRANSPARENT[kind], "RGBA"))
     assert_loads(path)
     assert_loads(path, invert=True)
 
@@ -133,7 +128,9 @@ def test_what_is_drawn_on_an_empty_layer_is_missing(kind: str, tmp_path: Path) -
 def test_transparent_is_black_beside_black_and_white(tmp_path: Path) -> None:
     picture = np.asarray(black_and_white().convert("RGBA")).copy()
     picture[:, 16:, 3] = 0  # the right half is erased, half the upper bar with it
-    found = mask_files.load_mask(save(Image.fromarray(picture), tmp_path / "mask.png"), SIZE)
+    found = mask_files.load_mask(
+        save_picture(tmp_path / "mask.png", Image.fromarray(picture)), SIZE
+    )
     wanted = known()
     wanted[:, 16:] = 1
     np.testing.assert_array_equal(found, wanted)
@@ -142,8 +139,8 @@ def test_transparent_is_black_beside_black_and_white(tmp_path: Path) -> None:
 def test_a_transparent_colour_of_a_palette_counts_as_transparent(tmp_path: Path) -> None:
     picture = Image.fromarray(np.where(hole(), 1, 0).astype(np.uint8), "P")
     picture.putpalette([255, 255, 255, 200, 30, 30])  # the rest white, but not to be seen
-    assert_loads(save(picture, tmp_path / "mask.png", transparency=0))
-    assert_loads(save(picture, tmp_path / "mask.gif", transparency=0))
+    assert_loads(save_picture(tmp_path / "mask.png", picture, transparency=0))
+    assert_loads(save_picture(tmp_path / "mask.gif", picture, transparency=0))
 
 
 def test_a_soft_brush_is_cut_at_half_its_opacity(tmp_path: Path) -> None:
@@ -154,18 +151,18 @@ def test_a_soft_brush_is_cut_at_half_its_opacity(tmp_path: Path) -> None:
     stroke.putalpha(soft)
     wanted = np.asarray(soft)[..., np.newaxis] < 128
     for picture in (soft, stroke):
-        path = save(picture, tmp_path / "mask.png")
+        path = save_picture(tmp_path / "mask.png", picture)
         np.testing.assert_array_equal(mask_files.load_mask(path, 256), wanted)
 
 
 @pytest.mark.parametrize("colour", [(255, 255, 255, 0), (0, 0, 0, 0), (0, 0, 0, 255)])
 def test_an_empty_layer_leaves_nothing_out(colour: Colour, tmp_path: Path) -> None:
-    path = save(Image.new("RGBA", (SIZE, SIZE), colour), tmp_path / "mask.png")
+    path = save_picture(tmp_path / "mask.png", Image.new("RGBA", (SIZE, SIZE), colour))
     assert mask_files.load_mask(path, SIZE).min() == 1
 
 
 def test_sixteen_bits_have_no_transparency(tmp_path: Path) -> None:
-    assert_loads(save(sixteen_bits(), tmp_path / "mask.png", transparency=65535))
+    assert_loads(save_picture(tmp_path / "mask.png", sixteen_bits(), transparency=65535))
 
 
 # --- other sizes ---
@@ -176,8 +173,8 @@ def test_larger_and_smaller_masks_are_scaled_by_the_nearest_pixel(
     factor: int, tmp_path: Path
 ) -> None:
     large = Image.fromarray(np.asarray(black_and_white()).repeat(factor, 0).repeat(factor, 1))
-    assert_loads(save(large, tmp_path / "large.png"))
-    small = save(black_and_white(), tmp_path / "small.png")
+    assert_loads(save_picture(tmp_path / "large.png", large))
+    small = save_picture(tmp_path / "small.png", black_and_white())
     wanted = known().repeat(factor, 0).repeat(factor, 1)
     np.testing.assert_array_equal(mask_files.load_mask(small, SIZE * factor), wanted)
 
@@ -186,7 +183,7 @@ def test_scaling_takes_the_nearest_pixels_centre(
     tmp_path: Path, random: np.random.Generator
 ) -> None:
     missing = random.random([100, 100]) < 0.5
-    path = save(Image.fromarray(missing), tmp_path / "mask.png")
+    path = save_picture(tmp_path / "mask.png", Image.fromarray(missing))
     nearest = np.floor((np.arange(SIZE) + 0.5) * 100 / SIZE).astype(int)
     wanted = ~missing[np.ix_(nearest, nearest)]
     np.testing.assert_array_equal(mask_files.load_mask(path, SIZE)[..., 0], wanted)
@@ -199,7 +196,7 @@ def test_the_margins_of_a_mask_go_as_those_of_a_photo(wide: bool, tmp_path: Path
     if not wide:
         picture = np.full([SIZE + 21, SIZE], 255, np.uint8)
         picture[10 : 10 + SIZE] = np.asarray(black_and_white())
-    assert_loads(save(Image.fromarray(picture), tmp_path / "mask.png"))
+    assert_loads(save_picture(tmp_path / "mask.png", Image.fromarray(picture)))
 
 
 # --- what is no mask ---
@@ -216,19 +213,19 @@ def assert_refused(path: Path, *words: str, invert: bool = False) -> None:
 @pytest.mark.parametrize("name", ["astronaut", "camera", "coffee", "chelsea", "rocket"])
 def test_a_photo_is_no_mask(name: str, tmp_path: Path) -> None:
     photo = Image.fromarray(getattr(data, name)())
-    path = save(photo, tmp_path / "photo.jpg")
+    path = save_picture(tmp_path / "photo.jpg", photo)
     for invert in (False, True):
         assert_refused(path, "looks like a photo", "white where", "black", invert=invert)
-    small = save(photo.resize((64, 64)), tmp_path / "small.png")
+    small = save_picture(tmp_path / "small.png", photo.resize((64, 64)))
     assert_refused(small, "looks like a photo")
 
 
 def test_nor_is_a_photo_whose_hole_was_erased(tmp_path: Path) -> None:
     photo = np.dstack([data.astronaut(), np.full([512, 512], 255, np.uint8)])
     photo[100:300, 100:400] = 0
-    assert_refused(save(Image.fromarray(photo), tmp_path / "erased.png"), "looks like a photo")
+    assert_refused(save_picture(tmp_path / "erased.png", photo), "looks like a photo")
     photo[100:, :, 3] = 0  # four fifths
-    assert_refused(save(Image.fromarray(photo), tmp_path / "erased.png"), "looks like a photo")
+    assert_refused(save_picture(tmp_path / "erased.png", photo), "looks like a photo")
 
 
 def test_noise_in_a_bad_jpeg_is_a_mask(tmp_path: Path, random: np.random.Generator) -> None:
@@ -242,29 +239,30 @@ def test_noise_in_a_bad_jpeg_is_a_mask(tmp_path: Path, random: np.random.Generat
 
 
 def test_zeros_and_ones_saved_as_they_are(tmp_path: Path) -> None:
-    path = save(Image.fromarray(hole().astype(np.uint8)), tmp_path / "mask.png")
+    path = save_picture(tmp_path / "mask.png", Image.fromarray(hole().astype(np.uint8)))
     assert_refused(path, "nothing in it is white", "brightest level is 1 of 255")
     assert_refused(path, "nothing in it is white", invert=True)
-    path = save(paint((255, 0, 0), (0, 0, 0), "RGB"), tmp_path / "red.png")
+    path = save_picture(tmp_path / "red.png", paint((255, 0, 0), (0, 0, 0), "RGB"))
     assert_refused(path, "brightest level is 76 of 255")
-    path = save(paint((255, 255, 255, 40), (0, 0, 0, 0), "RGBA"), tmp_path / "faint.png")
+    path = save_picture(tmp_path / "faint.png", paint((255, 255, 255, 40), (0, 0, 0, 0), "RGBA"))
     assert_refused(path, "brightest level is 40 of 255")
 
 
 def test_a_hole_of_everything_is_refused(tmp_path: Path) -> None:
     white, black = (
-        save(Image.new("L", (SIZE, SIZE), level), tmp_path / f"{level}.png") for level in (255, 0)
+        save_picture(tmp_path / f"{level}.png", Image.new("L", (SIZE, SIZE), level))
+        for level in (255, 0)
     )
     assert_refused(white, "everything is missing", "--invert-mask")
     assert_refused(black, "everything is missing", "leave out --invert-mask", invert=True)
     # So is one of which scaling leaves no known pixel.
     picture = Image.new("L", (10 * SIZE, 10 * SIZE), 255)
     picture.putpixel((0, 0), 0)
-    assert_refused(save(picture, tmp_path / "speck.png"), "everything is missing")
+    assert_refused(save_picture(tmp_path / "speck.png", picture), "everything is missing")
 
 
 def test_nothing_may_be_missing(tmp_path: Path) -> None:
-    black = save(Image.new("L", (SIZE, SIZE), 0), tmp_path / "mask.png")
+    black = save_picture(tmp_path / "mask.png", Image.new("L", (SIZE, SIZE), 0))
     np.testing.assert_array_equal(mask_files.load_mask(black, SIZE), np.ones([SIZE, SIZE, 1]))
 
 
@@ -272,7 +270,7 @@ def test_files_that_are_no_pictures(tmp_path: Path) -> None:
     assert_refused(tmp_path / "none.png", "no such file")
     (tmp_path / "text.png").write_text("white")
     assert_refused(tmp_path / "text.png", "cannot be read as an image")
-    cut = save(Image.fromarray(data.camera()), tmp_path / "cut.png")
+    cut = save_picture(tmp_path / "cut.png", Image.fromarray(data.camera()))
     cut.write_bytes(cut.read_bytes()[:5000])
     assert_refused(cut, "cannot be read as an image")
 
@@ -287,7 +285,7 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]
 
     def make(*paths: str) -> None:
         for path in paths:
-            save(black_and_white(), tmp_path / path)
+            save_picture(tmp_path / path, black_and_white())
 
     return make
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import ROOT, assert_refused, load_script, run_script
+from helpers import ROOT, assert_refused, load_picture, load_script, run_script, save_picture
 from PIL import Image
 from test_faces import (
     collins,
@@ -38,11 +38,6 @@ HEAD = ["input", "status", "output", "faces", "size", "landmarks"]
 # --- helpers ---
 
 
-def save(path: Path, photo: np.ndarray) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(photo).save(path)
-
-
 def align(folder: Path, *arguments: object, status: int = 0) -> subprocess.CompletedProcess[str]:
     """Aligns raw to aligned, in the tutorial's order of arguments."""
     words = ("raw", "align", INNER, "aligned", "--size", SIZE)
@@ -59,7 +54,7 @@ def report_of(folder: Path, name: str = "aligned-report.csv") -> dict[str, list[
     return {row[0]: row[1:] for row in rows}
 
 
-def contents(folder: Path) -> dict[str, tuple[bytes, int] | None]:
+def contents_and_times(folder: Path) -> dict[str, tuple[bytes, int] | None]:
     """All that is below a folder with its time of change; None for folders."""
     return {
         str(path.relative_to(folder)): (path.read_bytes(), path.stat().st_mtime_ns)
@@ -69,13 +64,6 @@ def contents(folder: Path) -> dict[str, tuple[bytes, int] | None]:
     }
 
 
-def load(path: Path) -> np.ndarray:
-    with Image.open(path) as picture:
-        assert picture.format == "PNG"
-        assert picture.mode == "RGB"
-        return np.asarray(picture)
-
-
 @pytest.fixture(scope="session")
 def crops() -> dict[str, np.ndarray]:
     aligner = faces.FaceAligner(INNER, SIZE)
@@ -83,14 +71,15 @@ def crops() -> dict[str, np.ndarray]:
 
 
 def person_in(crop: np.ndarray, crops: dict[str, np.ndarray]) -> str:
+    assert crop.shape == (SIZE, SIZE, 3)
     return min(crops, key=lambda name: difference(crop, crops[name]))
 
 
 # --- names ---
 
 
-def output_names(*inputs: str) -> list[str]:
-    names = load_script(SCRIPT).output_names(inputs)
+def aligned_names(*inputs: str) -> list[str]:
+    names = load_script(SCRIPT).aligned_names(inputs)
     assert list(names) == list(inputs)
     return list(names.values())
 
@@ -98,13 +87,13 @@ def output_names(*inputs: str) -> list[str]:
 def test_a_name_is_the_path_with_hyphens() -> None:
     paths = ("a/1.jpg", "a/b/2.png", "3.jpeg", "d.e/4.x.webp", "a b/ö,.bmp")
     wanted = ["a-1.png", "a-b-2.png", "3.png", "d.e-4.x.png", "a b-ö,.png"]
-    assert output_names(*paths) == wanted
+    assert aligned_names(*paths) == wanted
 
 
 def test_equal_stems_keep_the_extension() -> None:
-    names = output_names("a/1.jpg", "a/1.png", "b/1.jpg")
+    names = aligned_names("a/1.jpg", "a/1.png", "b/1.jpg")
     assert names == ["a-1-jpg.png", "a-1-png.png", "b-1.png"]
-    assert output_names("a-1.png", "a/1.jpg") == ["a-1-png.png", "a-1-jpg.png"]
+    assert aligned_names("a-1.png", "a/1.jpg") == ["a-1-png.png", "a-1-jpg.png"]
 
 
 @pytest.mark.parametrize(
@@ -119,16 +108,76 @@ def test_equal_stems_keep_the_extension() -> None:
     ],
 )
 def test_names_that_clash_are_told_apart_also_without_case(paths: tuple[str, ...]) -> None:
-    names = output_names(*paths)
+    names = aligned_names(*paths)
     assert len({name.casefold() for name in names}) == len(paths)
     assert all(name.endswith(".png") and "/" not in name for name in names)
     # In whatever order the paths come.
-    assert output_names(*reversed(paths)) == names[::-1]
+    assert aligned_names(*reversed(paths)) == names[::-1]
 
 
 def test_names_given_out_before_are_not_given_again() -> None:
-    names = load_script(SCRIPT).output_names(["a/1.jpg", "2.jpg"], taken=["A-1.png", "2-jpg.png"])
+    names = load_script(SCRIPT).aligned_names(["a/1.jpg", "2.jpg"], taken=["A-1.png", "2-jpg.png"])
     assert names == {"a/1.jpg": "a-1-jpg.png", "2.jpg": "2.png"}
+
+
+# --- what is done already ---
+
+
+def settings_of(folder: Path, **changes: object) -> object:
+    values = {
+        "photos": "raw",
+        "output": str(folder / "aligned"),
+        "landmarks": INNER,
+        "size": SIZE,
+        "skip_multi": False,
+        "predictor": None,
+        "workers": 1,
+    }
+    return load_script(SCRIPT).Settings(**values | changes)
+
+
+@pytest.mark.parametrize("output", ["aligned", "aligned/", "aligned//"])
+def test_the_report_lies_beside_the_output_folder(output: str, tmp_path: Path) -> None:
+    assert settings_of(tmp_path, output=output).report == "aligned-report.csv"
+
+
+@pytest.mark.parametrize("skip_multi", [False, True])
+def test_what_an_earlier_run_has_settled_is_not_done_again(
+    skip_multi: bool, tmp_path: Path
+) -> None:
+    script = load_script(SCRIPT)
+    (tmp_path / "aligned").mkdir()
+    (tmp_path / "aligned" / "here.png").touch()
+    earlier = {
+        "here.jpg": script.Row("here.jpg", "aligned", "here.png", 1, SIZE, INNER),
+        "lost.jpg": script.Row("lost.jpg", "aligned", "its-own-name.png", 1, SIZE, INNER),
+        "none.jpg": script.Row("none.jpg", "no face", "", 0, SIZE, INNER),
+        "two.jpg": script.Row("two.jpg", "several faces", "", 2, SIZE, INNER),
+        "bad.jpg": script.Row("bad.jpg", "unreadable", "", 0, SIZE, INNER),
+    }
+    settings = settings_of(tmp_path, skip_multi=skip_multi)
+    found = script.missing_outputs([*earlier, "here.webp", "new.jpg"], earlier, settings)
+    expected = {
+        "lost.jpg": "its-own-name.png",
+        "two.jpg": "two.png",
+        "bad.jpg": "bad.png",
+        "here.webp": "here-webp.png",  # here.png is taken
+        "new.jpg": "new.png",
+    }
+    if skip_multi:
+        del expected["two.jpg"]
+    assert found == expected
+
+
+def test_the_summary_says_what_became_of_all_photos(tmp_path: Path) -> None:
+    script = load_script(SCRIPT)
+    rows = [script.Row(str(i), "aligned", f"{i}.png", 1, SIZE, INNER) for i in range(3)]
+    rows.append(script.Row("4", "unreadable", "", 0, SIZE, INNER))
+    settings = settings_of(tmp_path, output="aligned")
+    assert script.summary_of(rows, 2, settings) == (
+        "4 photos: 3 aligned, 0 no face, 0 several faces, 1 unreadable (2 done earlier); "
+        "faces are in aligned, see aligned-report.csv"
+    )
 
 
 # --- a folder of all sorts ---
@@ -148,16 +197,16 @@ PHOTOS = {
 
 
 def write_photos(raw: Path) -> None:
-    save(raw / "a" / "1.jpg", hopper())
-    save(raw / "a" / "1.png", collins())
-    save(raw / "a" / "2.png", hopper())
-    save(raw / "a-2.png", collins())
-    save(raw / "b" / "deep" / "c, ö.webp", hopper())
-    save(raw / "b" / "gray.BMP", np.asarray(Image.fromarray(hopper()).convert("L")))
-    save(raw / "noise.png", noise())
-    save(raw / "two.png", side_by_side(hopper(), scaled(collins(), 0.7)))
+    save_picture(raw / "a" / "1.jpg", hopper())
+    save_picture(raw / "a" / "1.png", collins())
+    save_picture(raw / "a" / "2.png", hopper())
+    save_picture(raw / "a-2.png", collins())
+    save_picture(raw / "b" / "deep" / "c, ö.webp", hopper())
+    save_picture(raw / "b" / "gray.BMP", np.asarray(Image.fromarray(hopper()).convert("L")))
+    save_picture(raw / "noise.png", noise())
+    save_picture(raw / "two.png", side_by_side(hopper(), scaled(collins(), 0.7)))
     (raw / "bad.jpg").write_text("not an image")
-    save(raw / ".hidden.png", hopper())
+    save_picture(raw / ".hidden.png", hopper())
     (raw / "notes.txt").write_text("not a photo")
 
 
@@ -192,7 +241,7 @@ def test_the_faces_are_in_one_flat_folder(
     assert {path.name for path in (aligned[0] / "aligned").iterdir()} == outputs
     for path, (_, _, person, _) in PHOTOS.items():
         if person:
-            crop = load(aligned[0] / "aligned" / rows[path][1])
+            crop = load_picture(aligned[0] / "aligned" / rows[path][1])
             assert crop.shape == (SIZE, SIZE, 3)
             assert person_in(crop, crops) == person, path
 
@@ -214,10 +263,10 @@ def test_the_summary_counts_each_status(aligned: tuple[Path, object]) -> None:
 
 
 def test_a_second_run_does_nothing_anew(copy: Path) -> None:
-    before = contents(copy / "aligned")
+    before = contents_and_times(copy / "aligned")
     report = (copy / "aligned-report.csv").read_bytes()
     done = align(copy, "--skipMulti")
-    assert contents(copy / "aligned") == before
+    assert contents_and_times(copy / "aligned") == before
     assert (copy / "aligned-report.csv").read_bytes() == report
     assert "9 photos" in done.stdout
     assert "8 done earlier" in done.stdout  # the unreadable one might have been mended
@@ -226,14 +275,14 @@ def test_a_second_run_does_nothing_anew(copy: Path) -> None:
 def test_new_mended_and_lost_ones_are_done_and_all_else_is_not(
     copy: Path, crops: dict[str, np.ndarray]
 ) -> None:
-    before, earlier = contents(copy / "aligned"), report_of(copy)
+    before, earlier = contents_and_times(copy / "aligned"), report_of(copy)
     lost = copy / "aligned" / "a-1-jpg.png"
     lost.unlink()
-    save(copy / "raw" / "bad.jpg", hopper())
-    save(copy / "raw" / "new" / "3.png", collins())
-    save(copy / "raw" / "b-gray.png", collins())  # its name is taken by b/gray.BMP
+    save_picture(copy / "raw" / "bad.jpg", hopper())
+    save_picture(copy / "raw" / "new" / "3.png", collins())
+    save_picture(copy / "raw" / "b-gray.png", collins())  # its name is taken by b/gray.BMP
     align(copy)  # without --skipMulti: the photo with two faces is done now
-    after, rows = contents(copy / "aligned"), report_of(copy)
+    after, rows = contents_and_times(copy / "aligned"), report_of(copy)
     assert set(rows) == {*PHOTOS, "new/3.png", "b-gray.png"}
     done = {"bad.jpg", "new/3.png", "b-gray.png", "two.png"}
     assert all(rows[path] == row for path, row in earlier.items() if path not in done)
@@ -243,7 +292,7 @@ def test_new_mended_and_lost_ones_are_done_and_all_else_is_not(
         if name != lost.name:
             assert after[name] == before[name], name
     for path, person in {"a/1.jpg": "hopper", "b-gray.png": "collins", "two.png": "hopper"}.items():
-        assert person_in(load(copy / "aligned" / rows[path][1]), crops) == person, path
+        assert person_in(load_picture(copy / "aligned" / rows[path][1]), crops) == person, path
     assert rows["two.png"][2] == "2"
 
 
@@ -278,7 +327,7 @@ def test_a_row_is_understood_wherever_it_was_cut(tmp_path: Path) -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_stopped_run_goes_on_where_it_stopped(number: signal.Signals, tmp_path: Path) -> None:
     for i in range(64):
-        save(tmp_path / "raw" / f"{i:03d}.png", hopper())
+        save_picture(tmp_path / "raw" / f"{i:03d}.png", hopper())
     words = [SCRIPT, "raw", "align", INNER, "aligned", "--size", str(SIZE), "--workers", "1"]
     process = subprocess.Popen(
         [sys.executable, str(ROOT / words[0]), *words[1:]],
@@ -302,13 +351,13 @@ def test_a_stopped_run_goes_on_where_it_stopped(number: signal.Signals, tmp_path
     assert process.returncode == 128 + number
     assert output == ""
     assert "Traceback" not in errors
-    first = contents(tmp_path / "aligned")
+    first = contents_and_times(tmp_path / "aligned")
     done = report_of(tmp_path)
     assert 0 < len(done) < 64
     assert not [name for name in first if not name.endswith(".png")]
     align(tmp_path)
     assert set(report_of(tmp_path)) == {f"{i:03d}.png" for i in range(64)}
-    after = contents(tmp_path / "aligned")
+    after = contents_and_times(tmp_path / "aligned")
     assert len(after) == 64
     for row in done.values():
         assert after[row[1]] == first[row[1]]
@@ -320,8 +369,8 @@ def test_a_stopped_run_goes_on_where_it_stopped(number: signal.Signals, tmp_path
 @pytest.mark.parametrize("landmarks", [INNER, OUTER])
 def test_landmark_sets_and_sizes(landmarks: str, tmp_path: Path) -> None:
     # The outputs lie below the photos, and are not taken for photos by a second run.
-    save(tmp_path / "raw" / "1.jpg", hopper())
-    save(tmp_path / "raw" / "sub" / "2.png", collins())
+    save_picture(tmp_path / "raw" / "1.jpg", hopper())
+    save_picture(tmp_path / "raw" / "sub" / "2.png", collins())
     predictor = tmp_path / "predictor.dat"
     shutil.copy(faces.default_predictor(), predictor)
     options = ("--size", 96, "--dlib-face-predictor", predictor, "--workers", 1)
@@ -331,7 +380,7 @@ def test_landmark_sets_and_sizes(landmarks: str, tmp_path: Path) -> None:
     aligner = faces.FaceAligner(landmarks, 96)
     indices = list(faces.LANDMARK_SETS[landmarks])
     for name in ("1.png", "sub-2.png"):
-        crop = load(tmp_path / "raw" / "out" / name)
+        crop = load_picture(tmp_path / "raw" / "out" / name)
         assert crop.shape == (96, 96, 3)
         found = landmarks_of_crop(aligner, crop)[indices]
         np.testing.assert_allclose(found, faces.TEMPLATE[indices], atol=0.05)
@@ -351,7 +400,7 @@ def test_options_have_the_tutorials_and_another_spelling() -> None:
 
 
 def test_a_folder_without_faces_says_so(tmp_path: Path) -> None:
-    save(tmp_path / "raw" / "1.png", np.full([64, 64, 3], 90, np.uint8))
+    save_picture(tmp_path / "raw" / "1.png", np.full([64, 64, 3], 90, np.uint8))
     done = run_script(SCRIPT, "raw", "align", INNER, "aligned", cwd=tmp_path)
     assert "1 photos: 0 aligned, 1 no face" in done.stdout
     assert "no face was aligned, see aligned-report.csv" in done.stdout
@@ -364,7 +413,7 @@ def test_a_folder_without_faces_says_so(tmp_path: Path) -> None:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A folder with a photo and things that get in the way."""
-    save(tmp_path / "raw" / "1.png", resized(hopper(), 128, 150))
+    save_picture(tmp_path / "raw" / "1.png", resized(hopper(), 128, 150))
     (tmp_path / "empty" / "sub").mkdir(parents=True)
     (tmp_path / "empty" / "notes.txt").write_text("no photo")
     (tmp_path / "file").write_text("a file, as long as it is\n" * 9)
@@ -409,16 +458,16 @@ def test_what_cannot_be_done_is_refused_before_anything_is_written(case: str, fo
     arguments, words = REFUSED[case]
     five = Path(faces.default_predictor()).with_name("shape_predictor_5_face_landmarks.dat")
     arguments = [five if word == "FIVE" else word for word in arguments]
-    before = contents(folder)
+    before = contents_and_times(folder)
     assert_refused(run_script(SCRIPT, *arguments, cwd=folder, status=2), *words)
-    assert contents(folder) == before
+    assert contents_and_times(folder) == before
 
 
 def test_another_size_or_set_is_refused(copy: Path) -> None:
-    before = contents(copy)
+    before = contents_and_times(copy)
     done = align(copy, "--size", 48, status=2)
     assert_refused(done, "aligned-report.csv", f"--size {SIZE}", "--size 48")
     words = ("raw", "align", OUTER, "aligned", "--size", SIZE)
     done = run_script(SCRIPT, *words, cwd=copy, status=2)
     assert_refused(done, "aligned-report.csv", INNER, OUTER)
-    assert contents(copy) == before
+    assert contents_and_times(copy) == before

@@ -6,20 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import assert_refused, load_script, run_script
-from PIL import Image
+from helpers import assert_refused, load_picture, load_script, run_script
 
 SCRIPT = "data/draw-faces.py"
 
 
-def load(path: Path) -> np.ndarray:
-    with Image.open(path) as picture:
-        assert picture.format == "PNG"
-        return np.asarray(picture)
-
-
 def load_all(folder: Path) -> np.ndarray:
-    return np.stack([load(path) for path in sorted(folder.iterdir())]).astype(float)
+    return np.stack([load_picture(path) for path in sorted(folder.iterdir())]).astype(float)
 
 
 def test_number_and_size_are_as_asked(faces16: Path, tmp_path: Path) -> None:
@@ -39,7 +32,7 @@ def test_faces_are_a_function_of_seed_and_number(faces16: Path, tmp_path: Path) 
     same = sorted((tmp_path / "same").iterdir())
     for path, other in zip(same, sorted(faces16.iterdir())[:5], strict=True):
         assert path.name == other.name
-        np.testing.assert_array_equal(load(path), load(other))
+        np.testing.assert_array_equal(load_picture(path), load_picture(other))
     run_script(SCRIPT, "--n", 5, "--size", 16, "--seed", 1, "--out", "other", cwd=tmp_path)
     others = np.concatenate([load_all(tmp_path / "same"), load_all(tmp_path / "other")])
     assert len(np.unique(others.reshape(10, -1), axis=0)) == 10

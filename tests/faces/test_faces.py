@@ -7,9 +7,13 @@ from __future__ import annotations
 
 import importlib.util
 import multiprocessing
+import operator
+import signal
 import sys
+import time
 from pathlib import Path
 
+import cv2
 import dlib
 import matplotlib.cbook
 import numpy as np
@@ -350,7 +354,74 @@ def test_files_that_are_no_model_of_68_points_are_refused(tmp_path: Path) -> Non
         assert "\n" not in str(caught.value)
 
 
+# --- processes ---
+
+
+def test_a_pool_gives_results_in_the_order_of_tasks() -> None:
+    squares = {i: i * i for i in range(200)}
+    tasks = [*range(200)] * 2
+    with faces.WorkerPool(2, dict, squares, if_killed="") as pool:
+        assert list(pool.map(operator.getitem, tasks)) == [i * i for i in tasks]
+        assert list(pool.map(operator.getitem, [3])) == [9]
+        assert list(pool.map(operator.getitem, [])) == []
+
+
+def test_a_worker_loads_its_models_once() -> None:
+    with faces.WorkerPool(1, time.time_ns, if_killed="") as pool:
+        assert len(set(pool.map(operator.add, [0] * 20))) == 1
+
+
+@pytest.mark.parametrize(
+    ("load", "arguments", "expected"),
+    [(signal.getsignal, (signal.SIGINT,), signal.SIG_IGN), (cv2.getNumThreads, (), 1)],
+)
+def test_workers_leave_ctrl_c_to_the_parent_and_use_one_thread(load, arguments, expected) -> None:
+    with faces.WorkerPool(1, load, *arguments, if_killed="") as pool:
+        assert list(pool.map(operator.eq, [expected])) == [True]
+
+
+def test_tasks_are_taken_as_results_are_and_the_rest_is_cancelled() -> None:
+    taken = []
+    with faces.WorkerPool(1, dict, {1: 1}, if_killed="") as pool:
+        results = pool.map(operator.getitem, (taken.append(1) or 1 for _ in range(10**9)))
+        assert [next(results) for _ in range(5)] == [1] * 5
+    assert len(taken) <= faces.AHEAD + 5
+    assert multiprocessing.active_children() == []
+
+
+def test_an_error_of_a_task_is_raised_where_its_result_is_asked_for() -> None:
+    with faces.WorkerPool(1, dict, {1: 1}, if_killed="") as pool:
+        results = pool.map(operator.getitem, [1, 2])
+        assert next(results) == 1
+        with pytest.raises(KeyError):
+            next(results)
+
+
 # --- files ---
+
+
+def test_files_are_aligned_refused_or_left_out_in_their_order(tmp_path: Path) -> None:
+    photos = {"bad": b"not an image", "one": hopper(), "none": noise(), "two": None}
+    photos["two"] = side_by_side(hopper(), collins())
+    jobs = []
+    for name, photo in photos.items():
+        path = tmp_path / f"{name}.png"
+        if isinstance(photo, bytes):
+            path.write_bytes(photo)
+        else:
+            utils.save_image(path, photo)
+        jobs.append((str(path), str(tmp_path / f"{name}-aligned.png")))
+    bad, *others = faces.align_files(jobs, "innerEyesAndBottomLip", 32, skip_multi=True, workers=2)
+    assert (bad.aligned, bad.faces) == (False, 0)
+    assert "bad.png: cannot be read as an image" in bad.problem
+    assert others == [
+        faces.AlignedFile(True, 1),
+        faces.AlignedFile(False, 0),
+        faces.AlignedFile(False, 2),
+    ]
+    assert [path.name for path in tmp_path.glob("*-aligned.png")] == ["one-aligned.png"]
+    (again,) = faces.align_files(jobs[3:], "innerEyesAndBottomLip", 32)
+    assert again == faces.AlignedFile(True, 2)
 
 
 def test_a_killed_worker_is_reported(tmp_path: Path) -> None:

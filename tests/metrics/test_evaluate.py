@@ -1,4 +1,4 @@
-"""evaluate.py as users run it: figures against what its own contact sheets show, refusals."""
+"""evaluate.py as users run it: metrics against what its own contact sheets show, refusals."""
 
 from __future__ import annotations
 
@@ -11,15 +11,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import Run, assert_refused, contents, run_script
+from helpers import Run, assert_refused, contents, run_script
 from PIL import Image
 
-import checkpoints
-from metrics import benchmark as evaluation
+from metrics import embeddings
 
 SCRIPT = "evaluate.py"
 SIZE, SCALE = 16, 4  # pictures of 16 pixels are shown four times as large
-FIGURES = ["psnr", "ssim", "identity", "found", "seconds"]
+METRICS = ["psnr", "ssim", "identity", "found", "seconds"]
 BASELINES = ["mean-face", "telea", "navier-stokes", "biharmonic"]
 METHODS = ["adam-none", "adam-poisson", "adam-smooth", *BASELINES]
 QUICK = ("--approach", "adam", "--precision", "float32", "--n-iter", 3, "--limit", 5)
@@ -47,17 +46,17 @@ def content_of(out: Path) -> dict[str, Any]:
     return json.loads((out / "results.json").read_text())
 
 
-def figures_of(out: Path) -> dict[tuple[str, str], dict[str, np.ndarray]]:
-    """figures.csv: by mask and method, each figure [N]."""
+def metrics_of(out: Path) -> dict[tuple[str, str], dict[str, np.ndarray]]:
+    """figures.csv: by mask and method, each metric [N]."""
     with open(out / "figures.csv", newline="", encoding="utf-8") as file:
         head, *rows = csv.reader(file)
-    assert head == ["mask", "method", "image", *FIGURES]
+    assert head == ["mask", "method", "image", *METRICS]
     paths = (out / "images.txt").read_text().splitlines()
     found: dict[tuple[str, str], list[list[float]]] = {}
     for i, (mask, method, path, *values) in enumerate(rows):
         assert path == paths[i % len(paths)]
         found.setdefault((mask, method), []).append([float(value or "nan") for value in values])
-    return {key: dict(zip(FIGURES, np.array(v).T, strict=True)) for key, v in found.items()}
+    return {key: dict(zip(METRICS, np.array(v).T, strict=True)) for key, v in found.items()}
 
 
 def sheet_of(path: Path, columns: int, number: int, blocks: int = 1) -> np.ndarray:
@@ -88,7 +87,7 @@ def assert_close(estimate: dict[str, Any], values: np.ndarray) -> None:
 # --- completion ---
 
 
-def test_the_figures_are_those_of_the_pictures(folder: Path, cache: Path) -> None:
+def test_the_metrics_are_those_of_the_pictures(folder: Path, cache: Path) -> None:
     words = [
         "faces",
         "--mask-type",
@@ -115,8 +114,8 @@ def test_the_figures_are_those_of_the_pictures(folder: Path, cache: Path) -> Non
     chosen = (out / "images.txt").read_text().splitlines()
     listed = sorted(str(path.relative_to(folder)) for path in (folder / "faces").iterdir())
     assert chosen == [listed[i] for i in (0, 1, 3, 4, 6)]
-    figures = figures_of(out)
-    assert list(figures) == [(mask, method) for mask in ("center", "random") for method in METHODS]
+    metrics = metrics_of(out)
+    assert list(metrics) == [(mask, method) for mask in ("center", "random") for method in METHODS]
     for mask_type in ("center", "random"):
         pictures = sheet_of(out / f"contact-{mask_type}.png", 2 + len(METHODS), 5)
         before, masked = pictures[:, 0].astype(int), pictures[:, 1]
@@ -131,8 +130,8 @@ def test_the_figures_are_those_of_the_pictures(folder: Path, cache: Path) -> Non
             np.testing.assert_array_equal(completed[~hole], before[~hole])
             squares = np.square((completed - before) / 255)
             psnr = [-10 * np.log10(s[h].mean()) for s, h in zip(squares, hole, strict=True)]
-            np.testing.assert_allclose(figures[mask_type, method]["psnr"], psnr, rtol=1e-4)
-    assert list((cache / evaluation.metrics.CHIP_VERSION).rglob("*.npy"))
+            np.testing.assert_allclose(metrics[mask_type, method]["psnr"], psnr, rtol=1e-4)
+    assert list((cache / embeddings.CHIP_VERSION).rglob("*.npy"))
 
 
 def test_means_errors_and_differences_are_over_faces(folder: Path, run_here: Run) -> None:
@@ -145,17 +144,17 @@ def test_means_errors_and_differences_are_over_faces(folder: Path, run_here: Run
     assert (content["images"], content["seeds"], content["finished"]) == (5, [0, 1], True)
     assert content["options"]["checkpoint"].startswith("checkpoint/ckpt-")
     (block,) = content["masks"]
-    figures = figures_of(out)
+    metrics = metrics_of(out)
     assert list(block["methods"]) == ["adam", *BASELINES]
     for method, estimates in block["methods"].items():
-        for name in FIGURES:
-            assert_close(estimates[name], figures["center", method][name])
+        for name in METRICS:
+            assert_close(estimates[name], metrics["center", method][name])
     assert list(block["differences"]) == ["mean-face"]
-    base = figures["center", "mean-face"]
+    base = metrics["center", "mean-face"]
     for method, estimates in block["differences"]["mean-face"].items():
-        assert list(estimates) == FIGURES[:4]
-        for name in FIGURES[:4]:
-            assert_close(estimates[name], figures["center", method][name] - base[name])
+        assert list(estimates) == METRICS[:4]
+        for name in METRICS[:4]:
+            assert_close(estimates[name], metrics["center", method][name] - base[name])
 
 
 def test_seeds_are_averaged_image_by_image(folder: Path, run_here: Run) -> None:
@@ -165,9 +164,9 @@ def test_seeds_are_averaged_image_by_image(folder: Path, run_here: Run) -> None:
         words = ["faces", "--mask-type", "random", "--seed", *seeds, "--out", out]
         done = run_here(*words, *QUICK, cwd=folder)
         assert done.returncode == 0, done.stderr
-        several[seeds] = figures_of(folder / out)
+        several[seeds] = metrics_of(folder / out)
     for key, both in several[0, 1].items():
-        for name in FIGURES[:4]:
+        for name in METRICS[:4]:
             mean = (several[0,][key][name] + several[1,][key][name]) / 2
             np.testing.assert_allclose(both[name], mean, rtol=1e-3, atol=1e-4)
     first, second = (several[seed,]["random", "telea"]["psnr"] for seed in (0, 1))
@@ -183,26 +182,26 @@ def test_masks_that_leave_no_pixel_are_measured_as_a_whole(folder: Path, run_her
         for place, method in ((2, "adam"), (3, "mean-face")):
             squares = np.square((pictures[:, place] - pictures[:, 0]) / 255)
             psnr = -10 * np.log10(squares.mean(axis=(1, 2, 3)))
-            np.testing.assert_allclose(figures_of(out)[mask_type, method]["psnr"], psnr, rtol=1e-4)
+            np.testing.assert_allclose(metrics_of(out)[mask_type, method]["psnr"], psnr, rtol=1e-4)
     assert content_of(out)["masks"][0]["differences"] == {}  # no telea
 
 
-def test_groups_have_their_own_figures(folder: Path, run_here: Run) -> None:
+def test_groups_have_their_own_metrics(folder: Path, run_here: Run) -> None:
     pattern = r"^(?P<age>\d+)_(?P<gender>\d)_"
     words = ["faces", "--groups", pattern, "--group-bins", "age=10,30", "--n-iter", 3]
     done = run_here(*words, cwd=folder)
     assert done.returncode == 0, done.stderr
     (block,) = content_of(folder / "evaluation")["masks"]
-    figures = figures_of(folder / "evaluation")["center", "telea"]
+    metrics = metrics_of(folder / "evaluation")["center", "telea"]
     assert list(block["groups"]) == ["age", "gender"]
     ages = block["groups"]["age"]["values"]
     assert {age: group["n"] for age, group in ages.items()} == {
         "10 to below 30": 4,
         "30 and more": 4,
     }
-    assert_close(ages["30 and more"]["methods"]["telea"]["psnr"], figures["psnr"][4:])
+    assert_close(ages["30 and more"]["methods"]["telea"]["psnr"], metrics["psnr"][4:])
     women = block["groups"]["gender"]["values"]["1"]["methods"]["telea"]["psnr"]
-    assert_close(women, figures["psnr"][1::2])
+    assert_close(women, metrics["psnr"][1::2])
     assert "By age:" in done.stdout
     assert "| 30 and more " in done.stdout
 
@@ -211,24 +210,24 @@ def test_the_reference_runs_once(folder: Path, run_here: Run, cache: Path) -> No
     words = ["faces", "--n-iter", 3, "--reference", "--overwrite"]
     done = run_here(*words, cwd=folder)
     assert done.returncode == 0, done.stderr
-    figures = figures_of(folder / "evaluation")
+    metrics = metrics_of(folder / "evaluation")
     names = ["reference-adam", "reference-pgd"]
     for name in names:
-        measured = np.isfinite(figures["center", name]["psnr"])
+        measured = np.isfinite(metrics["center", name]["psnr"])
         assert measured.tolist() == [True, False, False, False] * 2
     (block,) = content_of(folder / "evaluation")["masks"]
     assert list(block["differences"]) == ["telea", *names]
-    difference = figures["center", "auto"]["psnr"] - figures["center", names[0]]["psnr"]
+    difference = metrics["center", "auto"]["psnr"] - metrics["center", names[0]]["psnr"]
     assert_close(block["differences"][names[0]]["auto"]["psnr"], difference)
     stored = {path: path.stat().st_mtime_ns for path in (cache / "reference").iterdir()}
     assert len(stored) == 2
     done = run_here(*words, cwd=folder)
     assert done.returncode == 0, done.stderr
     assert stored == {path: path.stat().st_mtime_ns for path in (cache / "reference").iterdir()}
-    again = figures_of(folder / "evaluation")
+    again = metrics_of(folder / "evaluation")
     for name in names:
         np.testing.assert_array_equal(
-            again["center", name]["psnr"], figures["center", name]["psnr"]
+            again["center", name]["psnr"], metrics["center", name]["psnr"]
         )
     run_here(*words, "--seed", 1, cwd=folder)
     assert len(list((cache / "reference").iterdir())) == 4
@@ -365,11 +364,3 @@ def test_mistakes_are_refused_before_anything_is_written(
     before = contents(mistakes)
     assert_refused(run_here(*options, cwd=mistakes), *words)
     assert contents(mistakes) == before
-
-
-def test_a_model_is_known_by_its_weights_alone(trained: Path) -> None:
-    path = str(trained / "checkpoint")
-    model, again = (checkpoints.load_model(path)[0] for _ in range(2))
-    assert evaluation.model_hash(model) == evaluation.model_hash(again)
-    again.d["linear_bias"].assign_add([0.5])
-    assert evaluation.model_hash(model) != evaluation.model_hash(again)

@@ -1,17 +1,18 @@
-"""Figures against numbers worked out by hand or from closed forms, dlib's on two portraits."""
+"""Metrics against numbers worked out by hand or from closed forms, dlib's on two portraits."""
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import run_script
+from helpers import run_script
 
 import utils
-from metrics import embeddings as metrics
+from metrics import embeddings, image_metrics, statistics
 from metrics.embeddings import EmbeddingCache, FaceReader
 
 SIZE = 16
@@ -41,7 +42,7 @@ def test_psnr_by_hand() -> None:
         10 * np.log10(75),
         10 * np.log10(384 * 255**2 / (103**2 + 102**2)),
     ]
-    values = metrics.psnr(original, completed, half_known(3))
+    values = image_metrics.psnr(original, completed, half_known(3))
     np.testing.assert_allclose(values, expected, rtol=1e-12)
 
 
@@ -49,24 +50,26 @@ def test_only_the_hole_counts() -> None:
     original, mask = pictures(2), half_known(2)
     completed = np.where(mask > 0, original, pictures(2, 1))
     worse = np.where(mask > 0, 255 - original, completed)
-    before = metrics.psnr(original, completed, mask)
-    np.testing.assert_array_equal(metrics.psnr(original, worse, mask), before)
-    # SSIM's windows reach 5 pixels over the hole's edge, and no further.
+    before = image_metrics.psnr(original, completed, mask)
+    np.testing.assert_array_equal(image_metrics.psnr(original, worse, mask), before)
+    # SSIM's windows reach 5 pixels over the hole boundary, and no further.
     far = completed.copy()
     far[:, :, 13:] = 255 - far[:, :, 13:]
     np.testing.assert_allclose(
-        metrics.ssim(original, far, mask), metrics.ssim(original, completed, mask), rtol=1e-12
+        image_metrics.ssim(original, far, mask),
+        image_metrics.ssim(original, completed, mask),
+        rtol=1e-12,
     )
-    assert (np.abs(metrics.ssim(original, worse, mask)) < 0.9).all()
+    assert (np.abs(image_metrics.ssim(original, worse, mask)) < 0.9).all()
 
 
 def test_an_exact_hole_and_none() -> None:
     original = pictures(2)
     mask = half_known(2)
     mask[1] = 1
-    assert metrics.psnr(original, original, mask)[0] == np.inf
-    assert np.isnan(metrics.psnr(original, pictures(2, 1), mask)[1])
-    np.testing.assert_allclose(metrics.ssim(original, original, mask), [1, np.nan])
+    assert image_metrics.psnr(original, original, mask)[0] == np.inf
+    assert np.isnan(image_metrics.psnr(original, pictures(2, 1), mask)[1])
+    np.testing.assert_allclose(image_metrics.ssim(original, original, mask), [1, np.nan])
 
 
 def test_ssim_of_flat_pictures_by_its_formula() -> None:
@@ -76,7 +79,7 @@ def test_ssim_of_flat_pictures_by_its_formula() -> None:
     completed = np.full([1, SIZE, SIZE, 1], b, np.uint8)
     constant = (0.01 * 255) ** 2
     expected = (2 * a * b + constant) / (a**2 + b**2 + constant)
-    (value,) = metrics.ssim(original, completed, half_known(1))
+    (value,) = image_metrics.ssim(original, completed, half_known(1))
     assert value == pytest.approx(expected, rel=1e-9)
 
 
@@ -103,8 +106,8 @@ def test_frechet_distance_of_commuting_covariances(random: np.random.Generator) 
     others = with_moments(30, m2, axes @ np.diag(s2**2) @ axes.T, random)
     expected = np.square(m1 - m2).sum() + np.square(s1 - s2).sum()
     # One deviation is 0: the roots of what rounding leaves of it are some 1e-8.
-    assert metrics.frechet_distance(some, others) == pytest.approx(expected, rel=1e-7)
-    assert metrics.frechet_distance(others, some) == pytest.approx(expected, rel=1e-7)
+    assert embeddings.frechet_distance(some, others) == pytest.approx(expected, rel=1e-7)
+    assert embeddings.frechet_distance(others, some) == pytest.approx(expected, rel=1e-7)
 
 
 def test_frechet_distance_of_two_dimensions(random: np.random.Generator) -> None:
@@ -112,7 +115,7 @@ def test_frechet_distance_of_two_dimensions(random: np.random.Generator) -> None
     a, b = np.array([[2.0, 0.6], [0.6, 1.0]]), np.array([[1.0, -0.8], [-0.8, 3.0]])
     root = np.sqrt(np.trace(a @ b) + 2 * np.sqrt(np.linalg.det(a) * np.linalg.det(b)))
     zero = np.zeros(2)
-    distance = metrics.frechet_distance(
+    distance = embeddings.frechet_distance(
         with_moments(50, zero, a, random), with_moments(50, zero, b, random)
     )
     assert distance == pytest.approx(np.trace(a) + np.trace(b) - 2 * root, rel=1e-9)
@@ -120,23 +123,23 @@ def test_frechet_distance_of_two_dimensions(random: np.random.Generator) -> None
 
 def test_frechet_distance_of_a_set_to_itself_and_of_few(random: np.random.Generator) -> None:
     rows = random.normal(size=[10, 128]).astype(np.float32)  # covariance of rank 9
-    assert 0 <= metrics.frechet_distance(rows, rows) < 1e-5
+    assert 0 <= embeddings.frechet_distance(rows, rows) < 1e-5
     moved = rows + np.float32(0.5)
-    assert metrics.frechet_distance(rows, moved) == pytest.approx(128 * 0.25, rel=1e-4)
+    assert embeddings.frechet_distance(rows, moved) == pytest.approx(128 * 0.25, rel=1e-4)
     with pytest.raises(ValueError, match="two rows"):
-        metrics.frechet_distance(rows[:1], rows)
+        embeddings.frechet_distance(rows[:1], rows)
 
 
 def test_diversity_by_hand() -> None:
     rows = np.array([[0, 0], [3, 4], [0, 8]])
-    assert metrics.diversity(rows) == pytest.approx((5 + 8 + 5) / 3)
-    assert np.isnan(metrics.diversity(rows[:1]))
+    assert embeddings.diversity(rows) == pytest.approx((5 + 8 + 5) / 3)
+    assert np.isnan(embeddings.diversity(rows[:1]))
 
 
 def test_identity_distance_is_row_by_row() -> None:
     some, others = np.zeros([2, 128], np.float32), np.zeros([2, 128], np.float32)
     others[0, 3], others[1, :4] = 2, 0.5
-    np.testing.assert_allclose(metrics.identity_distance(some, others), [2, 1])
+    np.testing.assert_allclose(embeddings.identity_distance(some, others), [2, 1])
 
 
 # --- estimates ---
@@ -144,36 +147,36 @@ def test_identity_distance_is_row_by_row() -> None:
 
 def test_estimates_by_hand() -> None:
     # Deviations -3, -1, 1, 3: variance 20 / 3, over 4.
-    found = metrics.estimate(np.array([1, 3, np.inf, 5, 7, np.nan]))
+    found = statistics.estimate(np.array([1, 3, np.inf, 5, 7, np.nan]))
     assert (found.mean, found.n) == (4, 4)
     assert found.error == pytest.approx(np.sqrt(20 / 3 / 4))
-    one = metrics.estimate(np.array([2.0]))
+    one = statistics.estimate(np.array([2.0]))
     assert (one.mean, one.n) == (2, 1)
     assert np.isnan(one.error)
-    assert np.isnan(metrics.estimate(np.array([np.nan])).mean)
+    assert np.isnan(statistics.estimate(np.array([np.nan])).mean)
 
 
 def test_paired_differences_by_hand() -> None:
     values, baseline = np.array([5, 8, 11, np.nan, np.inf]), np.array([4, 5, 6, 1, np.inf])
-    found = metrics.paired_difference(values, baseline)  # 1, 3, 5
+    found = statistics.paired_difference(values, baseline)  # 1, 3, 5
     assert (found.mean, found.n) == (3, 3)
     assert found.error == pytest.approx(2 / np.sqrt(3))
 
 
 def test_jackknife_of_a_mean_is_its_standard_error(random: np.random.Generator) -> None:
     rows = random.normal(size=[20, 1])  # one row a group
-    found = metrics.jackknife(lambda part: part.mean(), rows)
-    expected = metrics.estimate(rows[:, 0])
+    found = statistics.jackknife(lambda part: part.mean(), rows)
+    expected = statistics.estimate(rows[:, 0])
     assert (found.mean, found.n) == (pytest.approx(expected.mean), 20)
     assert found.error == pytest.approx(expected.error, rel=1e-9)
 
 
 def test_jackknife_tells_the_spread_between_samples(random: np.random.Generator) -> None:
     def spread(rows: np.ndarray) -> float:
-        return metrics.diversity(rows)
+        return embeddings.diversity(rows)
 
     samples = [random.normal(size=[100, 3]) for _ in range(60)]
-    found = [metrics.jackknife(spread, sample) for sample in samples]
+    found = [statistics.jackknife(spread, sample) for sample in samples]
     told = np.mean([estimate.error for estimate in found])
     assert told == pytest.approx(np.std([e.mean for e in found], ddof=1), rel=0.3)
 
@@ -198,28 +201,29 @@ def reader() -> Iterator[FaceReader]:
 
 def test_the_chip_is_padded_by_12_repeated_pixels(portraits: np.ndarray) -> None:
     # A face of 64 pixels is 88 with its margin; 150 / 88 pixels of the chip for each.
-    chip = metrics.face_chip(portraits[0])
+    chip = embeddings.face_chip(portraits[0])
     assert chip.shape == (150, 150, 3)
     assert chip.dtype == np.uint8
     corner = np.abs(chip[:18, :18].astype(int) - portraits[0][0, 0])
     assert corner.max() <= 1
     centre = chip[75, 75].astype(int)
     assert np.abs(centre - portraits[0][31:33, 31:33].mean(axis=(0, 1))).max() < 12
-    assert metrics.face_chip(portraits[0][..., :1]).shape == (150, 150, 3)
+    assert embeddings.face_chip(portraits[0][..., :1]).shape == (150, 150, 3)
 
 
 def test_the_same_face_is_nearer_than_another(portraits: np.ndarray, reader: FaceReader) -> None:
     darker = (portraits * 0.8).astype(np.uint8)
     shifted = np.roll(portraits, 2, axis=2)
     noise = np.random.default_rng(0).integers(0, 256, portraits.shape, np.uint8)
-    ticks: list[int] = []
-    read = reader.describe(np.concatenate([portraits, darker, shifted, noise]), tick=ticks.append)
-    assert sum(ticks) == 8
+    steps: list[int] = []
+    everyone = np.concatenate([portraits, darker, shifted, noise])
+    read = reader.describe(everyone, advance=steps.append)
+    assert sum(steps) == 8
     assert read.embeddings.shape == (8, 128)
     first, second = read.embeddings[:2], read.embeddings[[1, 0]]
-    other = metrics.identity_distance(first, second)
+    other = embeddings.identity_distance(first, second)
     for same in (read.embeddings[2:4], read.embeddings[4:6]):
-        assert (metrics.identity_distance(first, same) < 0.6 * other).all()
+        assert (embeddings.identity_distance(first, same) < 0.6 * other).all()
     assert read.found.tolist() == [True] * 6 + [False] * 2
 
 
@@ -241,8 +245,9 @@ def test_the_cache_answers_and_survives_damage(portraits: np.ndarray, tmp_path: 
     assert {path.suffix for path in files} == {".npy"}
     stored = {path: path.stat().st_mtime_ns for path in files}
     with FaceReader(1, EmbeddingCache(str(tmp_path))) as reader:
+        others = set(multiprocessing.active_children())
         again = reader.describe(portraits)
-        assert reader._pool is None  # no process was needed
+        assert set(multiprocessing.active_children()) == others  # no process was needed
     np.testing.assert_array_equal(again.embeddings, before.embeddings)
     np.testing.assert_array_equal(again.found, before.found)
     files[0].write_bytes(files[0].read_bytes()[:200])  # cut short
@@ -255,7 +260,7 @@ def test_the_cache_answers_and_survives_damage(portraits: np.ndarray, tmp_path: 
 
 def test_the_cache_is_where_the_system_keeps_caches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere")
-    assert metrics.default_cache() == os.path.join("/somewhere", "dcgan-completion")
+    assert embeddings.default_cache() == os.path.join("/somewhere", "dcgan-completion")
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", "/home/me")
-    assert metrics.default_cache() == os.path.join("/home/me", ".cache", "dcgan-completion")
+    assert embeddings.default_cache() == os.path.join("/home/me", ".cache", "dcgan-completion")

@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import TINY, assert_refused, run_script
+from helpers import TINY, assert_refused, run_script
 
 import checkpoints
+import runs
 from utils import UserError
 
 SCRIPT = "data/export-model.py"
@@ -61,7 +62,7 @@ def test_the_configuration_names_no_paths(exported: Path, trained: Path) -> None
     text = (exported / "config.json").read_text()
     assert str(trained) not in text
     assert "--dataset" not in text
-    config = checkpoints.read_config(str(exported))
+    config = runs.read_config(str(exported))
     assert config["architecture"]["image_size"] == 16
     assert config["options"]["learning_rate"] == 0.0002
 
@@ -137,12 +138,12 @@ def shipped(copy: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path
 
 
 def test_the_shipped_model_is_used_where_there_is_no_other(shipped: Path, trained: Path) -> None:
-    path, note = checkpoints.choose(None)
+    path, note = checkpoints.select_model(None)
     assert path == str(shipped)
     assert "non-commercial research" in note
     assert "LICENSE" in note
     shutil.copytree(trained / "checkpoint", "checkpoint")
-    assert checkpoints.choose(None) == ("checkpoint", "")
+    assert checkpoints.select_model(None) == ("checkpoint", "")
 
 
 def test_its_terms_are_said_wherever_it_is_named(
@@ -150,18 +151,18 @@ def test_its_terms_are_said_wherever_it_is_named(
 ) -> None:
     (tmp_path / "link").symlink_to(shipped)
     for path in (shipped, shipped / "ckpt-10", f"{shipped}/", tmp_path / "link"):
-        _, note = checkpoints.choose(str(path))
+        _, note = checkpoints.select_model(str(path))
         assert "non-commercial research" in note
         assert "no model" not in note
-    assert checkpoints.terms(str(trained / "checkpoint")) == ""
+    assert checkpoints.licence_note(str(trained / "checkpoint")) == ""
     monkeypatch.chdir(shipped)
-    assert "(./LICENSE)" in checkpoints.terms(".")
+    assert "(./LICENSE)" in checkpoints.licence_note(".")
 
 
 def test_a_model_that_was_named_never_falls_back(shipped: Path) -> None:
-    assert checkpoints.choose("mine") == ("mine", "")
+    assert checkpoints.select_model("mine") == ("mine", "")
     with pytest.raises(UserError, match="mine: holds no checkpoint"):
-        checkpoints.load_model(checkpoints.choose("mine")[0])
+        checkpoints.load_model(checkpoints.select_model("mine")[0])
 
 
 def test_without_any_model_training_is_the_remedy(
@@ -169,4 +170,4 @@ def test_without_any_model_training_is_the_remedy(
 ) -> None:
     monkeypatch.setattr(checkpoints, "SHIPPED", str(shipped) + "-not")
     with pytest.raises(UserError, match=r"checkpoint: holds no checkpoint; train a model first"):
-        checkpoints.load_model(checkpoints.choose(None)[0])
+        checkpoints.load_model(checkpoints.select_model(None)[0])

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import ROOT, Run
+from helpers import ROOT, Run
 from PIL import Image
 
 GOLDEN = ROOT / "tests" / "golden"

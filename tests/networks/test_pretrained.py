@@ -8,14 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import ROOT, run_script
+from helpers import ROOT, run_script
 
 import checkpoints
+import runs
 import utils
 from completion import masks
-from metrics import baselines
-from metrics import embeddings as metrics
-from training import logs as report
+from metrics import baselines, embeddings, image_metrics
 
 FOLDER = ROOT / "data" / "pretrained"
 
@@ -32,7 +31,7 @@ def test_it_has_all_it_needs_and_no_more_than_40_megabytes() -> None:
 
 
 def test_it_is_the_tutorials_network_without_optimizers() -> None:
-    config = checkpoints.read_config(str(FOLDER))
+    config = runs.read_config(str(FOLDER))
     sizes = {"image_size": 64, "channels": 3, "z_dim": 100, "gf_dim": 64, "df_dim": 64}
     assert config["architecture"] == sizes
     names = tf.train.load_checkpoint(str(FOLDER)).get_variable_to_shape_map()
@@ -64,8 +63,8 @@ def aligned(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_dlib_sees_faces_in_what_it_generates() -> None:
     model, _ = checkpoints.load_model(str(FOLDER))
     z = np.random.default_rng(0).uniform(-1, 1, [32, 100])
-    with metrics.FaceReader(1) as reader:
-        found = reader.describe(report.generate(model, z)).found
+    with embeddings.FaceReader(1) as reader:
+        found = reader.describe(checkpoints.generate(model, z)).found
     assert np.mean(found) > 0.8
 
 
@@ -77,6 +76,6 @@ def test_it_completes_portraits_better_than_inpainting(aligned: Path, tmp_path: 
     ours = np.stack([utils.load_image(str(tmp_path / "out" / "final" / name)) for name in names])
     mask = np.stack([masks.make_mask("center", 64)] * len(names))
     np.testing.assert_array_equal(ours * (mask == 1), faces * (mask == 1))
-    theirs = baselines.inpaint_all(baselines.telea, faces, mask)
-    gain = metrics.psnr(faces, ours, mask) - metrics.psnr(faces, theirs, mask)
+    theirs = baselines.inpaint_all(baselines.telea, faces, masks.Mask(mask))
+    gain = image_metrics.psnr(faces, ours, mask) - image_metrics.psnr(faces, theirs, mask)
     assert np.mean(gain) > 1  # dB

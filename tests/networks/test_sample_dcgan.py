@@ -9,12 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Run, assert_refused, contents, load_script, run_script
-from PIL import Image
+from helpers import Run, assert_refused, contents, load_picture, load_script, run_script
 
-import checkpoints
+import runs
 from model import DCGAN
-from training.trainer import Rules, Trainer
+from training import checkpointing
+from training.settings import Rules
+from training.trainer import DCGANTrainer
 
 SCRIPT = "sample-dcgan.py"
 
@@ -24,9 +25,9 @@ def model(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The trained model, and as step 20 one whose pictures differ plainly from each other."""
     folder = tmp_path_factory.mktemp("model") / "checkpoint"
     shutil.copytree(trained / "checkpoint", folder)
-    config = checkpoints.read_config(str(folder))
-    trainer = Trainer(DCGAN(**config["architecture"]), Rules(batch_size=8))
-    saver = checkpoints.Checkpoints(trainer, str(folder))
+    config = runs.read_config(str(folder))
+    trainer = DCGANTrainer(DCGAN(**config["architecture"]), Rules(batch_size=8))
+    saver = checkpointing.Checkpoints(trainer, str(folder))
     saver.restore()
     random = np.random.default_rng(0)
     for variable in trainer.model.generator_variables:
@@ -50,12 +51,6 @@ def drawn(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def load(path: Path) -> np.ndarray:
-    with Image.open(path) as picture:
-        assert picture.format == "PNG"
-        return np.asarray(picture)
-
-
 def cells(grid: np.ndarray) -> np.ndarray:
     """The pictures of a grid, unused cells included, as [N, 16, 16, 3] of signed numbers."""
     rows, columns = grid.shape[0] // 16, grid.shape[1] // 16
@@ -75,19 +70,19 @@ def test_the_default_is_a_grid_of_64(run_here: Run, drawn: Path) -> None:
     assert args.overwrite is False
     done = run_here(cwd=drawn)
     assert done.returncode == 0, done.stderr
-    grid = load(drawn / "samples.png")
+    grid = load_picture(drawn / "samples.png")
     assert grid.shape == (8 * 16, 8 * 16, 3)
     assert len(np.unique(cells(grid).reshape(64, -1), axis=0)) == 64
 
 
 def test_grid_and_single_files_hold_the_same_first_pictures(drawn: Path) -> None:
-    grid = load(drawn / "new" / "grid.png")
+    grid = load_picture(drawn / "new" / "grid.png")
     assert grid.shape == (2 * 16, 3 * 16, 3)
     pictures = cells(grid)
     assert (pictures[5] == 255).all()
     files = sorted((drawn / "each").iterdir())
     assert len(files) == 3
-    assert_same_pictures(np.stack([load(path) for path in files]), pictures[:3])
+    assert_same_pictures(np.stack([load_picture(path) for path in files]), pictures[:3])
     assert np.abs(pictures[0] - pictures[1]).max() > 50
 
 
@@ -98,10 +93,10 @@ def test_pictures_are_a_function_of_seed_and_number(
         where = ("--checkpoint-dir", model, "--out", out)
         done = run_here("--n", n, "--seed", seed, *where, cwd=tmp_path)
         assert done.returncode == 0, done.stderr
-        return cells(load(tmp_path / out))
+        return cells(load_picture(tmp_path / out))
 
     first = draw(5, 3, "first.png")
-    assert_same_pictures(first, cells(load(drawn / "new" / "grid.png")))
+    assert_same_pictures(first, cells(load_picture(drawn / "new" / "grid.png")))
     # More than are generated at a time.
     assert_same_pictures(draw(70, 3, "many.png")[:5], first[:5])
     assert np.abs(draw(5, 4, "other.png")[:5] - first[:5]).max() > 50
@@ -114,7 +109,7 @@ def test_one_checkpoint_may_be_named(run_here: Run, model: Path, tmp_path: Path)
         done = run_here(*arguments, cwd=tmp_path)
         assert done.returncode == 0, done.stderr
         assert f"ckpt-{step} " in done.stdout
-        grids[name] = load(tmp_path / "a.png")
+        grids[name] = load_picture(tmp_path / "a.png")
     assert (grids["ckpt-0"] != grids["ckpt-20"]).any()
     np.testing.assert_array_equal(grids["ckpt-20"], grids["ckpt-20.index"])
 
@@ -132,8 +127,8 @@ def test_files_are_replaced_only_on_demand(run_here: Run, model: Path, tmp_path:
     for arguments in (grid, each):
         done = run_here(*arguments, "--overwrite", cwd=tmp_path)
         assert done.returncode == 0, done.stderr
-    assert load(tmp_path / "a.png").shape == (16, 32, 3)
-    assert load(tmp_path / "each" / "0-00001.png").shape == (16, 16, 3)
+    assert load_picture(tmp_path / "a.png").shape == (16, 32, 3)
+    assert load_picture(tmp_path / "each" / "0-00001.png").shape == (16, 16, 3)
     assert len(list((tmp_path / "each").iterdir())) == 2
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import math
 import signal
 import subprocess
 import sys
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
+from helpers import ROOT
 
 import cli
 
@@ -70,6 +72,109 @@ def test_the_parser_refuses_in_one_line(capsys: pytest.CaptureFixture[str]) -> N
     assert math.isclose(parser.parse_args([]).learning_rate, 3.5)
 
 
+# --- settings classes ---
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """Of a program that does not exist."""
+
+    batch_size: int = cli.option(
+        "images in a batch", "--batchSize", "--batch_size", type=cli.positive_int, default=64
+    )
+    rate: float | None = cli.option("step size", type=cli.positive_float)
+    kind: str = cli.option("what to make", choices=("plain", "fancy"), default="plain")
+    folders: Sequence[str] = cli.option("where to look", nargs="+", default=list)
+    quiet: bool = cli.option("say nothing", action="store_true", default=False)
+    internal: int = 7
+
+
+def settings_parser(names: Collection[str] | None = None) -> cli.ArgumentParser:
+    parser = cli.ArgumentParser("What it does.")
+    cli.add_options(
+        parser, Settings, lambda f: f"default: {f.default}" if f.name == "batch_size" else "", names
+    )
+    return parser
+
+
+def given(*words: str) -> dict[str, object]:
+    return cli.given_options(settings_parser().parse_args(words), Settings)
+
+
+def test_the_fields_of_a_settings_class_have_their_defaults() -> None:
+    settings = Settings()
+    assert dataclasses.astuple(settings) == (64, None, "plain", [], False, 7)
+    assert settings.folders is not Settings().folders
+    assert [field.name for field in cli.option_fields(Settings)] == [
+        "batch_size",
+        "rate",
+        "kind",
+        "folders",
+        "quiet",
+    ]
+
+
+@pytest.mark.parametrize("spelling", ["--batch-size", "--batchSize", "--batch_size"])
+def test_an_option_has_all_its_spellings(spelling: str) -> None:
+    assert given(spelling, "8") == {"batch_size": 8}
+    assert given(f"{spelling}=8") == {"batch_size": 8}
+
+
+def test_options_left_out_are_none_and_not_given() -> None:
+    args = settings_parser().parse_args([])
+    for name in ("batch_size", "rate", "kind", "folders", "quiet"):
+        assert getattr(args, name) is None
+    assert not hasattr(args, "internal")
+    assert given() == {}
+
+
+def test_given_values_are_those_of_the_options_types() -> None:
+    words = ("--rate", "0.5", "--kind", "fancy", "--folders", "a", "b", "--quiet")
+    values = given(*words)
+    assert values == {"rate": 0.5, "kind": "fancy", "folders": ["a", "b"], "quiet": True}
+    assert Settings(**values) == Settings(rate=0.5, kind="fancy", folders=["a", "b"], quiet=True)
+    # A value that is the default is given all the same: a conflict with another can be named.
+    assert given("--batch-size", "64") == {"batch_size": 64}
+
+
+def test_the_last_of_a_repeated_option_counts() -> None:
+    assert given("--batch-size", "8", "--batchSize", "16") == {"batch_size": 16}
+
+
+def test_the_help_has_spellings_texts_and_defaults() -> None:
+    text = " ".join(settings_parser().format_help().split())
+    assert "--batch-size BATCH_SIZE, --batchSize BATCH_SIZE, --batch_size BATCH_SIZE" in text
+    assert "images in a batch (default: 64)" in text
+    assert "step size --kind {plain,fancy} what to make --folders" in text  # no default is told
+    assert "None" not in text
+
+
+def test_only_the_named_options_are_added() -> None:
+    parser = settings_parser({"rate"})
+    args = parser.parse_args(["--rate", "1"])
+    assert cli.given_options(args, Settings) == {"rate": 1}
+    assert not hasattr(args, "kind")
+    with pytest.raises(SystemExit):
+        parser.parse_args(["--kind", "fancy"])
+
+
+@pytest.mark.parametrize("words", [("--batch-size", "0"), ("--kind", "odd"), ("--internal", "1")])
+def test_options_of_a_settings_class_refuse_in_one_line(
+    words: tuple[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        settings_parser().parse_args(words)
+    assert caught.value.code == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert words[0] in error
+
+
+def test_a_flag_is_the_fields_name_with_hyphens() -> None:
+    assert cli.flag("batch_size") == "--batch-size"
+    assert cli.flag("rate") == "--rate"
+
+
 # --- exit statuses ---
 
 PROGRAM = """
@@ -79,7 +184,7 @@ import cli, utils
 def main(argv):
     {}
 
-sys.exit(cli.run(main))
+sys.exit(cli.run_main(main))
 """
 
 
@@ -117,6 +222,14 @@ def test_a_path_that_cannot_be_used_is_one_line_and_status_2() -> None:
         assert done.stderr.count("\n") == 1
         assert all(word in done.stderr for word in words)
         assert "Traceback" in run_program(body, "--traceback").stderr
+
+
+def test_a_full_disk_is_one_line_and_status_2_whoever_found_it_full() -> None:
+    body = "raise RuntimeError('writing a.ckpt:\\n No space left on device')"
+    done = run_program(body)
+    assert done.returncode == 2
+    assert done.stderr == "-c: error: writing a.ckpt: No space left on device; make room\n"
+    assert "Traceback" in run_program(body, "--traceback").stderr
 
 
 @pytest.mark.parametrize("body", ["1 / 0", "open('missing')", "raise ValueError('odd')"])

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 import tensorflow as tf
-from conftest import TINY, assert_refused, run_script
+from helpers import TINY, assert_refused, run_script
 
 import devices
 from model import DCGAN
-from training.trainer import Rules, Trainer
+from training.settings import Rules
+from training.trainer import DCGANTrainer
 from utils import UserError
 
 
@@ -36,17 +37,17 @@ def test_auto_is_bfloat16_where_the_hardware_multiplies_it(
         ([], "float32"),
     ):
         on_cpu(monkeypatch, *flags)
-        assert devices.resolve_precision("auto") == precision
+        assert devices.Precision.choose("auto") == devices.Precision("auto", precision)
     for capabilities, precision in (([(8, 6)], "bfloat16"), ([(9, 0), (7, 5)], "float32")):
         on_gpus(monkeypatch, *capabilities)
-        assert devices.resolve_precision("auto") == precision
+        assert devices.Precision.choose("auto") == devices.Precision("auto", precision)
 
 
 def test_emulated_bfloat16_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     on_cpu(monkeypatch, "avx2")
-    assert devices.resolve_precision("float32") == "float32"
+    assert devices.Precision.choose("float32") == devices.Precision("float32", "float32")
     with pytest.raises(UserError, match="--precision bfloat16"):
-        devices.resolve_precision("bfloat16")
+        devices.Precision.choose("bfloat16")
 
 
 def test_a_resumed_run_keeps_its_precision(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -56,28 +57,31 @@ def test_a_resumed_run_keeps_its_precision(monkeypatch: pytest.MonkeyPatch) -> N
         (None, "auto", "float32", "float32"),
         (None, "auto", "bfloat16", "bfloat16"),
         ("auto", "auto", "float32", "float32"),
+        ("auto", "bfloat16", "bfloat16", "bfloat16"),
         ("bfloat16", "auto", "float32", "bfloat16"),
         ("float32", "bfloat16", "bfloat16", "float32"),
     ):
-        assert devices.resumed_precision(wanted, asked, used) == (result, "")
+        precision, note = devices.Precision(asked, used).resumed(wanted)
+        assert precision == devices.Precision(wanted or asked, result)
+        assert note == ""
 
 
 def test_a_resumed_run_goes_on_in_float32_where_bfloat16_is_emulated(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     on_cpu(monkeypatch, "avx2")
-    precision, note = devices.resumed_precision(None, "auto", "bfloat16")
-    assert precision == "float32"
+    precision, note = devices.Precision("auto", "bfloat16").resumed(None)
+    assert precision == devices.Precision("auto", "float32")
     assert "float32" in note
     with pytest.raises(UserError, match="--precision bfloat16"):
-        devices.resumed_precision(None, "bfloat16", "bfloat16")
+        devices.Precision("bfloat16", "bfloat16").resumed(None)
 
 
 def test_a_batch_that_does_not_divide_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     strategy = tf.distribute.get_strategy()
     monkeypatch.setattr(type(strategy), "num_replicas_in_sync", property(lambda self: 3))
     with pytest.raises(UserError, match="--batch-size 8 does not divide among 3"):
-        Trainer(DCGAN(image_size=16, gf_dim=2, df_dim=2), Rules(batch_size=8))
+        DCGANTrainer(DCGAN(image_size=16, gf_dim=2, df_dim=2), Rules(batch_size=8))
 
 
 WRONG = {

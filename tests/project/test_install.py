@@ -12,7 +12,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from conftest import ROOMS, ROOT, copy_code
+from helpers import ROOMS, ROOT, copy_code
 
 COMMANDS = ("align", "train", "sample", "complete", "evaluate", "distributions")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import assert_refused, load_script, run_script
+from helpers import assert_refused, load_script, run_script
 from PIL import Image
 from scipy.stats import multivariate_normal
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import copy_code
+from helpers import copy_code
 from PIL import Image
 
 import utils
-from completion.settings import Settings
+from completion.settings import SearchSettings
 
 # OpenFace's path is ours: ./align-dlib.py. Otherwise to the letter, but for the last line's
 # ImageMagick, which completion.gif stands for.
@@ -73,7 +73,7 @@ def test_the_tutorial_runs_as_printed(checkout: Path) -> None:
         np.testing.assert_array_equal(final[~hole], given[~hole])
         assert (final[hole] != given[hole]).any()
     losses = np.genfromtxt(outputs / "logs" / "losses.csv", delimiter=",", skip_header=1)
-    assert losses.shape[0] == Settings.of("auto").n_iter
+    assert losses.shape[0] == SearchSettings.of("auto").n_iter
     assert losses.shape[1] == 3
     # Twenty steps of training make no faces; but the search goes downhill even there.
     assert (losses[-1, 1:] < losses[0, 1:]).all()

@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 from training import augment
+from training.settings import POLICIES
 
 
 def seed(value: int = 0) -> tf.Tensor:
@@ -30,7 +31,7 @@ def test_flip_mirrors_about_half_of_the_images_and_leaves_the_rest(images: np.nd
     assert 16 < mirrored.sum() < 48  # 4 standard deviations of a fair coin
 
 
-@pytest.mark.parametrize("policy", augment.POLICIES)
+@pytest.mark.parametrize("policy", POLICIES)
 def test_equal_seeds_give_equal_images_and_others_others(policy: str, images: np.ndarray) -> None:
     np.testing.assert_array_equal(apply(policy, images), apply(policy, images))
     assert (apply(policy, images) != apply(policy, images, 1)).any()
@@ -89,7 +90,7 @@ def test_cutout_clears_a_square_of_half_the_edge(images: np.ndarray) -> None:
     assert areas.max() == 64  # whole inside the image, for some
 
 
-@pytest.mark.parametrize("policy", augment.POLICIES)
+@pytest.mark.parametrize("policy", POLICIES)
 def test_gradients_reach_the_images(policy: str, images: np.ndarray) -> None:
     x = tf.constant(images)
     with tf.GradientTape() as tape:

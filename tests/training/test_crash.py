@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import ROOT, TINY
+from helpers import ROOT, TINY
 
 EPOCHS = 24  # of 5 steps
 OPTIONS = (*TINY, "--epoch", EPOCHS, "--sample-interval", 7, "--checkpoint-interval", 3)

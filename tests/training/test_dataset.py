@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import ROOT
+from helpers import ROOT, save_picture
 from PIL import Image
 
 from training.dataset import ImageFolders
@@ -21,17 +21,10 @@ from utils import UserError
 SIZE = 16
 
 
-def save(path: Path, picture: np.ndarray | Image.Image, **options: object) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    picture = Image.fromarray(picture) if isinstance(picture, np.ndarray) else picture
-    picture.save(path, **options)
-    return path
-
-
 def write_numbers(folder: Path, numbers: range) -> Path:
     """Gray images whose brightness is their number; the file names tell it as well."""
     for number in numbers:
-        save(folder / f"{number:03d}.png", np.full([SIZE, SIZE, 3], number, np.uint8))
+        save_picture(folder / f"{number:03d}.png", np.full([SIZE, SIZE, 3], number, np.uint8))
     return folder
 
 
@@ -100,14 +93,14 @@ def test_trees_several_folders_and_links_are_searched(tmp_path: Path) -> None:
     picture = np.zeros([SIZE, SIZE, 3], np.uint8)
     first, second, linked = tmp_path / "first", tmp_path / "second", tmp_path / "linked"
     for path in ("1.png", "deep/er/2.jpg", "deep/3.JPEG", "4.webp", "5.bmp"):
-        save(first / path, picture)
-    save(second / "6.png", picture)
-    save(linked / "7.png", picture)
+        save_picture(first / path, picture)
+    save_picture(second / "6.png", picture)
+    save_picture(linked / "7.png", picture)
     (first / "link").symlink_to(linked)
     (first / "around").symlink_to(first)  # searched once, not for ever
     (second / "8.png").symlink_to(linked / "7.png")
     (first / "notes.txt").write_text("no image")
-    save(first / "animation.gif", picture)
+    save_picture(first / "animation.gif", picture)
     expected = ["1.png", "2.jpg", "3.JPEG", "4.webp", "5.bmp", "6.png", "7.png", "8.png"]
     dataset = images_of(first, second)
     assert names(dataset) == expected
@@ -226,24 +219,26 @@ def test_an_image_of_the_right_size_stays_as_it_is(
     tmp_path: Path, random: np.random.Generator
 ) -> None:
     picture = noise(random, SIZE, SIZE)
-    np.testing.assert_array_equal(only(save(tmp_path / "a.png", picture)), picture)
+    np.testing.assert_array_equal(only(save_picture(tmp_path / "a.png", picture)), picture)
 
 
 def test_the_central_square_is_cropped(tmp_path: Path, random: np.random.Generator) -> None:
     wide, high = noise(random, SIZE, 32), noise(random, 26, SIZE)
-    path = save(tmp_path / "wide" / "a.png", wide)
+    path = save_picture(tmp_path / "wide" / "a.png", wide)
     np.testing.assert_array_equal(only(path), wide[:, 8:24])
-    path = save(tmp_path / "high" / "a.png", high)
+    path = save_picture(tmp_path / "high" / "a.png", high)
     np.testing.assert_array_equal(only(path), high[5:21])
 
 
 def test_large_images_shrink_without_aliasing(tmp_path: Path) -> None:
     rows, columns = np.mgrid[:64, :64]
     board = np.where((rows + columns) % 2, 255, 0).astype(np.uint8)
-    shrunk = only(save(tmp_path / "board" / "a.png", np.dstack(3 * [board])))
+    shrunk = only(save_picture(tmp_path / "board" / "a.png", np.dstack(3 * [board])))
     assert np.abs(shrunk[2:-2, 2:-2].astype(int) - 127).max() <= 6
     # A ramp stays one: nothing is shifted.
-    ramp = only(save(tmp_path / "ramp" / "a.png", np.dstack(3 * [(columns * 4).astype(np.uint8)])))
+    ramp = only(
+        save_picture(tmp_path / "ramp" / "a.png", np.dstack(3 * [(columns * 4).astype(np.uint8)]))
+    )
     expected = 4 * (4 * np.arange(SIZE) + 1.5)
     assert np.abs(ramp[8, 2:-2, 0] - expected[2:-2]).max() <= 1
 
@@ -251,7 +246,7 @@ def test_large_images_shrink_without_aliasing(tmp_path: Path) -> None:
 def test_small_images_grow(tmp_path: Path) -> None:
     picture = np.zeros([4, 6, 3], np.uint8)
     picture[:, 3:] = 200
-    image = only(save(tmp_path / "a.png", picture))
+    image = only(save_picture(tmp_path / "a.png", picture))
     assert (image[:, :5] <= 30).all()  # Lanczos rings by a tenth
     assert (np.abs(image[:, 11:].astype(int) - 200) <= 30).all()
 
@@ -259,13 +254,13 @@ def test_small_images_grow(tmp_path: Path) -> None:
 def test_gray_becomes_three_equal_channels(tmp_path: Path, random: np.random.Generator) -> None:
     gray = noise(random, SIZE, SIZE, 1)[..., 0]
     np.testing.assert_array_equal(
-        only(save(tmp_path / "a.png", gray)), np.repeat(gray[..., np.newaxis], 3, 2)
+        only(save_picture(tmp_path / "a.png", gray)), np.repeat(gray[..., np.newaxis], 3, 2)
     )
 
 
 def test_sixteen_bits_are_scaled_not_cut(tmp_path: Path) -> None:
     values = np.linspace(0, 65535, SIZE * SIZE).reshape(SIZE, SIZE)
-    image = only(save(tmp_path / "a.png", values.astype(np.uint16)))
+    image = only(save_picture(tmp_path / "a.png", values.astype(np.uint16)))
     expected = values[..., np.newaxis] / 65535 * 255
     assert np.abs(image - expected).max() <= 1
 
@@ -276,8 +271,10 @@ def test_palette_becomes_its_colours(tmp_path: Path, random: np.random.Generator
     picture = Image.fromarray(indices).convert("P")
     picture.putpalette(palette.tobytes())
     picture.putdata(indices.ravel().tolist())
-    np.testing.assert_array_equal(only(save(tmp_path / "p" / "a.png", picture)), palette[indices])
-    path = save(tmp_path / "transparent" / "a.png", picture, transparency=3)
+    np.testing.assert_array_equal(
+        only(save_picture(tmp_path / "p" / "a.png", picture)), palette[indices]
+    )
+    path = save_picture(tmp_path / "transparent" / "a.png", picture, transparency=3)
     palette[3] = 255
     np.testing.assert_array_equal(only(path), palette[indices])
 
@@ -287,13 +284,13 @@ def test_transparent_pixels_show_white(tmp_path: Path, random: np.random.Generat
     colours[0, :, 3], colours[1, :, 3] = 0, 255
     weight = colours[..., 3:] / 255
     expected = weight * colours[..., :3] + (1 - weight) * 255
-    image = only(save(tmp_path / "rgba" / "a.png", colours))
+    image = only(save_picture(tmp_path / "rgba" / "a.png", colours))
     assert np.abs(image - expected).max() <= 1
     assert (image[0] == 255).all()
     np.testing.assert_array_equal(image[1], colours[1, :, :3])
 
     with_alpha = Image.fromarray(colours[..., [0, 3]], "LA")
-    image = only(save(tmp_path / "la" / "a.png", with_alpha))
+    image = only(save_picture(tmp_path / "la" / "a.png", with_alpha))
     assert np.abs(image - expected[..., :1]).max() <= 1
 
 
@@ -311,7 +308,7 @@ INKS = {
 @pytest.mark.parametrize("ink", INKS)
 def test_cmyk_becomes_what_is_seen(ink: tuple[int, ...], tmp_path: Path) -> None:
     picture = Image.new("CMYK", (SIZE, SIZE), ink)
-    image = only(save(tmp_path / "a.jpg", picture, quality=95))
+    image = only(save_picture(tmp_path / "a.jpg", picture, quality=95))
     assert np.abs(image.astype(int) - INKS[ink]).max() <= 4
 
 
@@ -338,19 +335,19 @@ def test_exif_rotated_images_are_turned_upright(
     upright = TURNS[orientation](stored)
     height, width = upright.shape[:2]
     top, left = (height - SIZE) // 2, (width - SIZE) // 2
-    image = only(save(tmp_path / "a.png", stored, exif=exif))
+    image = only(save_picture(tmp_path / "a.png", stored, exif=exif))
     np.testing.assert_array_equal(image, upright[top : top + SIZE, left : left + SIZE])
 
 
 def test_one_channel_is_the_luma(tmp_path: Path, random: np.random.Generator) -> None:
     picture = noise(random, SIZE, SIZE)
-    image = only(save(tmp_path / "a.png", picture), channels=1)
+    image = only(save_picture(tmp_path / "a.png", picture), channels=1)
     luma = picture @ [0.299, 0.587, 0.114]  # ITU-R BT.601
     assert np.abs(image[..., 0] - luma).max() <= 1
 
 
 def test_one_channel_also_of_other_sizes(tmp_path: Path) -> None:
-    image = only(save(tmp_path / "a.png", np.full([50, 70, 3], 99, np.uint8)), channels=1)
+    image = only(save_picture(tmp_path / "a.png", np.full([50, 70, 3], 99, np.uint8)), channels=1)
     assert (image == 99).all()
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
-from conftest import ROOT, TINY, run_script
+from helpers import ROOT, TINY, run_script
 
 STEPS = 4
 
@@ -22,19 +22,20 @@ import numpy as np
 import tensorflow as tf
 (cpu,) = tf.config.list_physical_devices("CPU")
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-from training import trainer as training
 from model import DCGAN
-from training.trainer import Rules, Trainer
+from training.loop import distribute_batch
+from training.settings import Rules
+from training.trainer import DCGANTrainer
 
 images = np.random.default_rng(0).integers(0, 256, [4, 8, 16, 16, 3], np.uint8)
 
 def learn(strategy, **options):
     with strategy.scope():
         model = DCGAN(image_size=16, z_dim=8, gf_dim=4, df_dim=4, **options)
-        trainer = Trainer(model, Rules(batch_size=8))
+        trainer = DCGANTrainer(model, Rules(batch_size=8))
     for batch in images:
         if trainer.replicas > 1:
-            batch = training._distribute(strategy, batch, 0, 4)
+            batch = distribute_batch(strategy, batch, 0, 4)
         scalars, histograms = trainer.train_step(batch)
     trainer.estimate_statistics(3)
     values = {f"model/{k}": v.numpy() for net in (model.g, model.d) for k, v in net.items()}

@@ -15,7 +15,7 @@ import time
 
 import pytest
 
-from training.logs import CHARTS, GROUP
+from training.trainer import SCALARS
 
 
 def on_path(*names):
@@ -120,8 +120,11 @@ return Object.fromEntries(cards('tf-text-loader').map(([name, card]) =>
 """
 
 
+GROUP = SCALARS.group
+
+
 def runs_of(chart):
-    return {run for run, name in CHARTS.values() if name == chart}
+    return {run for run, name in SCALARS.charts.values() if f"{GROUP}/{name}" == chart}
 
 
 def eventually(look, expected, seconds=60):
@@ -241,7 +244,7 @@ def show(browser, tensorboard, tmp_path):
 
 def test_scalars(show):
     assert runs_of(f"{GROUP}/loss") == {"discriminator", "generator"}
-    charts = sorted({chart for _, chart in CHARTS.values()}, reverse=True)
+    charts = sorted({f"{GROUP}/{name}" for _, name in SCALARS.charts.values()}, reverse=True)
     page = show("scalars")
     page.open_sections([GROUP])
     expected = {chart: len(runs_of(chart)) for chart in charts}

@@ -7,20 +7,23 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import oracles
 import pytest
 import tensorflow as tf
 
 from model import DCGAN
 from training.dataset import ImageFolders
-from training.trainer import Monitor, Rules, Trainer, train
+from training.loop import train
+from training.settings import Rules
+from training.trainer import DCGANTrainer, SaturationMonitor
 from utils import UserError
 
 TINY_MODEL = {"image_size": 16, "z_dim": 6, "gf_dim": 3, "df_dim": 4}
 BATCH = 5
 
 
-def make_trainer(**options: object) -> Trainer:
-    return Trainer(DCGAN(**TINY_MODEL), Rules(batch_size=BATCH, **options))
+def make_trainer(**options: object) -> DCGANTrainer:
+    return DCGANTrainer(DCGAN(**TINY_MODEL), Rules(batch_size=BATCH, **options))
 
 
 @pytest.fixture
@@ -40,35 +43,6 @@ def same(before: list[np.ndarray], variables: list[tf.Variable]) -> list[bool]:
 # --- Adam ---
 
 
-class NumpyAdam:
-    """Kingma and Ba 2015 (arXiv:1412.6980) in the form of their section 2's last paragraph.
-
-    The bias corrections are in the step size and epsilon is beside the uncorrected root, as in
-    TensorFlow; float64.
-    """
-
-    def __init__(self, rate: float, beta1: float = 0.5, beta2: float = 0.999) -> None:
-        self.rate, self.beta1, self.beta2 = rate, beta1, beta2
-        self.t = 0
-        self.m: list[np.ndarray] = []
-        self.v: list[np.ndarray] = []
-
-    def start(self, variables: list[tf.Variable], m: float = 0, v: float = 0) -> None:
-        self.m = [np.full(variable.shape, float(m)) for variable in variables]
-        self.v = [np.full(variable.shape, float(v)) for variable in variables]
-
-    def changes(self, gradients: list[np.ndarray]) -> list[np.ndarray]:
-        self.t += 1
-        rate = self.rate * np.sqrt(1 - self.beta2**self.t) / (1 - self.beta1**self.t)
-        changes = []
-        for i, gradient in enumerate(gradients):
-            g = np.asarray(gradient, np.float64)
-            self.m[i] = self.beta1 * self.m[i] + (1 - self.beta1) * g
-            self.v[i] = self.beta2 * self.v[i] + (1 - self.beta2) * g**2
-            changes.append(-rate * self.m[i] / (np.sqrt(self.v[i]) + 1e-8))
-        return changes
-
-
 @pytest.mark.parametrize("which", ["d_optimizer", "g_optimizer"])
 def test_the_optimizers_are_numpys_adam(which: str, random: np.random.Generator) -> None:
     trainer = make_trainer(learning_rate=0.003, beta1=0.4)
@@ -78,17 +52,20 @@ def test_the_optimizers_are_numpys_adam(which: str, random: np.random.Generator)
         "d_optimizer": model.discriminator_variables,
         "g_optimizer": model.generator_variables,
     }[which]
-    adam = NumpyAdam(0.003, beta1=0.4)
-    adam.start(variables)
-    expected = [variable.numpy().astype(np.float64) for variable in variables]
+    starts = copies(variables)
+    history = []
     for _ in range(3):
         # Down to epsilon's size, where its place and value show.
         gradients = [10 ** random.uniform(-9, 0) * random.normal(size=v.shape) for v in variables]
         optimizer.apply([tf.constant(g, tf.float32) for g in gradients], variables)
-        for value, change in zip(expected, adam.changes(gradients), strict=True):
-            value += change
-    for value, variable in zip(expected, variables, strict=True):
-        np.testing.assert_allclose(variable, value, rtol=1e-5, atol=1e-6)
+        history.append(gradients)
+    for variable, start, gradients in zip(
+        variables, starts, zip(*history, strict=True), strict=True
+    ):
+        *_, expected = oracles.adam(
+            gradients, start, 0.003, 0.4, 0.999, 1e-8, eps_on_corrected=False
+        )
+        np.testing.assert_allclose(variable, expected, rtol=1e-5, atol=1e-6)
 
 
 def test_the_defaults_are_the_references() -> None:
@@ -118,7 +95,7 @@ def test_noise_is_a_function_of_seed_and_step() -> None:
 
 
 def test_noise_is_uniform_from_minus_one_to_one() -> None:
-    trainer = Trainer(DCGAN(**TINY_MODEL | {"z_dim": 100}), Rules(batch_size=100))
+    trainer = DCGANTrainer(DCGAN(**TINY_MODEL | {"z_dim": 100}), Rules(batch_size=100))
     z = np.sort(trainer.noise(tf.constant(0, tf.int64)).numpy().ravel())
     assert -1 <= z[0] < -0.999
     assert 0.999 < z[-1] < 1
@@ -130,7 +107,7 @@ def test_noise_is_uniform_from_minus_one_to_one() -> None:
 # --- what a step moves ---
 
 
-def freeze(trainer: Trainer, which: str) -> None:
+def freeze(trainer: DCGANTrainer, which: str) -> None:
     getattr(trainer, which).learning_rate = 0.0
 
 
@@ -215,15 +192,32 @@ def cross_entropy(logits: tf.Tensor, label: float) -> tf.Tensor:
     return tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(labels, logits))
 
 
-def descend(
-    variables: list[tf.Variable], adam: NumpyAdam, loss_of: Callable[[], tf.Tensor]
-) -> float:
-    with tf.GradientTape() as tape:
-        loss = loss_of()
-    changes = adam.changes(tape.gradient(loss, variables))
-    for variable, change in zip(variables, changes, strict=True):
-        variable.assign(variable.numpy() + change)
-    return float(loss)
+class Descent:
+    """Variables that go down a loss by NumPy's Adam."""
+
+    def __init__(self, variables: list[tf.Variable], rate: float) -> None:
+        self.variables, self.rate = variables, rate
+        self.starts = copies(variables)
+        self.gradients: list[list[np.ndarray]] = []
+
+    def step(self, loss_of: Callable[[], tf.Tensor]) -> float:
+        with tf.GradientTape() as tape:
+            loss = loss_of()
+        self.gradients.append([g.numpy() for g in tape.gradient(loss, self.variables)])
+        of_each = zip(*self.gradients, strict=True)
+        for variable, start, gradients in zip(self.variables, self.starts, of_each, strict=True):
+            *_, value = oracles.adam(
+                gradients,
+                start,
+                self.rate,
+                0.5,
+                0.999,
+                1e-8,
+                eps_on_corrected=False,
+                memory=(SLOTS["momentum"], SLOTS["velocity"]),
+            )
+            variable.assign(value)
+        return float(loss)
 
 
 def plain_step(
@@ -231,9 +225,8 @@ def plain_step(
 ) -> dict[str, float]:
     """The step in its simplest form: every update generates its images anew."""
     real = tf.constant(images / 127.5 - 1, tf.float32)
-    d_adam, g_adam = NumpyAdam(rate), NumpyAdam(rate)
-    d_adam.start(model.discriminator_variables, *SLOTS.values())
-    g_adam.start(model.generator_variables, *SLOTS.values())
+    d_descent = Descent(model.discriminator_variables, rate)
+    g_descent = Descent(model.generator_variables, rate)
     logits = {}
 
     def d_loss() -> tf.Tensor:
@@ -246,9 +239,9 @@ def plain_step(
         fake = model.generator(z, training=True)
         return cross_entropy(model.discriminator(fake, training=True, momentum=None), 1.0)
 
-    scalars = {"d_loss": descend(model.discriminator_variables, d_adam, d_loss)}
+    scalars = {"d_loss": d_descent.step(d_loss)}
     for _ in range(g_updates):
-        scalars["g_loss"] = descend(model.generator_variables, g_adam, g_loss)
+        scalars["g_loss"] = g_descent.step(g_loss)
     scalars["d_loss_real"] = float(cross_entropy(logits["real"], 1.0))
     scalars["d_loss_fake"] = float(cross_entropy(logits["fake"], 0.0))
     scalars["d_real"] = float(np.mean(1 / (1 + np.exp(-logits["real"].numpy()))))
@@ -328,11 +321,11 @@ def test_training_goes_on_from_its_step_to_the_last(faces16: Path) -> None:
 
 @pytest.mark.parametrize("start", [0, 9])
 def test_learning_rates_fall_over_the_last_epochs(start: int, faces16: Path) -> None:
-    trainer = make_trainer(learning_rate=0.003, d_learning_rate=0.006, decay_epochs=0.5)
+    trainer = make_trainer(learning_rate=0.003, d_learning_rate=0.006)
     dataset = ImageFolders([str(faces16)], image_size=16, batch_size=BATCH)
-    list(train(trainer, dataset, start))  # a shorter run, whose rates fell, too
+    list(train(trainer, dataset, start, 0.5))  # a shorter run, whose rates fell, too
     rates = []
-    for result in train(trainer, dataset, 16):
+    for result in train(trainer, dataset, 16, 0.5):
         rates.append(float(trainer.g_optimizer.learning_rate))
         assert float(trainer.d_optimizer.learning_rate) == pytest.approx(2 * rates[-1])
         assert result.step == start + len(rates)
@@ -419,15 +412,16 @@ def test_rules_change_what_d_learns(rule: dict[str, object], images: np.ndarray)
 def test_a_loss_that_is_not_finite_stops_the_run() -> None:
     for bad in (np.nan, np.inf):
         with pytest.raises(UserError, match=r"step 7.*ckpt-5"):
-            Monitor().check(7, {"d_loss": 1.0, "g_loss": bad}, "checkpoint/ckpt-5")
+            SaturationMonitor().check(7, {"d_loss": 1.0, "g_loss": bad}, "checkpoint/ckpt-5")
 
 
-def test_a_discriminator_that_has_won_gives_one_warning() -> None:
-    monitor = Monitor()
+def test_a_saturated_discriminator_gives_one_warning() -> None:
+    monitor = SaturationMonitor()
     warnings = [monitor.check(i, {"d_loss": 0.001, "g_loss": 9.0}, None) for i in range(1000)]
     (warning,) = [text for text in warnings if text]
+    assert "discriminator is saturated" in warning
     assert "--diffaugment" in warning
-    monitor = Monitor()
+    monitor = SaturationMonitor()
     losses = [0.001] * 150 + [1.0] + [0.001] * 150
     assert not any(
         monitor.check(i, {"d_loss": v, "g_loss": 1.0}, None) for i, v in enumerate(losses)

@@ -1,4 +1,6 @@
-"""Poisson blending against a dense solve written pixel by pixel, and harmonic functions."""
+"""Filling holes: Poisson blending against a dense solve, written pixel by pixel, and harmonic
+functions; composites and feathered pixels against their definitions.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +8,8 @@ import numpy as np
 import pytest
 import scipy.sparse.linalg
 
-from completion import blending as poisson
-from completion import masks
+from completion import blending, masks
+from completion.masks import Mask
 
 
 def dense(image: np.ndarray, mask: np.ndarray, generated: np.ndarray) -> np.ndarray:
@@ -86,7 +88,7 @@ def test_blending_solves_the_equations(
     mask = mask_of(case, random)
     # Small enough that nothing is clipped.
     images, generated = random.uniform(-0.1, 0.1, [2, 2, 16, 16, channels])
-    found = poisson.poisson_blend(images, mask, generated)
+    found = blending.poisson_blend(images, mask, generated)
     for image, made, result in zip(images, generated, found, strict=True):
         np.testing.assert_allclose(result, dense(image, mask, made), rtol=0, atol=1e-12)
     known = np.broadcast_to(mask == 1, images.shape)
@@ -101,7 +103,7 @@ def test_smooth_blending_has_the_smallest_energy(
 ) -> None:
     mask = mask_of(case, random)
     images, generated = random.uniform(-0.02, 0.02, [2, 1, 16, 16, 3])  # nothing is clipped
-    found = poisson.poisson_blend(images, mask, generated, smoothness)[0]
+    found = blending.poisson_blend(images, mask, generated, smoothness)[0]
     best = least_squares(images[0], mask, generated[0], smoothness)
     assert np.abs(best).max() < 1
     np.testing.assert_allclose(found, best, rtol=0, atol=1e-11)
@@ -116,7 +118,7 @@ def test_very_smooth_blending_restores_cubic_polynomials() -> None:
     images = (0.4 * x**3 - 0.3 * x * y**2 + 0.2 * y**2)[np.newaxis, ..., np.newaxis]
     mask = masks.make_mask("center", size)
     bent, stretched = (
-        poisson.poisson_blend(images, mask, np.zeros_like(images), smoothness)
+        blending.poisson_blend(images, mask, np.zeros_like(images), smoothness)
         for smoothness in (1e4, 0)
     )
     np.testing.assert_allclose(bent, images, rtol=0, atol=1e-5)
@@ -127,7 +129,7 @@ def test_very_smooth_blending_restores_cubic_polynomials() -> None:
 def test_pictures_are_rounded_and_clipped(case: str, random: np.random.Generator) -> None:
     mask = mask_of(case, random)
     images, generated = random.integers(0, 256, [2, 2, 16, 16, 3], np.uint8)
-    found = poisson.poisson_blend(images, mask, generated)
+    found = blending.poisson_blend(images, mask, generated)
     assert found.dtype == np.uint8
     exact = np.stack([dense(i, mask, g) for i, g in zip(images, generated, strict=True)])
     assert exact.min() < -1 or exact.max() > 256
@@ -140,7 +142,7 @@ def test_pictures_are_rounded_and_clipped(case: str, random: np.random.Generator
 def test_floats_are_clipped_in_the_hole_alone(random: np.random.Generator) -> None:
     mask = masks.make_mask("center", 16)
     images, generated = random.uniform(-3, 3, [2, 1, 16, 16, 3]).astype(np.float32)
-    found = poisson.poisson_blend(images, mask, generated)
+    found = blending.poisson_blend(images, mask, generated)
     assert found.dtype == np.float32
     exact = dense(images[0], mask, generated[0])
     hole = np.broadcast_to(mask == 0, exact.shape)
@@ -168,7 +170,7 @@ def test_harmonic_functions_are_restored(function: str, missing: str, smoothness
         mask = two_holes(size)
         mask[9:, :4] = 1  # at the image's border these functions have a flux
     generated = np.full_like(images, 0.7)
-    found = poisson.poisson_blend(images, mask, generated, smoothness)
+    found = blending.poisson_blend(images, mask, generated, smoothness)
     np.testing.assert_allclose(found, images, rtol=0, atol=1e-13)
 
 
@@ -181,7 +183,7 @@ def test_no_flux_crosses_the_images_border() -> None:
     along = np.cosh(rate * y)
     images = (across[:, np.newaxis] * along / along.max())[np.newaxis, ..., np.newaxis]
     mask = masks.make_mask("left", size)
-    found = poisson.poisson_blend(images, mask, np.zeros_like(images))
+    found = blending.poisson_blend(images, mask, np.zeros_like(images))
     np.testing.assert_allclose(found, images, rtol=0, atol=1e-13)
 
 
@@ -190,7 +192,7 @@ def test_a_generated_image_that_fits_stays_as_it_is(random: np.random.Generator)
     images = random.integers(40, 200, [3, 16, 16, 3], np.uint8)
     for case in CASES:
         mask = mask_of(case, random)
-        found = poisson.poisson_blend(images, mask, images + np.uint8(37))
+        found = blending.poisson_blend(images, mask, images + np.uint8(37))
         np.testing.assert_array_equal(found, images)
 
 
@@ -202,7 +204,7 @@ def test_without_known_pixels_the_result_is_generated(
     mask = np.zeros([3, size, size, 1], np.float32)
     mask[1, 0, 0] = 1  # one pixel decides the brightness of all
     mask[2] = 1
-    found = poisson.poisson_blend(images, mask, generated)
+    found = blending.poisson_blend(images, mask, generated)
     np.testing.assert_array_equal(found[0], generated[0])
     np.testing.assert_array_equal(found[2], images[2])
     shifted = generated[1].astype(int) + (images[1, 0, 0].astype(int) - generated[1, 0, 0])
@@ -217,7 +219,8 @@ def test_equal_masks_share_a_factorisation(
     kinds = [center, np.roll(center, 3, axis=1), two_holes(16)]  # the second misses as many
     mask = np.stack([kinds[i] for i in (0, 1, 0, 2, 1, 0)])
     alone = [
-        poisson.poisson_blend(images[i : i + 1], mask[i], generated[i : i + 1])[0] for i in range(6)
+        blending.poisson_blend(images[i : i + 1], mask[i], generated[i : i + 1])[0]
+        for i in range(6)
     ]
     factorise, calls = scipy.sparse.linalg.splu, []
 
@@ -226,10 +229,10 @@ def test_equal_masks_share_a_factorisation(
         return factorise(*args, **options)
 
     monkeypatch.setattr(scipy.sparse.linalg, "splu", count)
-    together = poisson.poisson_blend(images, mask, generated)
+    together = blending.poisson_blend(images, mask, generated)
     assert len(calls) == 3
     np.testing.assert_array_equal(together, alone)
-    one = poisson.poisson_blend(images, kinds[0], generated)
+    one = blending.poisson_blend(images, kinds[0], generated)
     assert len(calls) == 4
     np.testing.assert_array_equal(one[[0, 2, 5]], together[[0, 2, 5]])
 
@@ -238,7 +241,7 @@ def test_the_arguments_stay_as_they_are(random: np.random.Generator) -> None:
     images, generated = random.integers(0, 256, [2, 2, 16, 16, 3], np.uint8)
     mask = masks.make_mask("center", 16)
     copies = [a.copy() for a in (images, mask, generated)]
-    poisson.poisson_blend(images, mask, generated)
+    blending.poisson_blend(images, mask, generated)
     for array, copy in zip((images, mask, generated), copies, strict=True):
         np.testing.assert_array_equal(array, copy)
 
@@ -246,9 +249,100 @@ def test_the_arguments_stay_as_they_are(random: np.random.Generator) -> None:
 def test_arguments_that_do_not_fit() -> None:
     images, mask = np.zeros([2, 16, 16, 3], np.uint8), masks.make_mask("center", 16)
     with pytest.raises(ValueError, match=r"generated is float32 .*images are uint8"):
-        poisson.poisson_blend(images, mask, images.astype(np.float32))
+        blending.poisson_blend(images, mask, images.astype(np.float32))
     with pytest.raises(ValueError, match=r"generated is uint8 \(1, 16, 16, 3\)"):
-        poisson.poisson_blend(images, mask, images[:1])
+        blending.poisson_blend(images, mask, images[:1])
     for wrong in (masks.make_mask("lowres", 16), np.stack([mask] * 3), mask[..., 0]):
         with pytest.raises(ValueError, match="does not fit"):
-            poisson.poisson_blend(images, wrong, images)
+            blending.poisson_blend(images, wrong, images)
+
+
+# --- composites ---
+
+
+@pytest.mark.parametrize("mask_type", [t for t in masks.MASK_TYPES if t not in ("full", "lowres")])
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_known_pixels_stay_and_holes_are_filled(
+    mask_type: str, dtype: type, random: np.random.Generator
+) -> None:
+    images, generated = random.integers(0, 256, [2, 3, 16, 16, 3]).astype(dtype)
+    drawn = [masks.make_mask(mask_type, 16, random=random) for _ in images]
+    mask = Mask.of_type(mask_type, drawn)
+    result = blending.composite(images, mask, generated)
+    assert result.dtype == dtype
+    known = np.broadcast_to(mask.known == 1, images.shape)
+    np.testing.assert_array_equal(result[known], images[known])
+    np.testing.assert_array_equal(result[~known], generated[~known])
+
+
+@pytest.mark.parametrize("mask_type", ["full", "lowres"])
+def test_without_a_hole_the_result_is_the_generated_image(
+    mask_type: str, random: np.random.Generator
+) -> None:
+    images, generated = random.integers(0, 256, [2, 3, 16, 16, 3], np.uint8)
+    mask = Mask.of_type(mask_type, [masks.make_mask(mask_type, 16)] * 3)
+    result = blending.composite(images, mask, generated)
+    np.testing.assert_array_equal(result, generated)
+
+
+# --- feathered pixels ---
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_feathered_pixels_are_mixed_and_the_photo_stays(
+    dtype: type, random: np.random.Generator
+) -> None:
+    images, generated = random.integers(0, 256, [2, 3, 16, 16, 3]).astype(dtype)
+    if dtype is np.float32:
+        images, generated = images / 127.5 - 1, generated / 127.5 - 1
+    mask = masks.make_mask("center", 16)
+    grown = masks.dilate(mask, 2)
+    result = blending.feather(images, masks.feather_weights(mask, grown), generated)
+    assert result.dtype == dtype
+    outside, hole = (np.broadcast_to(m, images.shape) for m in (grown == 1, mask == 0))
+    np.testing.assert_array_equal(result[outside], images[outside])
+    np.testing.assert_array_equal(result[hole], generated[hole])
+    wanted = images[:, 8, 3] * (1 / 3) + generated[:, 8, 3] * (2 / 3)
+    wanted = np.rint(wanted) if dtype is np.uint8 else wanted
+    np.testing.assert_allclose(result[:, 8, 3], wanted, rtol=0, atol=1e-6)
+
+
+# --- fill ---
+
+
+@pytest.mark.parametrize("mask_type", ["full", "lowres"])
+@pytest.mark.parametrize("blend", ["poisson", "smooth"])
+def test_these_masks_are_not_blended(
+    mask_type: str, blend: str, random: np.random.Generator
+) -> None:
+    images, generated = random.integers(0, 256, [2, 2, 16, 16, 3], np.uint8)
+    mask = Mask.of_type(mask_type, [masks.make_mask(mask_type, 16)] * 2)
+    plain = blending.fill(images, mask, generated)
+    blended = blending.fill(images, mask, generated, blend)
+    np.testing.assert_array_equal(plain, blended)
+    np.testing.assert_array_equal(plain, generated)
+
+
+@pytest.mark.parametrize("size", [16, 64])
+def test_how_smooth_a_hole_is_filled_goes_with_the_images_size(
+    size: int, random: np.random.Generator
+) -> None:
+    photos, generated = random.integers(0, 256, [2, 2, size, size, 3], np.uint8)
+    mask = Mask.of_type("center", [masks.make_mask("center", size)] * 2)
+    for blend, smoothness in (("poisson", 0), ("smooth", size / 32)):
+        filled = blending.fill(photos, mask, generated, blend)
+        expected = blending.poisson_blend(photos, mask.known, generated, smoothness)
+        np.testing.assert_array_equal(filled, expected)
+
+
+@pytest.mark.parametrize("blend", ["none", "poisson", "smooth"])
+def test_a_feathered_hole_is_filled_and_then_mixed(blend: str, random: np.random.Generator) -> None:
+    photos, generated = random.integers(0, 256, [2, 2, 16, 16, 3], np.uint8)
+    hard = Mask.of_type("left", [masks.make_mask("left", 16)] * 2).grown(2)
+    soft = Mask.of_type("left", [masks.make_mask("left", 16)] * 2).grown(2, feather=True)
+    filled = blending.fill(photos, hard, generated, blend)
+    mixed = blending.fill(photos, soft, generated, blend)
+    # Column 8 is 1 from the hole and 2 from the photo, column 9 the other way round.
+    for column, share in ((7, 1), (8, 2 / 3), (9, 1 / 3), (10, 0)):
+        wanted = (1 - share) * photos[:, :, column] + share * filled[:, :, column]
+        np.testing.assert_array_equal(mixed[:, :, column], np.rint(wanted))

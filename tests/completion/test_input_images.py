@@ -1,4 +1,4 @@
-"""The inputs of a completion: which files, under which names, with which pixels and numbers."""
+"""The inputs of a completion: which files, under which names, with which pixels."""
 
 from __future__ import annotations
 
@@ -7,16 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers import save_picture
 from PIL import Image
 
-from completion import input_images as inputs
+from completion import input_images
 from utils import UserError
 
 
-def save(path: Path, width: int, height: int, gray: int = 100) -> str:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new("RGB", (width, height), (gray, gray, gray)).save(path)
-    return str(path)
+def gray_image(path: Path, width: int, height: int, gray: int = 100) -> str:
+    return str(save_picture(path, Image.new("RGB", (width, height), (gray, gray, gray))))
 
 
 def broken(path: Path) -> str:
@@ -24,32 +23,34 @@ def broken(path: Path) -> str:
     return str(path)
 
 
-# --- list_inputs ----------------------------------------------------------------------------
+# --- list_inputs ---
 
 
 def test_files_stay_in_their_order_and_folders_become_their_images(tmp_path: Path) -> None:
-    single = save(tmp_path / "z.png", 4, 4)
-    found = [save(tmp_path / "folder" / name, 4, 4) for name in ("1.png", "2.jpg", "sub/3.png")]
+    single = gray_image(tmp_path / "z.png", 4, 4)
+    found = [
+        gray_image(tmp_path / "folder" / name, 4, 4) for name in ("1.png", "2.jpg", "sub/3.png")
+    ]
     (tmp_path / "folder/notes.txt").touch()
-    assert inputs.list_inputs([single, str(tmp_path / "folder")]) == [single, *found]
+    assert input_images.list_inputs([single, str(tmp_path / "folder")]) == [single, *found]
 
 
 def test_every_input_is_listed_once(tmp_path: Path) -> None:
-    first, second = (save(tmp_path / name, 4, 4) for name in ("1.png", "2.png"))
-    assert inputs.list_inputs([second, str(tmp_path), first, second]) == [second, first]
+    first, second = (gray_image(tmp_path / name, 4, 4) for name in ("1.png", "2.png"))
+    assert input_images.list_inputs([second, str(tmp_path), first, second]) == [second, first]
 
 
 def test_a_file_is_listed_whatever_its_suffix_and_even_if_missing(tmp_path: Path) -> None:
-    assert inputs.list_inputs([str(tmp_path / "a.tiff")]) == [str(tmp_path / "a.tiff")]
+    assert input_images.list_inputs([str(tmp_path / "a.tiff")]) == [str(tmp_path / "a.tiff")]
 
 
 def test_a_folder_without_images_is_refused(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").touch()
     with pytest.raises(UserError, match=f"^{tmp_path}: holds no images .*\\.png.*\\.bmp"):
-        inputs.list_inputs([str(tmp_path)])
+        input_images.list_inputs([str(tmp_path)])
 
 
-# --- output_names ---------------------------------------------------------------------------
+# --- completion_names ---
 
 
 @pytest.mark.parametrize(
@@ -67,7 +68,7 @@ def test_a_folder_without_images_is_refused(tmp_path: Path) -> None:
 )
 def test_names_are_as_short_as_they_can_be(tmp_path: Path, expected: dict[str, str]) -> None:
     paths = [str(tmp_path / path) for path in expected]
-    names = inputs.output_names(paths)
+    names = input_images.completion_names(paths)
     assert [names[path] for path in paths] == list(expected.values())
 
 
@@ -76,7 +77,10 @@ def test_relative_paths_are_named_like_absolute_ones(
 ) -> None:
     (tmp_path / "a").mkdir()
     monkeypatch.chdir(tmp_path / "a")
-    assert inputs.output_names(["1.png", "../b/1.png"]) == {"1.png": "a-1", "../b/1.png": "b-1"}
+    assert input_images.completion_names(["1.png", "../b/1.png"]) == {
+        "1.png": "a-1",
+        "../b/1.png": "b-1",
+    }
 
 
 HARD = [
@@ -92,7 +96,7 @@ HARD = [
 
 @pytest.mark.parametrize("paths", HARD, ids=" ".join)
 def test_names_are_unique_and_stand_in_one_folder(paths: list[str]) -> None:
-    names = inputs.output_names(paths)
+    names = input_images.completion_names(paths)
     assert list(names) == paths
     assert len({name.lower() for name in names.values()}) == len(paths)
     assert all(name and os.sep not in name for name in names.values())
@@ -100,24 +104,55 @@ def test_names_are_unique_and_stand_in_one_folder(paths: list[str]) -> None:
 
 def test_names_do_not_depend_on_the_order_of_the_inputs(random: np.random.Generator) -> None:
     paths = ["a/1.png", "b/1.png", "a/1.jpg", "c/2.png", "a/b/2.png"]
-    names = inputs.output_names(paths)
-    assert inputs.output_names(list(random.permutation(paths))) == names
+    names = input_images.completion_names(paths)
+    assert input_images.completion_names(list(random.permutation(paths))) == names
 
 
-# --- usable ---------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("paths", "names"),
+    [
+        (["x/1.png", "y/2.png"], ["1", "2"]),
+        (["a/1.png", "b/1.png", "b/2.png"], ["a-1", "b-1", "2"]),
+        (["p/a/1.png", "q/a/1.png", "q/b/1.png"], ["p-a-1", "q-a-1", "b-1"]),
+        (["a/1.jpg", "a/1.png"], ["1-jpg", "1-png"]),
+        (["x.y/1.2.png"], ["1.2"]),
+    ],
+)
+def test_names_get_the_shortest_distinguishing_prefix(paths: list[str], names: list[str]) -> None:
+    assert list(input_images.completion_names([f"/top/{path}" for path in paths]).values()) == names
+    assert list(input_images.completion_names(paths).values()) == names
+
+
+@pytest.mark.parametrize(
+    "paths",
+    [
+        ["/1.png", "/a/1.png", "/b/a/1.png"],
+        ["/a/1.png", "/A/1.png", "/a-1.png", "/b/1.PNG"],
+        ["/a/b-1.png", "/a-b/1.png", "/a/b/1.png", "/1.png", "/c/1.png"],
+        ["1.png", "./1.png", "1.jpg"],
+    ],
+)
+def test_names_are_told_apart_also_without_case(paths: list[str]) -> None:
+    names = input_images.completion_names(paths)
+    assert list(names) == paths
+    assert len({name.casefold() for name in names.values()}) == len(paths)
+    assert not any("/" in name for name in names.values())
+
+
+# --- select_usable ---
 
 
 def test_images_of_the_models_size_are_usable(tmp_path: Path) -> None:
-    paths = [save(tmp_path / f"{i}.png", 16, 16) for i in range(3)]
+    paths = [gray_image(tmp_path / f"{i}.png", 16, 16) for i in range(3)]
     failed: list[str] = []
-    assert inputs.usable(paths, 16, False, failed) == paths
+    assert input_images.select_usable(paths, 16, False, failed) == paths
     assert failed == []
 
 
 def test_another_size_is_refused_with_both_remedies(tmp_path: Path) -> None:
-    path = save(tmp_path / "a.png", 20, 16)
+    path = gray_image(tmp_path / "a.png", 20, 16)
     with pytest.raises(UserError) as caught:
-        inputs.usable([path], 16, False, [])
+        input_images.select_usable([path], 16, False, [])
     message = str(caught.value)
     assert message.startswith(f"{path}: is 20x16, the model completes 16x16; ")
     assert "./align-dlib.py" in message
@@ -127,16 +162,20 @@ def test_another_size_is_refused_with_both_remedies(tmp_path: Path) -> None:
 
 
 def test_resize_makes_any_size_usable(tmp_path: Path) -> None:
-    paths = [save(tmp_path / "a.png", 20, 16), save(tmp_path / "b.png", 8, 8)]
-    assert inputs.usable(paths, 16, True, []) == paths
+    paths = [gray_image(tmp_path / "a.png", 20, 16), gray_image(tmp_path / "b.png", 8, 8)]
+    assert input_images.select_usable(paths, 16, True, []) == paths
 
 
 def test_unusable_files_are_noted_and_the_others_kept(tmp_path: Path) -> None:
-    good = [save(tmp_path / f"{i}.png", 16, 16) for i in range(2)]
-    bad = [save(tmp_path / "big.png", 32, 32), broken(tmp_path / "c.png"), str(tmp_path / "no.png")]
+    good = [gray_image(tmp_path / f"{i}.png", 16, 16) for i in range(2)]
+    bad = [
+        gray_image(tmp_path / "big.png", 32, 32),
+        broken(tmp_path / "c.png"),
+        str(tmp_path / "no.png"),
+    ]
     failed: list[str] = []
     paths = [bad[0], good[0], bad[1], bad[2], good[1]]
-    assert inputs.usable(paths, 16, False, failed) == good
+    assert input_images.select_usable(paths, 16, False, failed) == good
     assert [message.split(": ")[0] for message in failed] == bad
     assert "is 32x32" in failed[0]
     assert "cannot be read as an image" in failed[1]
@@ -147,57 +186,25 @@ def test_unusable_files_are_noted_and_the_others_kept(tmp_path: Path) -> None:
 def test_a_single_unusable_file_is_an_error_in_its_own_words(tmp_path: Path, resize: bool) -> None:
     path = broken(tmp_path / "a.png")
     with pytest.raises(UserError, match=f"^{path}: cannot be read as an image") as caught:
-        inputs.usable([path], 16, resize, [])
+        input_images.select_usable([path], 16, resize, [])
     assert "more" not in str(caught.value)
 
 
 def test_several_unusable_files_are_an_error_that_counts_them(tmp_path: Path) -> None:
     paths = [broken(tmp_path / f"{i}.png") for i in range(3)]
     with pytest.raises(UserError) as caught:
-        inputs.usable(paths, 16, False, [])
+        input_images.select_usable(paths, 16, False, [])
     assert str(caught.value).startswith(f"{paths[0]}: cannot be read as an image")
     assert str(caught.value).endswith("(and 2 more that cannot be used)")
 
 
-# --- random_of ------------------------------------------------------------------------------
-
-
-def numbers(image: np.ndarray, seed: int = 0, purpose: int = 0) -> list[float]:
-    return inputs.random_of(image, seed, purpose).standard_normal(4).tolist()
-
-
-def test_the_same_pixels_get_the_same_numbers(random: np.random.Generator) -> None:
-    image = random.integers(0, 256, (16, 16, 3), np.uint8)
-    strided = np.repeat(image, 2, axis=0)[::2]
-    assert numbers(image) == numbers(image.copy()) == numbers(strided)
-
-
-def test_other_pixels_seeds_or_purposes_get_other_numbers(random: np.random.Generator) -> None:
-    image = random.integers(0, 256, (16, 16, 3), np.uint8)
-    other = image.copy()
-    other[7, 7, 1] ^= 1
-    drawn = [
-        numbers(image),
-        numbers(other),
-        numbers(image, seed=1),
-        numbers(image, purpose=1),
-        numbers(image, seed=2**32 - 1),
-    ]
-    assert len({value for values in drawn for value in values}) == 5 * 4
-
-
-def test_seed_and_purpose_are_not_interchangeable() -> None:
-    image = np.zeros((2, 2, 1), np.uint8)
-    assert numbers(image, seed=1, purpose=2) != numbers(image, seed=2, purpose=1)
-
-
-# --- load_batches ---------------------------------------------------------------------------
+# --- load_batches ---
 
 
 @pytest.mark.parametrize(("number", "sizes"), [(0, []), (4, [2, 2]), (5, [2, 2, 1]), (1, [1])])
 def test_batches_hold_every_image_in_order(tmp_path: Path, number: int, sizes: list[int]) -> None:
-    paths = [save(tmp_path / f"{i}.png", 16, 16, gray=10 * i) for i in range(number)]
-    batches = list(inputs.load_batches(paths, 16, 3, 2, []))
+    paths = [gray_image(tmp_path / f"{i}.png", 16, 16, gray=10 * i) for i in range(number)]
+    batches = list(input_images.load_batches(paths, 16, 3, 2, []))
     assert [len(names) for names, _ in batches] == sizes
     assert [path for names, _ in batches for path in names] == paths
     grays = [image for _, images in batches for image in images]
@@ -207,11 +214,11 @@ def test_batches_hold_every_image_in_order(tmp_path: Path, number: int, sizes: l
 
 
 def test_files_that_fail_are_noted_and_do_not_shorten_batches(tmp_path: Path) -> None:
-    good = [save(tmp_path / f"{i}.png", 16, 16) for i in range(3)]
+    good = [gray_image(tmp_path / f"{i}.png", 16, 16) for i in range(3)]
     bad = [broken(tmp_path / "x.png"), str(tmp_path / "missing.png")]
     failed: list[str] = []
     paths = [good[0], bad[0], good[1], bad[1], good[2]]
-    batches = list(inputs.load_batches(paths, 16, 3, 2, failed))
+    batches = list(input_images.load_batches(paths, 16, 3, 2, failed))
     assert [names for names, _ in batches] == [good[:2], good[2:]]
     assert [message.split(": ")[0] for message in failed] == bad
 
@@ -223,6 +230,6 @@ def test_batches_are_cropped_to_the_centre_and_have_the_models_channels(
     picture = Image.new("RGB", (60, 20), (0, 0, 0))
     picture.paste((90, 90, 90), (20, 0, 40, 20))
     picture.save(tmp_path / "a.png")
-    [(_, images)] = inputs.load_batches([str(tmp_path / "a.png")], 16, channels, 8, [])
+    [(_, images)] = input_images.load_batches([str(tmp_path / "a.png")], 16, channels, 8, [])
     assert images.shape == (1, 16, 16, channels)
     assert (images == 90).all()

@@ -1,22 +1,22 @@
-"""Groups of images by their file names."""
+"""Subgroups of images by their file names."""
 
 from __future__ import annotations
 
 import pytest
 
-from metrics import subgroups as groups
+from metrics import subgroups
 from utils import UserError
 
 UTK = r"^(?P<age>\d+)_(?P<gender>\d)_(?P<ethnicity>\d)_"
 PATHS = ["a/9_0_3_2.png", "a/10_1_3_2.png", "12_0_0/25_0_0_1.png", "a/100_1_2_1.png", "a/x.png"]
 
 
-def members(grouping: groups.Grouping) -> dict[str, list[int]]:
+def members(grouping: subgroups.Grouping) -> dict[str, list[int]]:
     return {value: numbers.tolist() for value, numbers in grouping.members.items()}
 
 
 def test_each_group_tells_apart_by_its_own_values() -> None:
-    age, gender, ethnicity = groups.group_images(PATHS, UTK)
+    age, gender, ethnicity = subgroups.group_images(PATHS, UTK)
     assert (age.name, gender.name, ethnicity.name) == ("age", "gender", "ethnicity")
     assert members(age) == {"9": [0], "10": [1], "25": [2], "100": [3]}
     assert list(age.members) == ["9", "10", "25", "100"]  # as numbers
@@ -26,7 +26,7 @@ def test_each_group_tells_apart_by_its_own_values() -> None:
 
 
 def test_bins_go_from_their_edge_to_below_the_next() -> None:
-    age, *_ = groups.group_images(PATHS, UTK, ["age=10,25,60"])
+    age, *_ = subgroups.group_images(PATHS, UTK, ["age=10,25,60"])
     assert members(age) == {
         "below 10": [0],
         "10 to below 25": [1],
@@ -38,7 +38,7 @@ def test_bins_go_from_their_edge_to_below_the_next() -> None:
 
 def test_groups_without_a_name_have_their_number() -> None:
     paths = ["f-anna-1.png", "m-ben-2.png", "m-2.png"]
-    first, second = groups.group_images(paths, r"([fm])-(?:([a-z]+)-)?")
+    first, second = subgroups.group_images(paths, r"([fm])-(?:([a-z]+)-)?")
     assert (first.name, members(first)) == ("1", {"f": [0], "m": [1, 2]})
     assert (second.name, members(second), second.without) == ("2", {"anna": [0], "ben": [1]}, 1)
 
@@ -60,5 +60,5 @@ REFUSED = {
 def test_mistakes_are_explained(case: str) -> None:
     (pattern, edges), words = REFUSED[case]
     with pytest.raises(UserError) as caught:
-        groups.group_images(PATHS, pattern, edges)
+        subgroups.group_images(PATHS, pattern, edges)
     assert words in str(caught.value)

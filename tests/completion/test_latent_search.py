@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import pytest
 import scipy.optimize
 import scipy.stats
 import tensorflow as tf
+from oracles import adam_in_box, pgd_in_box
 
-from completion import latent_search as search
+from completion import latent_search
 
 RULES = ("pgd", "adam")
 CENTERS = np.array([[0.3, -0.2, 0.9], [2.0, 0.1, -0.4], [-1.5, -3.0, 0.0], [0.5, 0.5, 0.5]])
@@ -31,47 +30,7 @@ def quadratic_gradient(z: np.ndarray, center: np.ndarray) -> np.ndarray:
     return 2 * CURVATURES * (z - center)
 
 
-def pgd_by_numpy(
-    gradient: Callable[[np.ndarray], np.ndarray],
-    z: np.ndarray,
-    steps: int,
-    lr: float = 0.01,
-    momentum: float = 0.9,
-) -> list[np.ndarray]:
-    """All z of the tutorial's listing, the first included."""
-    visited, v = [z], np.zeros_like(z)
-    for _ in range(steps):
-        v_prev = v.copy()
-        v = momentum * v - lr * gradient(z)
-        z = z + -momentum * v_prev + (1 + momentum) * v
-        z = np.clip(z, -1, 1)
-        visited.append(z)
-    return visited
-
-
-def adam_by_numpy(
-    gradient: Callable[[np.ndarray], np.ndarray],
-    z: np.ndarray,
-    steps: int,
-    lr: float = 0.01,
-    beta1: float = 0.9,
-    beta2: float = 0.999,
-    eps: float = 1e-8,
-    decay: float = 0.0,
-) -> list[np.ndarray]:
-    """All z of the paper's algorithm 1, with AdamW's decay, the first included."""
-    visited, m, v = [z], np.zeros_like(z), np.zeros_like(z)
-    for t in range(1, steps + 1):
-        g = gradient(z)
-        m = beta1 * m + (1 - beta1) * g
-        v = beta2 * v + (1 - beta2) * g**2
-        z = z - lr * (m / (1 - beta1**t)) / (np.sqrt(v / (1 - beta2**t)) + eps) - lr * decay * z
-        z = np.clip(z, -1, 1)
-        visited.append(z)
-    return visited
-
-
-BY_NUMPY = {"pgd": pgd_by_numpy, "adam": adam_by_numpy}
+BY_NUMPY = {"pgd": pgd_in_box, "adam": adam_in_box}
 
 
 def starts(rows: int = 4, seed: int = 0) -> np.ndarray:
@@ -79,20 +38,20 @@ def starts(rows: int = 4, seed: int = 0) -> np.ndarray:
 
 
 def run(
-    rule: search.UpdateRule,
+    rule: latent_search.UpdateRule,
     iterations: int,
     interval: int,
     z: np.ndarray | None = None,
     center: np.ndarray = CENTERS,
-) -> list[search.SearchState]:
+) -> list[latent_search.SearchState]:
     z = starts() if z is None else z
-    states = search.complete(
+    states = latent_search.minimise(
         quadratic, z, rule, data=(center,), iterations=iterations, interval=interval
     )
     return list(states)
 
 
-def history_of(states: list[search.SearchState]) -> np.ndarray:
+def history_of(states: list[latent_search.SearchState]) -> np.ndarray:
     return np.concatenate([state.history for state in states])
 
 
@@ -112,7 +71,7 @@ OPTIONS = [
 @pytest.mark.parametrize(("name", "options"), OPTIONS)
 def test_losses_are_those_of_numpys_steps(name: str, options: dict[str, float]) -> None:
     steps = 25
-    states = run(getattr(search, name)(**options), iterations=steps, interval=7)
+    states = run(getattr(latent_search, name)(**options), iterations=steps, interval=7)
     visited = BY_NUMPY[name](lambda z: quadratic_gradient(z, CENTERS), starts(), steps, **options)
     wanted = np.stack([quadratic_of(z, CENTERS) for z in visited])
     np.testing.assert_allclose(history_of(states), wanted[:-1], rtol=1e-10)
@@ -125,17 +84,17 @@ def test_losses_are_those_of_numpys_steps(name: str, options: dict[str, float]) 
 def test_float32_is_kept_and_suffices() -> None:
     z, center = starts().astype(np.float32), CENTERS.astype(np.float32)
     states = list(
-        search.complete(
+        latent_search.minimise(
             lambda z, c: (tf.reduce_sum((z - c) ** 2, axis=1),),
             z,
-            search.adam(lr=0.05),
+            latent_search.adam(lr=0.05),
             data=(center,),
             iterations=20,
             interval=20,
         )
     )
     assert states[-1].z.dtype == np.float32
-    visited = adam_by_numpy(lambda z: 2 * (z - CENTERS), starts(), 20, lr=0.05)
+    visited = adam_in_box(lambda z: 2 * (z - CENTERS), starts(), 20, lr=0.05)
     wanted = np.stack([((z - CENTERS) ** 2).sum(1) for z in visited])
     np.testing.assert_allclose(states[-1].history, wanted[:-1], rtol=1e-4)
 
@@ -145,7 +104,7 @@ def test_float32_is_kept_and_suffices() -> None:
 
 @pytest.mark.parametrize("name", RULES)
 def test_the_optimum_is_found_or_its_projection(name: str) -> None:
-    states = run(getattr(search, name)(lr=0.02), iterations=2000, interval=2000)
+    states = run(getattr(latent_search, name)(lr=0.02), iterations=2000, interval=2000)
     # A separable function has its least value on the box at the projected optimum.
     np.testing.assert_allclose(states[-1].z, np.clip(CENTERS, -1, 1), atol=1e-3)
 
@@ -157,8 +116,10 @@ def test_a_linear_function_ends_in_a_corner(name: str) -> None:
     def linear(z: tf.Tensor, slope: tf.Tensor) -> tuple[tf.Tensor]:
         return (tf.reduce_sum(slope * z, axis=1),)
 
-    rule = getattr(search, name)(lr=0.1)
-    states = search.complete(linear, starts(2), rule, data=(slopes,), iterations=200, interval=200)
+    rule = getattr(latent_search, name)(lr=0.1)
+    states = latent_search.minimise(
+        linear, starts(2), rule, data=(slopes,), iterations=200, interval=200
+    )
     last = list(states)[-1]
     np.testing.assert_array_equal(last.z, -np.sign(slopes))
     np.testing.assert_allclose(last.losses[0], -np.abs(slopes).sum(axis=1), rtol=1e-12)
@@ -173,8 +134,8 @@ def test_the_least_on_the_box_is_scipys(random: np.random.Generator) -> None:
         difference = z - center
         return (tf.reduce_sum(tf.matmul(difference, matrix) * difference, axis=1),)
 
-    rule = search.pgd(lr=0.02, momentum=0.0)
-    states = list(search.complete(tilted, starts(2), rule, iterations=3000, interval=3000))
+    rule = latent_search.pgd(lr=0.02, momentum=0.0)
+    states = list(latent_search.minimise(tilted, starts(2), rule, iterations=3000, interval=3000))
     wanted = scipy.optimize.minimize(
         lambda z: (z - center) @ matrix @ (z - center),
         np.zeros(3),
@@ -191,8 +152,8 @@ def test_the_least_on_the_box_is_scipys(random: np.random.Generator) -> None:
 
 def test_the_best_z_is_kept_where_the_search_overshoots() -> None:
     options = {"lr": 0.6, "momentum": 0.9}
-    states = run(search.pgd(**options), iterations=30, interval=1)
-    visited = pgd_by_numpy(lambda z: quadratic_gradient(z, CENTERS), starts(), 30, **options)
+    states = run(latent_search.pgd(**options), iterations=30, interval=1)
+    visited = pgd_in_box(lambda z: quadratic_gradient(z, CENTERS), starts(), 30, **options)
     losses = np.stack([quadratic_of(z, CENTERS) for z in visited])
     # It does overshoot, and its last z is not the best.
     assert (np.diff(losses, axis=0) > 0).any(axis=0).all()
@@ -216,8 +177,8 @@ def test_a_step_to_nowhere_is_not_the_best() -> None:
         return (tf.where(loss < -1, tf.constant(np.nan, loss.dtype), loss),)
 
     start = np.array([[0.5, 0.5, 0.5]])
-    rule = search.pgd(lr=0.3, momentum=0.0)
-    states = list(search.complete(broken, start, rule, iterations=6, interval=6))
+    rule = latent_search.pgd(lr=0.3, momentum=0.0)
+    states = list(latent_search.minimise(broken, start, rule, iterations=6, interval=6))
     # 1.5, 0.6, -0.3, then beyond -1.
     np.testing.assert_allclose(states[-1].losses[0], [-0.3], atol=1e-12)
     np.testing.assert_allclose(states[-1].z, [[-0.1, -0.1, -0.1]], atol=1e-12)
@@ -238,7 +199,7 @@ def test_a_step_to_nowhere_is_not_the_best() -> None:
 def test_states_come_at_the_interval_and_at_the_end(
     iterations: int, interval: int, at: list[int]
 ) -> None:
-    states = run(search.adam(), iterations, interval)
+    states = run(latent_search.adam(), iterations, interval)
     assert [state.iteration for state in states] == at
     assert [len(state.history) for state in states] == [0, *np.diff(at)]
     assert all(state.history.shape[1:] == (4,) for state in states)
@@ -246,7 +207,7 @@ def test_states_come_at_the_interval_and_at_the_end(
 
 
 def test_the_first_state_is_the_start() -> None:
-    first = run(search.adam(), 2, 1)[0]
+    first = run(latent_search.adam(), 2, 1)[0]
     np.testing.assert_array_equal(first.z, starts())
     np.testing.assert_allclose(first.losses[0], quadratic_of(starts(), CENTERS), rtol=1e-12)
     np.testing.assert_allclose(first.losses[1], starts().max(axis=1), rtol=1e-12)
@@ -254,7 +215,7 @@ def test_the_first_state_is_the_start() -> None:
 
 @pytest.mark.parametrize("name", RULES)
 def test_the_interval_changes_nothing(name: str) -> None:
-    rule = getattr(search, name)(lr=0.2)
+    rule = getattr(latent_search, name)(lr=0.2)
     whole = run(rule, 20, 20)
     for interval in (1, 3, 7, 100):
         parts = run(rule, 20, interval)
@@ -265,7 +226,7 @@ def test_the_interval_changes_nothing(name: str) -> None:
 
 @pytest.mark.parametrize("name", RULES)
 def test_a_row_does_not_depend_on_its_neighbours(name: str) -> None:
-    rule = getattr(search, name)(lr=0.1)
+    rule = getattr(latent_search, name)(lr=0.1)
     together = run(rule, 15, 15)[-1]
     for row in range(4):
         # The same row among others, at another place.
@@ -279,7 +240,7 @@ def test_a_row_does_not_depend_on_its_neighbours(name: str) -> None:
 
 def test_the_start_is_not_changed() -> None:
     z = starts()
-    run(search.pgd(lr=0.1), 5, 5, z=z)
+    run(latent_search.pgd(lr=0.1), 5, 5, z=z)
     np.testing.assert_array_equal(z, starts())
 
 
@@ -291,7 +252,7 @@ def randoms(rows: int = 4, seed: int = 0) -> list[np.random.Generator]:
 
 
 def sample(
-    rule: search.HamiltonianMonteCarlo, z: np.ndarray, center: np.ndarray, iterations: int
+    rule: latent_search.HamiltonianMonteCarlo, z: np.ndarray, center: np.ndarray, iterations: int
 ) -> tuple[np.ndarray, list[np.ndarray]]:
     """All z of a chain for each row, [iterations, N, d], and the best z after each iteration."""
     data = tf.constant(center)
@@ -303,24 +264,26 @@ def sample(
         return losses, tape.gradient(losses[0], z)
 
     @tf.function
-    def iterate(z: tf.Tensor, i: tf.Tensor, noise: tf.Tensor, best: search.Best) -> tuple:
-        z, _, best, _ = rule.iterate(evaluate, z, (), i, noise, best)
-        return z, best
+    def iterate(
+        state: latent_search.LoopState, i: tf.Tensor, noise: tf.Tensor
+    ) -> latent_search.LoopState:
+        return rule.iterate(evaluate, state, i, noise)[0]
 
     z = tf.constant(z)
-    best, visited, bests = (z, quadratic(z, data)), [], []
+    state = latent_search.LoopState(z, (), (z, quadratic(z, data)))
+    visited, bests = [], []
     random = np.random.default_rng(5)
     for i in range(iterations):
         noise = random.standard_normal([z.shape[0], rule.draws(z.shape[1])])
-        z, best = iterate(z, tf.constant(i), tf.constant(noise), best)
-        visited.append(z.numpy())
-        bests.append(best[0].numpy())
+        state = iterate(state, tf.constant(i), tf.constant(noise))
+        visited.append(state.z.numpy())
+        bests.append(state.best[0].numpy())
     return np.stack(visited), bests
 
 
 def test_hmc_samples_the_truncated_gaussian() -> None:
     # exp(-beta a (z - c)^2) in the box: some of its means lie outside, so that walls matter.
-    rule = search.HamiltonianMonteCarlo(beta=1.5, eps=0.25, steps=6)
+    rule = latent_search.HamiltonianMonteCarlo(beta=1.5, eps=0.25, steps=6)
     rows = 400
     center = np.repeat(CENTERS[1:2], rows, axis=0)
     chain, _ = sample(rule, starts(rows), center, iterations=120)
@@ -349,7 +312,7 @@ def test_hmc_rejects_what_a_coarse_step_gets_wrong() -> None:
     # deviation would be 1 / sqrt(1 - 1.5^2 / 4) = 1.5 times too large.
     beta = 60
     frequency = np.sqrt(2 * beta * CURVATURES[2])
-    rule = search.HamiltonianMonteCarlo(beta=beta, eps=1.5 / frequency, steps=3)
+    rule = latent_search.HamiltonianMonteCarlo(beta=beta, eps=1.5 / frequency, steps=3)
     rows = 300
     chain, _ = sample(rule, 0.02 * starts(rows), np.zeros([rows, 3]), iterations=80)
     deviation = 1 / np.sqrt(2 * beta * CURVATURES[2])
@@ -359,13 +322,13 @@ def test_hmc_rejects_what_a_coarse_step_gets_wrong() -> None:
 def test_hmc_turns_at_the_walls() -> None:
     z = tf.constant([[0.5, 1.25, -1.5, 3.5, -4.75, 1.0]], tf.float64)
     p = tf.constant([[1.0, 2.0, -3.0, 4.0, -5.0, 6.0]], tf.float64)
-    folded, momentum = search._reflect(z, p)
+    folded, momentum = latent_search._reflect(z, p)
     np.testing.assert_allclose(folded, [[0.5, 0.75, -0.5, -0.5, -0.75, 1.0]])
     np.testing.assert_allclose(momentum, [[1, -2, 3, 4, -5, 6]])
 
 
 def test_hmc_keeps_the_best_z_it_has_seen() -> None:
-    rule = search.HamiltonianMonteCarlo(beta=1, eps=0.2, steps=10)
+    rule = latent_search.HamiltonianMonteCarlo(beta=1, eps=0.2, steps=10)
     chain, bests = sample(rule, starts(), CENTERS, iterations=30)
     losses = np.stack([quadratic_of(z, CENTERS) for z in chain])
     best = np.stack([quadratic_of(z, CENTERS) for z in bests])
@@ -375,10 +338,10 @@ def test_hmc_keeps_the_best_z_it_has_seen() -> None:
 
 def hmc_states(
     interval: int, rows: slice = slice(None), anneal: float = 1.1, iterations: int = 12
-) -> list[search.SearchState]:
-    rule = search.HamiltonianMonteCarlo(beta=0.5, eps=0.1, steps=8, anneal=anneal)
+) -> list[latent_search.SearchState]:
+    rule = latent_search.HamiltonianMonteCarlo(beta=0.5, eps=0.1, steps=8, anneal=anneal)
     return list(
-        search.complete(
+        latent_search.minimise(
             quadratic,
             starts()[rows],
             rule,
@@ -407,9 +370,9 @@ def test_hmcs_interval_and_neighbours_change_nothing() -> None:
 
 
 def test_hmc_needs_a_generator_for_each_row() -> None:
-    rule = search.HamiltonianMonteCarlo()
+    rule = latent_search.HamiltonianMonteCarlo()
     for given in (None, randoms(3)):
-        found = search.complete(
+        found = latent_search.minimise(
             quadratic, starts(), rule, data=(CENTERS,), iterations=1, interval=1, randoms=given
         )
         with pytest.raises(ValueError, match="generator for every row"):
@@ -430,18 +393,18 @@ def linear_loss(z: tf.Tensor, images: tf.Tensor, weights: tf.Tensor) -> tuple[tf
 @pytest.mark.parametrize(
     ("rule", "iterations"),
     [
-        (search.pgd(lr=2e-5), 4000),
-        (search.adam(lr=0.02), 1500),
-        (search.HamiltonianMonteCarlo(beta=1, eps=0.01, steps=20, anneal=1.05), 250),
+        (latent_search.pgd(lr=2e-5), 4000),
+        (latent_search.adam(lr=0.02), 1500),
+        (latent_search.HamiltonianMonteCarlo(beta=1, eps=0.01, steps=20, anneal=1.05), 250),
     ],
     ids=["pgd", "adam", "hmc"],
 )
-def test_a_linear_generators_latents_are_found(rule: search.Rule, iterations: int) -> None:
+def test_a_linear_generators_latents_are_found(rule: latent_search.Rule, iterations: int) -> None:
     images = LATENTS @ LINEAR
     # A third of the values is missing; what is there instead must not matter.
     weights = (np.random.default_rng(10).uniform(size=images.shape) < 0.67).astype(float)
     images = np.where(weights > 0, images, 99)
-    *_, last = search.complete(
+    *_, last = latent_search.minimise(
         linear_loss,
         starts(5),
         rule,
@@ -463,5 +426,7 @@ def test_nearest_is_what_a_look_at_all_finds(part: int, random: np.random.Genera
     apart = np.array(
         [[sum(w * (t - p) ** 2) for p in pool] for t, w in zip(targets, weights, strict=True)]
     )
-    found = search.nearest(tf.constant(pool, tf.float32), targets, weights, count=5, part=part)
+    found = latent_search.nearest(
+        tf.constant(pool, tf.float32), targets, weights, count=5, part=part
+    )
     np.testing.assert_array_equal(found, apart.argsort(axis=1)[:, :5])

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy.stats
 import tensorflow as tf
 
 import utils
-from completion import blending as poisson
-from completion import completer as completion
-from completion import input_images as inputs
-from completion import masks
+from completion import blending, masks
 from completion.completer import Completer
-from completion.settings import APPROACHES, Settings
+from completion.masks import Mask
+from completion.settings import APPROACHES, SearchSettings
 from model import DCGAN
 
 SIZE = 16
@@ -26,14 +24,14 @@ def images(faces16: Path) -> np.ndarray:
     return np.stack([utils.load_image(path) for path in sorted(faces16.iterdir())[:5]])
 
 
-def center(count: int) -> np.ndarray:
-    return np.stack([masks.make_mask("center", SIZE)] * count)
+def center(count: int) -> Mask:
+    return Mask.of_type("center", [masks.make_mask("center", SIZE)] * count)
 
 
-def quick(approach: str, **overrides: object) -> Settings:
+def quick(approach: str, **overrides: object) -> SearchSettings:
     small = {"n_iter": 4, "pool": 32} if approach == "auto" else {"n_iter": 4}
     small |= {"hmc_l": 3, "hmc_eps": 0.05} if approach == "hmc" else {}
-    return Settings.of(approach, **small | overrides)
+    return SearchSettings.of(approach, **small | overrides)
 
 
 @pytest.mark.parametrize("approach", APPROACHES)
@@ -41,11 +39,11 @@ def test_a_result_does_not_depend_on_its_neighbours(
     approach: str, model: DCGAN, images: np.ndarray
 ) -> None:
     completer = Completer(model, quick(approach), batch_size=4, samples=2)
-    together = completer.complete(images, center(5), "center", seed=3)
+    together = completer.complete(images, center(5), seed=3)
     assert together.completed.shape == (5, SIZE, SIZE, 3)
     assert together.samples_z.shape == (5, 2, completer.settings.average, model.z_dim)
     order = [4, 2, 0]
-    elsewhere = completer.complete(images[order], center(3), "center", seed=3)
+    elsewhere = completer.complete(images[order], center(3), seed=3)
     np.testing.assert_allclose(elsewhere.samples_z, together.samples_z[order], atol=1e-5)
     np.testing.assert_allclose(elsewhere.losses[0], together.losses[0][order], rtol=1e-5)
     assert np.abs(elsewhere.completed.astype(int) - together.completed[order]).max() <= 1
@@ -54,14 +52,14 @@ def test_a_result_does_not_depend_on_its_neighbours(
 @pytest.mark.parametrize("approach", APPROACHES)
 def test_a_result_depends_on_the_seed(approach: str, model: DCGAN, images: np.ndarray) -> None:
     completer = Completer(model, quick(approach), batch_size=2)
-    zs = [completer.complete(images[:2], center(2), "center", seed).z for seed in (0, 1, 0)]
+    zs = [completer.complete(images[:2], center(2), seed).z for seed in (0, 1, 0)]
     np.testing.assert_array_equal(zs[0], zs[2])
     assert (np.abs(zs[0] - zs[1]).max(axis=1) > 1e-3).all()
 
 
 def test_states_come_in_order_and_the_log_is_whole(model: DCGAN, images: np.ndarray) -> None:
     completer = Completer(model, quick("adam", n_iter=7), batch_size=3)
-    states = list(completer.states(images[:3], center(3), "center", 0, interval=3))
+    states = list(completer.states(images[:3], center(3), 0, interval=3))
     assert [state.iteration for state in states] == [0, 3, 6, 7]
     assert [state.history.shape for state in states] == [(0, 3), (3, 3), (3, 3), (1, 3)]
     best = np.minimum.accumulate(np.concatenate([state.history for state in states]))
@@ -71,12 +69,22 @@ def test_states_come_in_order_and_the_log_is_whole(model: DCGAN, images: np.ndar
 
 def test_the_search_starts_at_the_best_of_the_pool(model: DCGAN, images: np.ndarray) -> None:
     settings = quick("auto", weighted=0.5, pool=40, average=1)
-    completer = Completer(model, settings, batch_size=5, samples=3)
     mask = center(5)
-    first = next(completer.states(images, mask, "center", seed=7, interval=4))
-    z = np.random.default_rng([7, 3]).uniform(-1, 1, [40, model.z_dim]).astype(np.float32)
+    first, whole = (
+        next(
+            Completer(model, settings, batch_size=5, samples=number).states(
+                images, mask, seed=7, interval=4
+            )
+        )
+        for number in (3, 40)
+    )
+    pool = whole.samples_z[:, :, 0]  # as many samples as it has: all of it, for every image
+    z = pool[0]
+    assert len(np.unique(z, axis=0)) == 40
+    for own in pool:
+        np.testing.assert_array_equal(np.sort(own, axis=0), np.sort(z, axis=0))
     pictures = model.generator(tf.constant(z)).numpy().astype(np.float64)
-    weights = masks.blend_weights(mask, 0.5).astype(np.float64)
+    weights = masks.blend_weights(mask.known, 0.5).astype(np.float64)
     for i, image in enumerate(utils.to_signed(images).astype(np.float64)):
         apart = {
             tuple(row): (weights[i] * (image - picture) ** 2).sum()
@@ -88,20 +96,23 @@ def test_the_search_starts_at_the_best_of_the_pool(model: DCGAN, images: np.ndar
 
 
 def test_without_a_pool_z_starts_anywhere(model: DCGAN, images: np.ndarray) -> None:
-    completer = Completer(model, quick("pgd"), batch_size=2)
-    first = next(completer.states(images[:2], center(2), "center", seed=5, interval=4))
-    expected = [inputs.random_of(image, 5, 0).uniform(-1, 1, model.z_dim) for image in images[:2]]
-    np.testing.assert_allclose(first.z, expected, rtol=1e-6)
-
-
-def test_mask_and_start_are_drawn_from_streams_of_their_own(images: np.ndarray) -> None:
-    draws = [inputs.random_of(images[0], 0, purpose).uniform(size=8) for purpose in range(3)]
-    assert len(np.unique(np.concatenate(draws))) == 24
+    completer = Completer(model, quick("pgd"), batch_size=2, samples=64)
+    start, again, other = (
+        next(completer.states(images[:2], center(2), seed, interval=4)).samples_z
+        for seed in (5, 5, 6)
+    )
+    np.testing.assert_array_equal(start, again)
+    assert len(np.unique([start, other])) == 2 * start.size  # each image and seed has its own
+    assert scipy.stats.kstest(start.ravel(), scipy.stats.uniform(-1, 2).cdf).pvalue > 1e-3
+    # By the known pixels, not by the place.
+    turned = next(completer.states(images[1::-1], center(2), seed=5, interval=4)).samples_z
+    order = [np.lexsort(z[:, 0].T) for z in (start[0], turned[1])]
+    np.testing.assert_array_equal(start[0][order[0]], turned[1][order[1]])
 
 
 def test_samples_are_ranked_by_their_loss(model: DCGAN, images: np.ndarray) -> None:
     completer = Completer(model, quick("adam"), batch_size=2, samples=4)
-    result = completer.complete(images[:3], center(3), "center", seed=0)
+    result = completer.complete(images[:3], center(3), seed=0)
     total = result.samples_losses[0]
     assert total.shape == (3, 4)
     assert (np.diff(total, axis=1) > 0).all()
@@ -114,7 +125,7 @@ def test_samples_are_ranked_by_their_loss(model: DCGAN, images: np.ndarray) -> N
 def test_a_completion_is_the_mean_of_its_searches(model: DCGAN, images: np.ndarray) -> None:
     alone = Completer(model, quick("adam"), batch_size=2, samples=6)
     averaged = Completer(model, quick("adam", average=3), batch_size=2, samples=2)
-    each, means = (c.complete(images[:2], center(2), "center", 0) for c in (alone, averaged))
+    each, means = (c.complete(images[:2], center(2), 0) for c in (alone, averaged))
     np.testing.assert_allclose(means.samples_z, each.samples_z.reshape(2, 2, 3, -1), atol=1e-5)
     np.testing.assert_allclose(
         means.samples_losses, [x[:, ::3] for x in each.samples_losses], rtol=1e-5
@@ -123,13 +134,13 @@ def test_a_completion_is_the_mean_of_its_searches(model: DCGAN, images: np.ndarr
     pictures = each.samples_generated.reshape(2, 2, 3, *images.shape[1:]).astype(float)
     assert np.abs(pictures[:, :, 0] - pictures[:, :, 1]).max() > 5
     assert np.abs(means.samples_generated - pictures.mean(axis=2)).max() <= 1.01
-    filled = masks.composite(images[:2], center(2), means.generated, "center")
+    filled = blending.composite(images[:2], center(2), means.generated)
     np.testing.assert_array_equal(means.completed, filled)
 
 
 def test_a_pool_has_a_start_for_each_search(model: DCGAN, images: np.ndarray) -> None:
     completer = Completer(model, quick("auto", pool=2, average=3), batch_size=1, samples=2)
-    first = next(completer.states(images[:1], center(1), "center", seed=0, interval=1))
+    first = next(completer.states(images[:1], center(1), seed=0, interval=1))
     assert first.samples_z.shape == (1, 2, 3, model.z_dim)
 
 
@@ -139,14 +150,14 @@ def test_the_reported_losses_are_numpys(
     mask_type: str, distance: str, model: DCGAN, images: np.ndarray
 ) -> None:
     settings = quick("adam", lam=3.0, weighted=0.5, distance=distance)
-    mask = np.stack([masks.make_mask(mask_type, SIZE)] * 2)
-    result = Completer(model, settings, batch_size=2).complete(images[:2], mask, mask_type, 0)
+    mask = Mask.of_type(mask_type, [masks.make_mask(mask_type, SIZE)] * 2)
+    result = Completer(model, settings, batch_size=2).complete(images[:2], mask, 0)
     generated = model.generator(tf.constant(result.z)).numpy().astype(np.float64)
     difference = generated - utils.to_signed(images[:2])
-    edge = masks.block_edge(mask_type)
+    edge = 8 if mask_type == "lowres" else 1
     difference = difference.reshape(2, SIZE // edge, edge, SIZE // edge, edge, 3).mean(axis=(2, 4))
     apart = np.abs(difference) if distance == "l1" else difference**2
-    contextual = (masks.blend_weights(mask, 0.5) * apart).sum(axis=(1, 2, 3))
+    contextual = (masks.blend_weights(mask.known, 0.5) * apart).sum(axis=(1, 2, 3))
     logits = model.discriminator(tf.constant(generated, tf.float32)).numpy()
     perceptual = np.log1p(np.exp(-logits.astype(np.float64)))
     expected = (contextual + 3 * perceptual, contextual, perceptual)
@@ -157,33 +168,6 @@ def test_the_reported_losses_are_numpys(
 def test_the_search_may_be_in_bfloat16(model: DCGAN, images: np.ndarray) -> None:
     exact = Completer(model, quick("adam", n_iter=30, lr=0.05), batch_size=4)
     rough = Completer(model, quick("adam", n_iter=30, lr=0.05), batch_size=4, precision="bfloat16")
-    losses = [c.complete(images[:4], center(4), "center", 0).losses[0] for c in (exact, rough)]
+    losses = [c.complete(images[:4], center(4), 0).losses[0] for c in (exact, rough)]
     np.testing.assert_allclose(losses[1], losses[0], rtol=0.1)
     assert (losses[0] != losses[1]).any()
-
-
-@pytest.mark.parametrize("mask_type", ["full", "lowres"])
-@pytest.mark.parametrize("blend", ["poisson", "smooth"])
-def test_these_masks_are_not_blended(mask_type: str, blend: str, images: np.ndarray) -> None:
-    mask = masks.make_mask(mask_type, SIZE, random=np.random.default_rng(0))
-    mask = np.stack([mask] * 2)
-    generated = images[2:4]
-    plain = completion.fill(images[:2], mask, generated, mask_type)
-    blended = completion.fill(images[:2], mask, generated, mask_type, blend)
-    np.testing.assert_array_equal(plain, blended)
-
-
-def test_how_smooth_a_hole_is_filled_goes_with_the_images_size(images: np.ndarray) -> None:
-    photos, generated, mask = images[:2], images[2:4], center(2)
-    for blend, smoothness in (("poisson", 0), ("smooth", SIZE / 32)):
-        filled = completion.fill(photos, mask, generated, "center", blend)
-        expected = poisson.poisson_blend(photos, mask, generated, smoothness)
-        np.testing.assert_array_equal(filled, expected)
-
-
-def test_settings_take_what_is_given_over_the_approachs() -> None:
-    assert Settings.of("adam") == Settings("adam", n_iter=1000)
-    assert Settings.of("adam", n_iter=None, lr=0.5) == Settings("adam", n_iter=1000, lr=0.5)
-    assert Settings.of("hmc").lr is None
-    auto = Settings.of("auto", blend="none")
-    assert dataclasses.replace(auto, blend="smooth") == Settings.of("auto")

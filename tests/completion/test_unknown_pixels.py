@@ -1,0 +1,86 @@
+"""What is under a hole stays unknown: it changes nothing, bit for bit, in any approach."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import utils
+from completion import mask_source
+from completion.completer import Completer, Completion
+from completion.masks import Mask
+from completion.settings import APPROACHES, MaskSettings, SearchSettings
+from model import DCGAN
+
+FIXED = ("center", "left", "right", "top", "bottom", "grid")
+SMALL = {"auto": {"pool": 32, "average": 2}, "hmc": {"hmc_l": 3, "hmc_eps": 0.05}}
+
+
+@pytest.fixture(scope="module")
+def images(faces16: Path) -> np.ndarray:
+    return np.stack([utils.load_image(path) for path in sorted(faces16.iterdir())[:2]])
+
+
+@pytest.fixture(scope="module")
+def completer_of(model: DCGAN) -> Callable[[str], Completer]:
+    @functools.cache
+    def make(approach: str) -> Completer:
+        options = {"n_iter": 4, "lam": 0.1} | SMALL.get(approach, {})
+        return Completer(model, SearchSettings.of(approach, **options), batch_size=2, samples=2)
+
+    return make
+
+
+def under_the_hole(images: np.ndarray, mask: Mask) -> np.ndarray:
+    """The images with other pixels where they are missing."""
+    noise = np.random.default_rng(1).integers(0, 256, images.shape, np.uint8)
+    other = np.where(mask.known > 0, images, noise)
+    assert (other != images).any(axis=(1, 2, 3)).all()
+    return other
+
+
+def assert_same(one: Completion, other: Completion) -> None:
+    for name in ("samples_z", "samples_losses", "samples_generated", "history"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(other, name), err_msg=name)
+    np.testing.assert_array_equal(one.samples_completed, other.samples_completed)
+
+
+@pytest.mark.parametrize("mask_type", FIXED)
+@pytest.mark.parametrize("approach", APPROACHES)
+def test_missing_pixels_change_nothing(
+    approach: str, mask_type: str, completer_of: Callable[[str], Completer], images: np.ndarray
+) -> None:
+    mask = mask_source.draw_masks(MaskSettings(mask_type), images, seed=0)
+    hidden = under_the_hole(images, mask)
+    one, other = (completer_of(approach).complete(given, mask, 3) for given in (images, hidden))
+    assert_same(one, other)
+    # Known pixels do change the search: it could not find the hole otherwise.
+    shown = np.where(mask.known > 0, 255 - images, images)
+    assert (completer_of(approach).complete(shown, mask, 3).z != one.z).any()
+
+
+@pytest.mark.parametrize("approach", APPROACHES)
+def test_nor_do_they_under_a_feathered_hole(
+    approach: str, completer_of: Callable[[str], Completer], images: np.ndarray
+) -> None:
+    hole = mask_source.draw_masks(MaskSettings(), images, seed=0)
+    # The photo is known in the ring that a grown hole adds: only there it is mixed with G(z).
+    hidden = under_the_hole(images, hole)
+    mask = hole.grown(2, feather=True)
+    one, other = (completer_of(approach).complete(given, mask, 3) for given in (images, hidden))
+    assert_same(one, other)
+
+
+@pytest.mark.parametrize("approach", APPROACHES)
+def test_of_lowres_only_the_averages_are_known(
+    approach: str, completer_of: Callable[[str], Completer], images: np.ndarray
+) -> None:
+    mask = mask_source.draw_masks(MaskSettings("lowres"), images, seed=0)
+    turned = images.reshape(2, 2, 8, 2, 8, 3)[:, :, ::-1].reshape(images.shape)
+    assert (turned != images).any()
+    one, other = (completer_of(approach).complete(given, mask, 3) for given in (images, turned))
+    assert_same(one, other)

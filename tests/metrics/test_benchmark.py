@@ -1,0 +1,198 @@
+"""The benchmark with methods whose completions are known, and readers without dlib."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from metrics_helpers import PlainReader, RecordedProgress
+
+import checkpoints
+from completion.masks import Mask
+from completion.settings import MaskSettings, SearchSettings
+from metrics import benchmark, face_sets, progress, reference
+from metrics.benchmark import Benchmark, KnownFaces, Method
+from metrics.results import METRICS
+from model import DCGAN
+from utils import UserError
+
+SIZE, NUMBER = 16, 5
+
+
+@pytest.fixture
+def images(random: np.random.Generator) -> np.ndarray:
+    return random.integers(0, 200, [NUMBER, SIZE, SIZE, 3], np.uint8)
+
+
+def brighter(calls: list[tuple[int, int]]) -> Method:
+    """Takes two at a time, and adds a level for each seed plus one; twice so much by `more`."""
+
+    def complete(images: np.ndarray, mask: Mask, seed: int) -> dict[str, np.ndarray]:
+        assert len(images) == len(mask) <= 2
+        calls.append((seed, len(images)))
+        hole = mask.kept == 0
+        return {
+            name: (images + hole * by * (seed + 1)).astype(np.uint8)
+            for name, by in (("some", 1), ("more", 2))
+        }
+
+    return Method(("some", "more"), complete, batch=2, seeded=True)
+
+
+def db(level: float) -> float:
+    """PSNR of a hole that is off by so many levels everywhere."""
+    return 20 * np.log10(255 / level)
+
+
+def test_metrics_are_means_over_seeds(images: np.ndarray) -> None:
+    calls: list[tuple[int, int]] = []
+    faces = KnownFaces.of(images, PlainReader())
+    trials = Benchmark(faces, [0, 1], [brighter(calls)])
+    result = trials.evaluate_mask(MaskSettings("left"), shown=3)
+    assert calls == [(0, 2), (0, 2), (0, 1), (1, 2), (1, 2), (1, 1)]
+    assert result.mask_type == "left"
+    assert list(result.metrics) == [
+        "some",
+        "more",
+        "mean-face",
+        "telea",
+        "navier-stokes",
+        "biharmonic",
+    ]
+    assert all(tuple(values) == METRICS for values in result.metrics.values())
+    some, more = result.metrics["some"], result.metrics["more"]
+    np.testing.assert_allclose(some["psnr"], (db(1) + db(2)) / 2)
+    np.testing.assert_allclose(more["psnr"], (db(2) + db(4)) / 2)
+    # Half of the pixels by 1 or 2 levels: 128 equal numbers, each off by so much.
+    np.testing.assert_allclose(some["identity"], np.sqrt(128) * 0.75 / 255, rtol=1e-6)
+    # The first batch of the first seed compiles: its first image has the second seed's time alone.
+    assert np.isfinite(some["seconds"]).tolist() == [True, False, True, False, True]
+    # What is shown is of the first seed.
+    np.testing.assert_array_equal(result.completed["some"][:, :, :8], images[:3, :, :8] + 1)
+    assert all(pixels.shape == images[:3].shape for pixels in result.completed.values())
+    np.testing.assert_array_equal(result.masked[:, :, 8:], images[:3, :, 8:])
+    assert (result.masked[:, :, :8] == 128).all()
+
+
+def test_only_what_a_seed_does_not_change_is_measured_once_and_cached(images: np.ndarray) -> None:
+    reader, recorded = PlainReader(), RecordedProgress()
+    faces = KnownFaces.of(images, reader, recorded)
+    assert reader.kept == [True]
+    trials = Benchmark(faces, [3, 4], [brighter([])], recorded)
+    trials.evaluate_mask(MaskSettings("center"), 1)  # the same mask for both seeds
+    assert reader.kept[1:] == [False, False, True, True, True, True, False, False]
+    # A stage to describe the faces, one to complete for each method and seed, one to measure each.
+    assert recorded.totals() == [NUMBER] * (1 + (3 + 4 * 2) + 3)
+    reader.kept.clear()
+    trials.evaluate_mask(MaskSettings("random"), 1)  # another one for each
+    assert len(reader.kept) == 2 * 6
+
+
+def test_masks_without_a_kept_pixel_are_filled_by_no_inpainting(images: np.ndarray) -> None:
+    trials = Benchmark(KnownFaces.of(images[:1], PlainReader()), [0], [brighter([])])
+    for kind in ("full", "lowres"):
+        result = trials.evaluate_mask(MaskSettings(kind), 1)
+        assert list(result.metrics) == ["some", "more"]  # one face has no others to be the mean of
+        np.testing.assert_allclose(result.metrics["some"]["psnr"], db(1))
+
+
+def test_one_batch_alone_tells_its_time(images: np.ndarray) -> None:
+    trials = Benchmark(KnownFaces.of(images[:2], PlainReader()), [0], [brighter([])])
+    seconds = trials.evaluate_mask(MaskSettings("left"), 1).metrics["some"]["seconds"]
+    assert np.isfinite(seconds).tolist() == [True, False]
+
+
+def test_some_faces_keep_their_own_description(images: np.ndarray) -> None:
+    faces = KnownFaces.of(images, PlainReader())[1::3]
+    np.testing.assert_array_equal(faces.images, images[[1, 4]])
+    mask = Mask(np.zeros([2, SIZE, SIZE, 1], np.float32))
+    measured = faces.measure(images[[1, 4]], mask, "themselves")
+    assert measured["identity"].tolist() == [0, 0]
+    assert np.isinf(measured["psnr"]).all()
+    assert set(measured) == set(METRICS) - {"seconds"}
+
+
+def test_baselines_are_known_by_name() -> None:
+    methods = [brighter([])]
+    for name in ("mean-face", "telea", "more"):
+        benchmark.check_baseline(name, methods)
+    with pytest.raises(UserError, match=r"--baseline luck: .*mean-face, telea.* some, more"):
+        benchmark.check_baseline("luck", methods)
+
+
+def test_blends_share_a_search(model: DCGAN, images: np.ndarray) -> None:
+    search = SearchSettings.of("adam", n_iter=1)
+    both = benchmark.search_method(model, search, ["none", "poisson"], 2)
+    assert (both.names, both.seeded) == (("adam-none", "adam-poisson"), True)
+    known = np.ones([2, SIZE, SIZE, 1], np.float32)
+    known[:, 4:12, 4:12] = 0
+    done = both.complete(images[:2], Mask(known), 0)
+    own = benchmark.search_method(model, search, [], 2)
+    assert own.names == ("adam",)
+    np.testing.assert_array_equal(
+        done["adam-none"], own.complete(images[:2], Mask(known), 0)["adam"]
+    )
+    assert (done["adam-poisson"] != done["adam-none"]).any()
+    for pixels in done.values():
+        np.testing.assert_array_equal(pixels[:, :4], images[:2, :4])
+
+
+@pytest.mark.parametrize(("number", "chosen"), [(1, [0]), (3, [0, 2, 4]), (7, list(range(7)))])
+def test_faces_are_thinned_out_evenly(number: int, chosen: list[int]) -> None:
+    assert face_sets.evenly_spaced(range(7), number) == chosen
+    assert face_sets.evenly_spaced(range(7), None) == list(range(7))
+    assert face_sets.evenly_spaced(range(7), 99) == list(range(7))
+
+
+def test_a_model_is_known_by_its_weights_alone(trained: Path) -> None:
+    path = str(trained / "checkpoint")
+    model, again = (checkpoints.load_model(path)[0] for _ in range(2))
+    assert reference.model_hash(model) == reference.model_hash(again)
+    again.d["linear_bias"].assign_add([0.5])
+    assert reference.model_hash(model) != reference.model_hash(again)
+
+
+def test_the_reference_is_measured_once_for_each_seed(
+    model: DCGAN, images: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[tuple[int, int]] = []
+
+    def stub(_model: DCGAN, search: SearchSettings, *_: object) -> Method:
+        own = brighter(calls)
+
+        def complete(images: np.ndarray, mask: Mask, seed: int) -> dict[str, np.ndarray]:
+            return {search.approach: own.complete(images, mask, seed)["some"]}
+
+        return Method((search.approach,), complete, own.batch, seeded=True)
+
+    monkeypatch.setattr(benchmark, "search_method", stub)
+    faces, cache = KnownFaces.of(images, PlainReader()), str(tmp_path)
+    recorded = RecordedProgress()
+    first = reference.measure_reference(model, faces, 1, cache, recorded)
+    assert recorded.totals() == [2, 2]
+    assert calls == [(1, 2), (1, 2)]
+    assert list(first) == ["reference-adam", "reference-pgd"]
+    psnr = first["reference-adam"]["psnr"]  # of the first and the fifth face
+    np.testing.assert_allclose(psnr, [db(2), np.nan, np.nan, np.nan, db(2)])
+    again = reference.measure_reference(model, faces, 1, cache, recorded)
+    assert len(calls) == 2
+    for name, values in again.items():
+        for metric in METRICS:
+            np.testing.assert_array_equal(values[metric], first[name][metric])
+    reference.measure_reference(model, faces, 2, cache)
+    reference.measure_reference(model, faces[::-1], 1, cache)
+    assert len(calls) == 6
+    next((tmp_path / "reference").iterdir()).write_text("{")  # damaged: measured anew
+    for seed in (1, 2):
+        reference.measure_reference(model, faces, seed, cache)
+    reference.measure_reference(model, faces[::-1], 1, cache)
+    assert len(calls) == 7
+
+
+def test_silence_is_a_progress() -> None:
+    with progress.silent(total=3, desc="nothing") as bar:
+        assert bar.update(3) is None
+    with contextlib.suppress(ValueError), progress.silent(total=3, desc="an error"):
+        raise ValueError

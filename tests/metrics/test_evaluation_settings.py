@@ -1,0 +1,126 @@
+"""The options of evaluate.py: what is chosen if they are left out, and what contradicts."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from helpers import ROOT, load_script
+
+from metrics import settings
+from metrics.settings import BenchmarkSettings, EvaluationSettings, GeneratorSettings
+from utils import UserError
+
+
+def test_defaults_of_a_benchmark(tmp_path: Path) -> None:
+    asked = BenchmarkSettings.of(str(tmp_path))
+    assert (asked.seed, asked.out, asked.workers) == ((0,), "evaluation", os.cpu_count())
+    (mask,) = asked.masks()
+    assert (mask.mask_type, mask.keeps_pixels) == ("center", True)
+    (search,) = asked.searches()
+    assert (search.approach, search.average) == ("auto", 5)
+
+
+def test_each_choice_counts_once_and_in_its_order(tmp_path: Path) -> None:
+    asked = BenchmarkSettings.of(
+        str(tmp_path),
+        seed=[3, 0, 3],
+        mask_type=["random", "left", "random"],
+        approach=["pgd", "adam", "pgd"],
+        blend=["smooth", "none", "smooth"],
+        fraction=0.75,
+        n_iter=7,
+        average=2,
+    )
+    assert asked.seed == (3, 0)
+    assert asked.blend == ("smooth", "none")
+    assert [(m.mask_type, m.fraction) for m in asked.masks()] == [("random", 0.75), ("left", 0.2)]
+    assert [(s.approach, s.n_iter, s.average) for s in asked.searches()] == [
+        ("pgd", 7, 2),
+        ("adam", 7, 2),
+    ]
+
+
+def test_defaults_of_a_generator() -> None:
+    asked = GeneratorSettings.of(real=["a", "b"], samples=4)
+    assert (asked.real, asked.training, asked.holdout) == (("a", "b"), (), None)
+    assert (asked.samples, asked.inversion) == (4, 64)
+    assert GeneratorSettings(real=("a",)).samples == 2000
+
+
+CONTRADICTIONS = {
+    "a share of no random mask": ({"fraction": 0.5}, "--mask-type random"),
+    "the reference elsewhere": (
+        {"reference": True, "mask_type": ["left", "top"]},
+        "--reference completes under --mask-type center",
+    ),
+    "bins of no subgroups": ({"group_bins": ["age=1"]}, "--group-bins belongs to --groups"),
+}
+
+
+@pytest.mark.parametrize("case", CONTRADICTIONS)
+def test_contradictions_of_a_benchmark(case: str, tmp_path: Path) -> None:
+    given, words = CONTRADICTIONS[case]
+    with pytest.raises(UserError) as caught:
+        BenchmarkSettings.of(str(tmp_path), **given)
+    assert words in str(caught.value)
+
+
+def test_a_benchmark_needs_a_folder(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"FOLDER .*: no such folder"):
+        BenchmarkSettings.of(str(tmp_path / "gone"))
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({}, "--generator needs real faces"),
+        ({"real": ["a"], "seed": [1, 2]}, "one --seed"),
+        ({"real": ["a"], "seed": [1, 1]}, "one --seed"),
+        ({"real": ["a"], "samples": 3}, "4 --samples at least"),
+    ],
+)
+def test_contradictions_of_a_generator(given: dict[str, Any], words: str) -> None:
+    with pytest.raises(UserError) as caught:
+        GeneratorSettings.of(**given)
+    assert words in str(caught.value)
+
+
+def test_every_option_belongs_to_one_task_or_to_both() -> None:
+    parser = load_script("evaluate.py").build_parser()
+    named = {action.dest for action in parser._actions}
+    tasks = [settings.own_options(task) for task in (BenchmarkSettings, GeneratorSettings)]
+    common = set(EvaluationSettings.__dataclass_fields__)
+    assert not set(tasks[0]) & set(tasks[1])
+    assert named == {"help", "traceback", "faces", "generator"} | common | set(tasks[0] + tasks[1])
+    args = parser.parse_args([])
+    left_out = [name for name in named - {"help"} if getattr(args, name) not in (None, False)]
+    assert left_out == []  # what is left out is the settings' to choose
+
+
+def test_help_tells_the_defaults() -> None:
+    text = " ".join(load_script("evaluate.py").build_parser().format_help().split())
+    for words in (
+        "of the search and random masks (default: 0)",
+        "(default: evaluation)",
+        "masks (default: center)",
+        "how z is searched (default: auto)",
+        "(default: telea)",
+        "generated and real faces (default: 2000)",
+        "evenly spaced (default: all)",
+    ):
+        assert words in text
+    assert "default: None" not in text
+    assert "default: ()" not in text
+
+
+def test_settings_are_readable_without_tensorflow() -> None:
+    code = "import sys, metrics.settings; print('tensorflow' in sys.modules, 'dlib' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["False", "False"]

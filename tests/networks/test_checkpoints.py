@@ -1,0 +1,74 @@
+"""A model on disk: how it is found, chosen and drawn with."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import checkpoints
+from model import DCGAN
+from utils import UserError
+
+
+@pytest.fixture
+def folder(trained: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(trained / "checkpoint", tmp_path / "checkpoint"))
+
+
+def test_a_checkpoint_is_named_by_its_folder_or_its_files(folder: Path) -> None:
+    for path in (folder, f"{folder}/", folder / "ckpt-10", folder / "ckpt-10.index"):
+        prefix, config = checkpoints.find_checkpoint(str(path))
+        assert Path(prefix) == folder / "ckpt-10"
+        assert config["architecture"]["z_dim"] == 8
+    prefix, _ = checkpoints.find_checkpoint(str(folder / "ckpt-0.data-00000-of-00001"))
+    assert Path(prefix) == folder / "ckpt-0"
+
+
+def test_a_checkpoint_in_the_current_folder_is_found(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    assert checkpoints.find_checkpoint("ckpt-0")[0] == "ckpt-0"
+    assert Path(checkpoints.find_checkpoint(".")[0]).name == "ckpt-10"
+
+
+def test_what_holds_no_checkpoint_is_named_with_its_option(folder: Path, tmp_path: Path) -> None:
+    for path in (tmp_path / "gone", tmp_path, folder / "ckpt-3"):
+        with pytest.raises(UserError, match=f"--init-from {path}: holds no checkpoint"):
+            checkpoints.find_checkpoint(str(path), "--init-from")
+    assert not checkpoints.holds_checkpoint(str(tmp_path))
+    assert checkpoints.holds_checkpoint(str(folder))
+    (folder / "config.json").unlink()
+    with pytest.raises(UserError, match=r"has no config\.json"):
+        checkpoints.find_checkpoint(str(folder))
+
+
+def test_a_checkpoint_whose_files_are_gone_is_none(folder: Path) -> None:
+    for path in folder.glob("ckpt-10*"):
+        path.unlink()
+    assert not checkpoints.holds_checkpoint(str(folder))
+
+
+def test_pictures_do_not_depend_on_how_many_are_drawn_at_a_time(
+    random: np.random.Generator,
+) -> None:
+    model = DCGAN(image_size=16, z_dim=6, gf_dim=3, df_dim=4)
+    z = random.uniform(-1, 1, [7, 6])
+    whole = checkpoints.generate(model, z)
+    assert whole.shape == (7, 16, 16, 3)
+    assert whole.dtype == np.uint8
+    for batch_size in (1, 3, 7):
+        parts = checkpoints.generate(model, z, batch_size)
+        # Sums in another order: a level, where one is rounded.
+        assert np.abs(parts.astype(int) - whole.astype(int)).max() <= 1
+
+
+def test_other_weights_stand_in_for_the_generators(random: np.random.Generator) -> None:
+    model = DCGAN(image_size=16, z_dim=6, gf_dim=3, df_dim=4)
+    gray = {name: tf.Variable(tf.zeros_like(v)) for name, v in model.g.items()}
+    pictures = checkpoints.generate(model, random.uniform(-1, 1, [2, 6]), weights=gray)
+    assert set(np.unique(pictures)) == {128}  # tanh(0), rounded to even
