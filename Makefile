@@ -1,7 +1,7 @@
 # make demo   align two portraits and complete them with the model that ships
 # make test   lint and the test suite
-# make test-all   with the tests that take long, or look at TensorBoard in Chromium
-# make bench  seconds of training, completion and input, against the processor's rate
+# make test-all   with the tests that take long, and one of TensorBoard that needs Chromium
+# make bench  seconds of a training step and of its input, against the processor's rate
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
