@@ -272,8 +272,8 @@ class DCGAN(tf.Module):
           images: [N, S, S, C] in [-1, 1].
           weights: [N, S/block, S/block, 1]: the mask, 1 = known, 0 = missing, or how much each
             known pixel counts (masks.blend_weights).
-          lam: weight of the perceptual loss; 0: D is not asked, and the perceptual loss that is
-            returned is 0.
+          lam: weight of the perceptual loss; 0: D is not evaluated, and the perceptual loss that
+            is returned is 0.
           block: edge in pixels of the square blocks whose averages are compared; 1 compares
             pixels, more is completion from a picture of low resolution.
           distance: of a pixel: `l1`, |difference|, or `l2`, its square.

@@ -1,0 +1,194 @@
+"""The context encoder: from an image's known pixels, at once, an estimate of the whole image."""
+
+from __future__ import annotations
+
+import copy
+import math
+
+import tensorflow as tf
+
+import ops
+
+KERNEL = 5
+REFINE_KERNEL = 3  # of the convolution over the largest feature maps
+START = 4  # height and width of the smallest feature map
+WIDEST = 8  # the most channels of a feature map, as a multiple of `width`
+# What a known pixel's squared error counts beside a missing one's: enough that the estimate
+# continues the photo, too little to matter for the holes.
+KNOWN_WEIGHT = 0.05
+# Mean squared errors below it (46 dB), of values in 0..1, are not worth more effort.
+ERROR_FLOOR = 2.5e-5
+
+
+class ContextEncoder(tf.Module):
+    """A network E that estimates an image from a part of its pixels, and its loss.
+
+    Pathak et al. 2016 (arXiv:1604.07379), without the adversarial loss, with skip connections as
+    in U-Net (Ronneberger et al. 2015, arXiv:1505.04597). 5x5 stride-2 convolutions halve the known
+    pixels and the mask down to 4x4, doubling the channels from `width` up; a channel-wise fully
+    connected layer, added to its input, spreads what is known all over the image; transposed
+    convolutions double it again. To each of their feature maps the one of the same size on the way
+    down is added; the largest, of half the image's size, are laid side by side instead, and a 3x3
+    convolution goes over both. At 64 pixels and a width of 48 the feature maps have 48, 96, 192,
+    384 channels. There is no batch normalisation: an estimate is the same in training and in use.
+    """
+
+    def __init__(
+        self,
+        *,
+        image_size: int = 64,
+        channels: int = 3,
+        width: int = 48,
+        seed: int = 0,
+        compute_dtype: str = "float32",
+    ) -> None:
+        """Makes the variables; their initial values are a function of `seed`.
+
+        `compute_dtype`, float32 or bfloat16, is that of the convolutions and of what lies between
+        them; variables, images and the loss are float32.
+
+        Raises:
+          ValueError: image_size is not 16, 32, 64 or 128, or channels not 1 or 3.
+        """
+        super().__init__(name="context_encoder")
+        if image_size not in (16, 32, 64, 128):
+            raise ValueError(f"image_size {image_size}: must be 16, 32, 64 or 128")
+        if channels not in (1, 3):
+            raise ValueError(f"channels {channels}: must be 1 or 3")
+        self.architecture = {"image_size": image_size, "channels": channels, "width": width}
+        self.image_size, self.channels = image_size, channels
+        self._compute_dtype = tf.as_dtype(compute_dtype)
+        self._layers = int(math.log2(image_size // START))
+        self._widths = [width * min(2**i, WIDEST) for i in range(self._layers)]
+        # A plain dictionary holds every variable by its layer's name; a checkpoint's keys are made
+        # of these names.
+        self.e: dict[str, tf.Variable] = {}
+        self._seed = seed
+        self._seeds_used = 0
+        self._make_variables()
+
+    # --- variables ---
+
+    # A property, since tf.Module would store a list a second time in every checkpoint's graph.
+    @property
+    def encoder_variables(self) -> list[tf.Variable]:
+        """E's variables, in the order of its layers; all of them are trained."""
+        return list(self.e.values())
+
+    def _kernel(self, shape: list[int], inputs: float) -> tf.Variable:
+        """Of He et al. 2015 (arXiv:1502.01852), for so many inputs of each output: variance 2/n."""
+        self._seeds_used += 1
+        seed, deviation = [self._seed, -self._seeds_used], math.sqrt(2 / inputs)
+        return tf.Variable(tf.random.stateless_truncated_normal(shape, seed, stddev=deviation))
+
+    def _make_variables(self) -> None:
+        e, into, taps = self.e, self.channels + 1, KERNEL * KERNEL
+        for i, out in enumerate(self._widths):
+            e[f"down{i}_kernel"] = self._kernel([KERNEL, KERNEL, into, out], taps * into)
+            e[f"down{i}_bias"] = tf.Variable(tf.zeros([out]))
+            into = out
+        places = START * START
+        e["middle_kernel"] = self._kernel([places, places, into], 2 * places)
+        # Up to the feature map of the same size as that before `down{i}`; at last to the image.
+        for i in reversed(range(self._layers)):
+            if i == 0:
+                edge, wide = REFINE_KERNEL, 2 * into
+                e["refine_kernel"] = self._kernel([edge, edge, wide, into], edge * edge * wide)
+                e["refine_bias"] = tf.Variable(tf.zeros([into]))
+            out = self._widths[i - 1] if i else self.channels
+            # A pixel of a stride-2 transposed convolution is reached by a quarter of the taps.
+            e[f"up{i}_kernel"] = self._kernel([KERNEL, KERNEL, out, into], taps / 4 * into)
+            e[f"up{i}_bias"] = tf.Variable(tf.zeros([out]))
+            into = out
+
+    def in_precision(self, compute_dtype: str) -> ContextEncoder:
+        """The same network, with the same variables, whose convolutions are in `compute_dtype`."""
+        other = copy.copy(self)
+        other._compute_dtype = tf.as_dtype(compute_dtype)
+        return other
+
+    # --- the network ---
+
+    def estimate(
+        self,
+        images: tf.Tensor,
+        mask: tf.Tensor,
+        *,
+        weights: dict[str, tf.Variable] | None = None,
+    ) -> tf.Tensor:
+        """What images look like of which some pixels are known: [N, S, S, C] in [-1, 1].
+
+        Known pixels are estimated, too; nobody needs them. Missing ones never reach the network,
+        whatever they hold.
+
+        Args:
+          images: [N, S, S, C] in [-1, 1].
+          mask: [N, S, S, 1], 1 = known, 0 = missing.
+          weights: stand in for the encoder's own variables, `self.e`.
+        """
+        e = self.e if weights is None else weights
+        with tf.name_scope("context_encoder"):
+            # Selected, not multiplied: 0 times what is not finite would be no number.
+            known = tf.where(mask > 0, images, tf.zeros_like(images))
+            h = tf.cast(tf.concat([known, mask], axis=3), self._compute_dtype)
+            skips = []
+            for i in range(self._layers):
+                with tf.name_scope(f"down{i}"):
+                    skips.append(h)
+                    h = self._activate(ops.conv2d(h, e[f"down{i}_kernel"]), e[f"down{i}_bias"])
+            with tf.name_scope("middle"):
+                h += self._connect(h, e["middle_kernel"])
+            for i in reversed(range(1, self._layers)):
+                with tf.name_scope(f"up{i}"):
+                    h = ops.conv2d_transpose(h, e[f"up{i}_kernel"])
+                    h = self._activate(h, e[f"up{i}_bias"])
+                    h = h + skips[i] if i > 1 else tf.concat([h, skips[i]], axis=3)
+            with tf.name_scope("refine"):
+                h = tf.nn.conv2d(h, tf.cast(e["refine_kernel"], h.dtype), 1, "SAME")
+                h = self._activate(h, e["refine_bias"])
+            with tf.name_scope("up0"):
+                h = tf.cast(ops.conv2d_transpose(h, e["up0_kernel"]), tf.float32)
+                return tf.nn.tanh(h + e["up0_bias"])
+
+    @staticmethod
+    def _connect(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+        """Every place from all places, channel by channel, by [places, places (from), channels]."""
+        flat = tf.reshape(x, [-1, START * START, x.shape[3]])
+        y = tf.einsum("npc,qpc->nqc", flat, tf.cast(kernel, x.dtype))
+        return tf.reshape(y, tf.shape(x))
+
+    @staticmethod
+    def _activate(x: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
+        return ops.lrelu(x + tf.cast(bias, x.dtype))
+
+    # --- the loss ---
+
+    @staticmethod
+    def loss(
+        estimate: tf.Tensor,
+        images: tf.Tensor,
+        mask: tf.Tensor,
+        known_weight: float = KNOWN_WEIGHT,
+    ) -> tf.Tensor:
+        """Minus the PSNR of the holes in dB, averaged over the images: a scalar.
+
+        The reconstruction loss of Pathak et al. 2016 (equation 1), the squared error of what is
+        missing, but as its mean over each hole, and the logarithm of that: so that easy holes
+        (single pixels) and hard ones (a half) count alike. Of each image it is 10 log10 of
+        (e + known_weight * k + ERROR_FLOOR), where e and k are the mean squared errors of missing
+        and known pixels, of values in 0..1.
+
+        Args:
+          estimate, images: [N, S, S, C] in [-1, 1].
+          mask: [N, S, S, 1], 1 = known, 0 = missing; of both there is at least one in each image.
+          known_weight: what the known pixels count.
+        """
+        # Divided by 4: from values in [-1, 1] to values in 0..1.
+        squares = tf.reduce_mean(tf.square(estimate - images), axis=3, keepdims=True) / 4
+
+        def mean(where: tf.Tensor) -> tf.Tensor:
+            axes = [1, 2, 3]
+            return tf.reduce_sum(squares * where, axes) / tf.reduce_sum(where, axes)
+
+        error = mean(1 - mask) + known_weight * mean(mask) + ERROR_FLOOR
+        return tf.reduce_mean(tf.math.log(error)) * (10 / math.log(10))

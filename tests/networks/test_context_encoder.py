@@ -1,0 +1,339 @@
+"""The context encoder: its layers, what reaches it, its loss."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from scipy import ndimage
+from test_ops import numpy_conv2d, numpy_conv2d_transpose
+
+from context_encoder import ERROR_FLOOR, KNOWN_WEIGHT, ContextEncoder
+from metrics import image_metrics
+
+SIZES = (16, 32, 64, 128)
+
+
+def randomize(
+    model: ContextEncoder, random: np.random.Generator, deviation: float = 0.2
+) -> ContextEncoder:
+    """Gives the biases values that matter, too."""
+    for name, variable in model.e.items():
+        if name.endswith("bias"):
+            variable.assign(random.normal(0, deviation, variable.shape))
+    return model
+
+
+@pytest.fixture
+def tiny(random: np.random.Generator) -> ContextEncoder:
+    return randomize(ContextEncoder(image_size=16, width=3), random)
+
+
+def draw(
+    random: np.random.Generator, number: int, size: int, channels: int = 3
+) -> tuple[np.ndarray, np.ndarray]:
+    """Images in [-1, 1] and masks that miss about half of their pixels."""
+    images = random.uniform(-1, 1, [number, size, size, channels]).astype(np.float32)
+    mask = (random.random([number, size, size, 1]) < 0.5).astype(np.float32)
+    return images, mask
+
+
+def values(model: ContextEncoder) -> dict[str, np.ndarray]:
+    return {name: variable.numpy().astype(np.float64) for name, variable in model.e.items()}
+
+
+def ndimage_conv3x3(x: np.ndarray, kernel: np.ndarray) -> np.ndarray:
+    """A convolution of stride 1 by SciPy: zeros outside, one plane after the other."""
+    return np.stack(
+        [
+            sum(
+                ndimage.correlate(x[..., a], kernel[np.newaxis, :, :, a, b], mode="constant")
+                for a in range(x.shape[3])
+            )
+            for b in range(kernel.shape[3])
+        ],
+        axis=3,
+    )
+
+
+def numpy_estimate(e: dict[str, np.ndarray], images: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    h = np.concatenate([images * mask, mask], axis=3).astype(np.float64)
+    layers = sum(name.startswith("down") for name in e) // 2
+    maps = []
+    for i in range(layers):
+        maps.append(h)
+        h = numpy_conv2d(h, e[f"down{i}_kernel"]) + e[f"down{i}_bias"]
+        h = np.maximum(h, 0.2 * h)
+    h = h + np.einsum("npc,qpc->nqc", h.reshape(len(h), 16, -1), e["middle_kernel"]).reshape(
+        h.shape
+    )
+    for i in range(layers - 1, 0, -1):
+        h = numpy_conv2d_transpose(h, e[f"up{i}_kernel"]) + e[f"up{i}_bias"]
+        h = np.maximum(h, 0.2 * h)
+        h = h + maps[i] if i > 1 else np.concatenate([h, maps[i]], axis=3)
+    h = ndimage_conv3x3(h, e["refine_kernel"]) + e["refine_bias"]
+    h = np.maximum(h, 0.2 * h)
+    return np.tanh(numpy_conv2d_transpose(h, e["up0_kernel"]) + e["up0_bias"])
+
+
+def numpy_loss(
+    estimate: np.ndarray, images: np.ndarray, mask: np.ndarray, known_weight: float
+) -> float:
+    losses = []
+    for one, image, known in zip(estimate, images, mask[..., 0] > 0, strict=True):
+        squares = ((one - image.astype(np.float64)) / 2) ** 2
+        error = squares[~known].mean() + known_weight * squares[known].mean()
+        losses.append(10 * np.log10(error + 2.5e-5))
+    return float(np.mean(losses))
+
+
+# --- sizes and variables ---
+
+# Channels of the feature maps from the largest to that of 4x4, for a width of 3.
+WIDTHS = {16: [3, 6], 32: [3, 6, 12], 64: [3, 6, 12, 24], 128: [3, 6, 12, 24, 24]}
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("size", SIZES)
+def test_layers_follow_from_the_size(size: int, channels: int) -> None:
+    model = ContextEncoder(image_size=size, channels=channels, width=3)
+    shapes = {name: tuple(variable.shape) for name, variable in model.e.items()}
+    down, up = (
+        [shapes[name] for name in shapes if name.startswith(kind) and name.endswith("kernel")]
+        for kind in ("down", "up")
+    )
+    widths = WIDTHS[size]
+    assert down == [(5, 5, a, b) for a, b in itertools.pairwise([channels + 1, *widths])]
+    assert up == [(5, 5, b, a) for a, b in itertools.pairwise([*widths[::-1], channels])]
+    # Over both of the largest feature maps.
+    assert shapes["refine_kernel"] == (3, 3, 6, 3)
+    assert shapes.pop("middle_kernel") == (16, 16, widths[-1])
+    for name, shape in shapes.items():
+        if name.endswith("kernel"):
+            bias = shapes[name.replace("kernel", "bias")]
+            assert bias == (shape[2 if name.startswith("up") else 3],)
+    assert len(model.encoder_variables) == 4 * len(widths) + 3 == len(model.trainable_variables)
+
+
+def test_the_default_has_the_documented_size() -> None:
+    model = ContextEncoder()
+    assert model.architecture == {"image_size": 64, "channels": 3, "width": 48}
+    assert sum(v.shape.num_elements() for v in model.encoder_variables) == 4_987_683
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("size", SIZES)
+def test_estimates_have_the_right_shape_and_range(
+    size: int, channels: int, random: np.random.Generator
+) -> None:
+    model = ContextEncoder(image_size=size, channels=channels, width=2)
+    model.e["up0_kernel"].assign(5 * model.e["up0_kernel"])
+    images, mask = draw(random, 5, size, channels)
+    estimate = model.estimate(tf.constant(images), tf.constant(mask))
+    assert estimate.shape == (5, size, size, channels)
+    assert estimate.dtype == tf.float32
+    assert 0.9 < np.abs(estimate).max() <= 1
+
+
+@pytest.mark.parametrize("wrong", [{"image_size": 48}, {"image_size": 8}, {"channels": 2}])
+def test_other_sizes_are_refused(wrong: dict[str, int]) -> None:
+    (name,) = wrong
+    with pytest.raises(ValueError, match=name):
+        ContextEncoder(**wrong)
+
+
+def test_first_values_are_a_function_of_the_seed() -> None:
+    first, same, other = (ContextEncoder(image_size=16, width=2, seed=seed) for seed in (1, 1, 2))
+    for name, variable in first.e.items():
+        np.testing.assert_array_equal(variable, same.e[name])
+        if name.endswith("kernel"):
+            assert not np.isin(variable, other.e[name]).any()
+        else:
+            assert (variable.numpy() == 0).all()
+
+
+def test_first_kernels_keep_the_size_of_the_signal() -> None:
+    """He et al.: variance 2 / n, n the inputs of an output; a fourth of a transposed one's taps."""
+    for name, variable in ContextEncoder(width=16).e.items():
+        if name.endswith("kernel"):
+            kernel = variable.numpy()
+            if name.startswith("middle"):
+                inputs = 2 * 16  # its output is added to its input: half the variance
+            elif name.startswith("refine"):
+                inputs = 9 * kernel.shape[2]
+            elif name.startswith("down"):
+                inputs = 25 * kernel.shape[2]
+            else:
+                inputs = 25 / 4 * kernel.shape[3]
+            # The deviation of a standard normal variable cut at 2 is 0.8796.
+            deviation, error = 0.8796 * np.sqrt(2 / inputs), 4 / np.sqrt(2 * kernel.size)
+            assert kernel.std() == pytest.approx(deviation, rel=error), name
+            assert abs(kernel.mean()) < 4 * deviation / np.sqrt(kernel.size), name
+
+
+def test_every_layer_has_first_weights_of_its_own() -> None:
+    kernels = [v for name, v in ContextEncoder(width=4).e.items() if name.endswith("kernel")]
+    scaled = [(kernel / tf.math.reduce_std(kernel)).numpy().ravel() for kernel in kernels]
+    for one, other in itertools.combinations(scaled, 2):
+        number = min(one.size, other.size)
+        assert not np.allclose(one[:number], other[:number])
+
+
+# --- the network ---
+
+
+@pytest.mark.parametrize(("size", "channels"), [(16, 3), (32, 1)])
+def test_the_estimate_is_numpys(size: int, channels: int, random: np.random.Generator) -> None:
+    model = randomize(ContextEncoder(image_size=size, channels=channels, width=3), random)
+    images, mask = draw(random, 3, size, channels)
+    expected = numpy_estimate(values(model), images, mask)
+    assert expected.std() > 0.1
+    estimate = model.estimate(tf.constant(images), tf.constant(mask))
+    np.testing.assert_allclose(estimate, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("under", [0.7, -1e30, np.inf, np.nan])
+def test_what_is_missing_never_matters(
+    under: float, dtype: str, tiny: ContextEncoder, random: np.random.Generator
+) -> None:
+    images, mask = draw(random, 4, 16)
+    model = tiny.in_precision(dtype)
+    estimate = model.estimate(tf.constant(images), tf.constant(mask)).numpy()
+    changed = np.where(mask > 0, images, np.float32(under))
+    other = model.estimate(tf.constant(changed), tf.constant(mask)).numpy()
+    assert estimate.tobytes() == other.tobytes()
+
+
+def test_nor_does_it_reach_the_gradient(tiny: ContextEncoder, random: np.random.Generator) -> None:
+    images, mask = draw(random, 2, 16)
+    x = tf.constant(images)
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        total = tf.reduce_sum(tiny.estimate(x, tf.constant(mask)) ** 2)
+    gradient = tape.gradient(total, x).numpy()
+    assert (gradient[np.broadcast_to(mask == 0, gradient.shape)] == 0).all()
+    assert (np.abs(gradient).sum(axis=3)[mask[..., 0] > 0] > 0).all()
+
+
+def test_the_mask_tells_gray_from_missing(tiny: ContextEncoder) -> None:
+    gray = tf.zeros([1, 16, 16, 3])
+    known, missing = (tiny.estimate(gray, tf.fill([1, 16, 16, 1], mask)) for mask in (1.0, 0.0))
+    assert np.abs(known - missing).max() > 0.01
+
+
+def test_an_estimate_does_not_depend_on_the_other_images(
+    tiny: ContextEncoder, random: np.random.Generator
+) -> None:
+    images, mask = draw(random, 4, 16)
+    together = tiny.estimate(tf.constant(images), tf.constant(mask))
+    alone = tiny.estimate(tf.constant(images[2:3]), tf.constant(mask[2:3]))
+    np.testing.assert_allclose(together[2:3], alone, rtol=1e-5, atol=1e-6)
+
+
+def test_other_weights_stand_in(tiny: ContextEncoder, random: np.random.Generator) -> None:
+    images, mask = (tf.constant(values) for values in draw(random, 2, 16))
+    other = randomize(ContextEncoder(image_size=16, width=3, seed=1), random)
+    np.testing.assert_array_equal(
+        tiny.estimate(images, mask, weights=other.e), other.estimate(images, mask)
+    )
+    assert np.abs(tiny.estimate(images, mask) - other.estimate(images, mask)).max() > 0.01
+
+
+def test_another_precision_shares_the_variables(
+    tiny: ContextEncoder, random: np.random.Generator
+) -> None:
+    images, mask = (tf.constant(values) for values in draw(random, 4, 16))
+    other = tiny.in_precision("bfloat16")
+    assert all(other.e[name] is variable for name, variable in tiny.e.items())
+    exact, rough = tiny.estimate(images, mask).numpy(), other.estimate(images, mask).numpy()
+    assert rough.dtype == np.float32
+    assert 0 < np.abs(exact - rough).max() < 0.05
+    assert np.corrcoef(exact.ravel(), rough.ravel())[0, 1] > 0.999
+    tiny.e["up0_bias"].assign_add([0.5, 0.5, 0.5])
+    assert (other.estimate(images, mask).numpy() > rough).mean() > 0.9
+    back = other.in_precision("float32")
+    np.testing.assert_array_equal(back.estimate(images, mask), tiny.estimate(images, mask))
+
+
+# --- the loss ---
+
+
+@pytest.mark.parametrize("known_weight", [0.0, KNOWN_WEIGHT, 1.0])
+def test_the_loss_is_numpys(known_weight: float, random: np.random.Generator) -> None:
+    images, mask = draw(random, 5, 16)
+    mask[0], mask[1] = 0, 1  # holes of very different sizes
+    mask[0, 3, 4], mask[1, :2, 5] = 1, 0
+    estimate = random.uniform(-1, 1, images.shape).astype(np.float32)
+    loss = ContextEncoder.loss(
+        tf.constant(estimate), tf.constant(images), tf.constant(mask), known_weight
+    )
+    expected = numpy_loss(estimate, images, mask, known_weight)
+    assert float(loss) == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_loss_is_minus_the_psnr_of_the_hole(random: np.random.Generator) -> None:
+    images, mask = draw(random, 3, 16)
+    estimate = np.where(mask > 0, images, random.uniform(-1, 1, images.shape)).astype(np.float32)
+    as_bytes = [np.rint((values + 1) * 127.5).astype(np.uint8) for values in (images, estimate)]
+    psnr = image_metrics.psnr(*as_bytes, mask)
+    loss = ContextEncoder.loss(tf.constant(estimate), tf.constant(images), tf.constant(mask))
+    assert float(loss) == pytest.approx(-psnr.mean(), abs=0.02)
+
+
+def test_known_pixels_are_weighted_and_a_perfect_estimate_has_a_loss_too(
+    random: np.random.Generator,
+) -> None:
+    images, mask = (tf.constant(values) for values in draw(random, 3, 16))
+    for where, weight in ((mask, KNOWN_WEIGHT), (1 - mask, 1)):
+        loss = float(ContextEncoder.loss(images + 0.5 * where, images, mask))
+        assert loss == pytest.approx(10 * np.log10(weight * 0.0625 + ERROR_FLOOR), rel=1e-4)
+    perfect = float(ContextEncoder.loss(images, images, mask))
+    assert perfect == pytest.approx(10 * np.log10(ERROR_FLOOR), rel=1e-4)
+
+
+def test_the_gradient_is_that_of_finite_differences(random: np.random.Generator) -> None:
+    model = randomize(ContextEncoder(image_size=16, channels=1, width=2), random)
+    images, mask = draw(random, 2, 16, 1)
+    with tf.GradientTape() as tape:
+        estimate = model.estimate(tf.constant(images), tf.constant(mask))
+        loss = model.loss(estimate, tf.constant(images), tf.constant(mask))
+    gradients = tape.gradient(loss, model.encoder_variables)
+
+    e = values(model)
+    for name, gradient in zip(e, gradients, strict=True):
+        direction = random.normal(size=e[name].shape)
+        direction /= np.linalg.norm(direction)
+        losses = []
+        for step in (1e-6, -1e-6):
+            moved = numpy_estimate(e | {name: e[name] + step * direction}, images, mask)
+            losses.append(numpy_loss(moved, images, mask, KNOWN_WEIGHT))
+        slope = (losses[0] - losses[1]) / 2e-6
+        error = 1e-4 * float(np.linalg.norm(gradient))
+        assert error > 0
+        assert slope == pytest.approx(np.sum(gradient.numpy() * direction), abs=error), name
+
+
+def test_a_few_steps_learn_what_a_hole_holds(random: np.random.Generator) -> None:
+    """Images of one colour each: the colour of the hole is that of its surroundings."""
+    model = ContextEncoder(image_size=16, width=8)
+    mask = np.ones([32, 16, 16, 1], np.float32)
+    mask[:, 4:12, 4:12] = 0
+
+    def batch() -> tuple[tf.Tensor, tf.Tensor]:
+        colours = random.uniform(-0.9, 0.9, [32, 1, 1, 3]).astype(np.float32)
+        return tf.constant(np.broadcast_to(colours, [32, 16, 16, 3])), tf.constant(mask)
+
+    @tf.function(autograph=False)
+    def step(images: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+        with tf.GradientTape() as tape:
+            loss = model.loss(model.estimate(images, mask), images, mask)
+        variables = model.encoder_variables
+        for variable, gradient in zip(variables, tape.gradient(loss, variables), strict=True):
+            variable.assign_sub(0.003 * gradient)
+        return loss
+
+    losses = [float(step(*batch())) for _ in range(250)]
+    assert np.mean(losses[-10:]) < losses[0] - 7  # dB: a fifth of the error

@@ -1,0 +1,170 @@
+"""Random masks on which a context encoder is trained: a function of (seed, step, place) alone.
+
+All kinds of holes that completions have, of varying size, but those under which nothing is kept;
+brush strokes, as users draw them; and rectangles anywhere. Masks are float32 [N, S, S, 1], 1 where
+a pixel is known, 0 where it is missing.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+STREAM = 0x401E5  # keeps these random numbers apart from those of the dataset's order
+# Kind -> share of the images that it is drawn for.
+SHARES = {
+    "center": 0.25,
+    "half": 0.15,
+    "pattern": 0.15,
+    "random": 0.15,
+    "strokes": 0.15,
+    "rectangle": 0.10,
+    "grid": 0.05,
+}
+# As often as not, a kind has the size by which completions know it.
+USUAL = 0.5
+CENTER_SCALE, CENTER_SCALES = 0.25, (0.1, 0.4)  # of the width: where the central hole begins
+RANDOM_MISSING, RANDOM_MISSINGS = (0.2, 0.8), (0.05, 0.95)  # shares of the pixels
+PATTERN_MISSING, PATTERN_MISSINGS = 0.25, (0.1, 0.5)
+PATTERN_SCALE, PATTERN_SCALES = 1 / 16, (1 / 32, 1 / 8)  # deviation of its Gaussian, of the width
+GRID_STEPS = (2, 3, 4)  # a grid keeps every so many-th pixel in both directions; 4 is usual
+RECTANGLE_EDGES = (1 / 8, 3 / 4)  # of the width
+STROKES, STROKE_POINTS = (1, 4), (2, 8)  # how many, and corners of each one's path
+STROKE_RADII, STROKE_LENGTHS = (1 / 64, 1 / 10), (1 / 16, 1 / 3)  # of the width; of one segment
+STROKE_TURN = 1.0  # deviation of the angle between two segments, radians
+MIN_RADIUS = 0.75  # pixels: with less, a diagonal stroke would have gaps
+
+
+def draw_holes(size: int, seed: int, step: int, places: Sequence[int]) -> np.ndarray:
+    """The masks of some places in the global batch of a step: float32 [len(places), size, size, 1].
+
+    A place's mask is the same whichever others are drawn with it, so that the processes of a
+    distributed training draw theirs alone. At least one pixel is known, and one is missing.
+    """
+    return np.stack([draw_hole(size, _generator(seed, step, place))[1] for place in places])
+
+
+def _generator(seed: int, step: int, place: int) -> np.random.Generator:
+    return np.random.default_rng([seed, STREAM, step, place])
+
+
+def draw_hole(size: int, random: np.random.Generator) -> tuple[str, np.ndarray]:
+    """A kind of SHARES and a mask of that kind, float32 [size, size, 1]."""
+    kind = random.choice(list(SHARES), p=list(SHARES.values()))
+    missing = np.array(KINDS[kind](size, random))
+    if missing.all() or not missing.any():  # possible for random pixels of a small image
+        missing[tuple(random.integers(size, size=2))] ^= True
+    return str(kind), (~missing).astype(np.float32)[..., np.newaxis]
+
+
+# --- kinds: what is missing, bool [size, size] ---
+
+
+def _usual(random: np.random.Generator) -> bool:
+    return bool(random.random() < USUAL)
+
+
+def _center(size: int, random: np.random.Generator) -> np.ndarray:
+    scale = CENTER_SCALE if _usual(random) else random.uniform(*CENTER_SCALES)
+    return _box(size, int(size * scale), int(size * (1 - scale)))
+
+
+def _box(size: int, low: int | np.ndarray, high: int | np.ndarray) -> np.ndarray:
+    """The pixels from `low` to below `high`, each for both directions or [2]."""
+    inside = (np.arange(size) >= np.reshape(low, [-1, 1])) & (
+        np.arange(size) < np.reshape(high, [-1, 1])
+    )
+    return inside[0][:, np.newaxis] & inside[-1]
+
+
+def _half(size: int, random: np.random.Generator) -> np.ndarray:
+    half = np.broadcast_to(np.arange(size) < size // 2, [size, size])
+    return np.rot90(half, random.integers(4))
+
+
+def _pattern(size: int, random: np.random.Generator) -> np.ndarray:
+    """The highest share of smoothed noise: blobs."""
+    from scipy import ndimage  # only here: it need not be loaded before anything is trained
+
+    scale, share = PATTERN_SCALE, PATTERN_MISSING
+    if not _usual(random):
+        scale = math.exp(random.uniform(*np.log(PATTERN_SCALES)))
+        share = random.uniform(*PATTERN_MISSINGS)
+    margin = round(3 * scale * size)  # so that blobs are cut by the border
+    noise = random.standard_normal([size + 2 * margin] * 2, dtype=np.float32)
+    smooth = ndimage.gaussian_filter(noise, scale * size, truncate=3)
+    inner = smooth[margin : margin + size, margin : margin + size]
+    return inner > np.quantile(inner, 1 - share)
+
+
+def _random(size: int, random: np.random.Generator) -> np.ndarray:
+    share = random.choice(RANDOM_MISSING) if _usual(random) else random.uniform(*RANDOM_MISSINGS)
+    return random.random([size, size]) < share
+
+
+def _grid(size: int, random: np.random.Generator) -> np.ndarray:
+    step = GRID_STEPS[-1] if _usual(random) else random.choice(GRID_STEPS)
+    known = np.arange(size) % step == 0
+    return ~(known[:, np.newaxis] & known)
+
+
+def _rectangle(size: int, random: np.random.Generator) -> np.ndarray:
+    edges = np.maximum(1, np.round(size * random.uniform(*RECTANGLE_EDGES, 2)).astype(int))
+    low = random.integers(size - edges + 1)
+    return _box(size, low, low + edges)
+
+
+def _strokes(size: int, random: np.random.Generator) -> np.ndarray:
+    missing = np.zeros([size, size], bool)
+    for _ in range(random.integers(STROKES[0], STROKES[1] + 1)):
+        radius = max(MIN_RADIUS, size * random.uniform(*STROKE_RADII))
+        missing |= stroke(size, _path(size, random), radius)
+    return missing
+
+
+def _path(size: int, random: np.random.Generator) -> np.ndarray:
+    """The corners of a stroke that turns now and then, in pixels, float64 [points, 2]."""
+    segments = random.integers(*STROKE_POINTS)
+    angles = random.uniform(0, 2 * math.pi) + np.cumsum(random.normal(0, STROKE_TURN, segments))
+    lengths = size * random.uniform(*STROKE_LENGTHS, segments)
+    moves = lengths[:, np.newaxis] * np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    start = random.uniform(0, size - 1, [1, 2])
+    return np.clip(np.concatenate([start, start + np.cumsum(moves, axis=0)]), 0, size - 1)
+
+
+def stroke(size: int, path: np.ndarray, radius: float) -> np.ndarray:
+    """What a round brush covers: the pixels at most `radius` from a path, bool [size, size].
+
+    Args:
+      size: edge of the image in pixels.
+      path: corners (row, column), float [points, 2], two at least; the path is straight between.
+      radius: of the brush, in pixels.
+    """
+    rows = np.arange(size, dtype=np.float32)[:, np.newaxis]
+    columns = rows.T
+    covered = np.zeros([size, size], bool)
+    path = path.astype(np.float32)
+    for start, end in itertools.pairwise(path):
+        along = end - start
+        row, column = rows - start[0], columns - start[1]
+        # Where on the segment, 0 to 1, its point is that is nearest to each pixel.
+        length = np.maximum(np.sum(along**2), np.float32(1e-12))
+        nearest = (row * along[0] + column * along[1]) / length
+        np.clip(nearest, 0, 1, out=nearest)
+        squares = (row - nearest * along[0]) ** 2 + (column - nearest * along[1]) ** 2
+        covered |= squares <= radius**2
+    return covered
+
+
+KINDS: dict[str, Callable[[int, np.random.Generator], np.ndarray]] = {
+    "center": _center,
+    "half": _half,
+    "pattern": _pattern,
+    "random": _random,
+    "strokes": _strokes,
+    "rectangle": _rectangle,
+    "grid": _grid,
+}
