@@ -28,9 +28,14 @@ class ContextEncoder(tf.Module):
     pixels and the mask down to 4x4, doubling the channels from `width` up; a channel-wise fully
     connected layer, added to its input, spreads what is known all over the image; transposed
     convolutions double it again. To each of their feature maps the one of the same size on the way
-    down is added; the largest, of half the image's size, are laid side by side instead, and a 3x3
-    convolution goes over both. At 64 pixels and a width of 48 the feature maps have 48, 96, 192,
-    384 channels. There is no batch normalisation: an estimate is the same in training and in use.
+    down is added; the largest, of half the image's size, are concatenated instead, and a 3x3
+    convolution is applied to both. At 64 pixels and a width of 48 the feature maps have 48, 96,
+    192, 384 channels. There is no batch normalisation: an estimate is the same in training and in
+    use.
+
+    Attributes:
+      architecture: the arguments that a checkpoint's config.json holds, by name.
+      e: every variable, by its layer's name; a checkpoint's keys are made of these names.
     """
 
     def __init__(
@@ -42,26 +47,26 @@ class ContextEncoder(tf.Module):
         seed: int = 0,
         compute_dtype: str = "float32",
     ) -> None:
-        """Makes the variables; their initial values are a function of `seed`.
+        """Makes the variables.
 
-        `compute_dtype`, float32 or bfloat16, is that of the convolutions and of what lies between
-        them; variables, images and the loss are float32.
+        Args:
+          image_size: S, edge of the images in pixels.
+          channels: C, 1 for gray or 3 for colour.
+          width: channels of the first feature map.
+          seed: of the variables' initial values.
+          compute_dtype: float32 or bfloat16, of the convolutions and of what lies between them;
+            variables, images and the loss are float32.
 
         Raises:
           ValueError: image_size is not 16, 32, 64 or 128, or channels not 1 or 3.
         """
         super().__init__(name="context_encoder")
-        if image_size not in (16, 32, 64, 128):
-            raise ValueError(f"image_size {image_size}: must be 16, 32, 64 or 128")
-        if channels not in (1, 3):
-            raise ValueError(f"channels {channels}: must be 1 or 3")
+        ops.check_image_shape(image_size, channels)
         self.architecture = {"image_size": image_size, "channels": channels, "width": width}
         self.image_size, self.channels = image_size, channels
         self._compute_dtype = tf.as_dtype(compute_dtype)
         self._layers = int(math.log2(image_size // START))
         self._widths = [width * min(2**i, WIDEST) for i in range(self._layers)]
-        # A plain dictionary holds every variable by its layer's name; a checkpoint's keys are made
-        # of these names.
         self.e: dict[str, tf.Variable] = {}
         self._seed = seed
         self._seeds_used = 0
@@ -76,7 +81,7 @@ class ContextEncoder(tf.Module):
         return list(self.e.values())
 
     def _kernel(self, shape: list[int], inputs: float) -> tf.Variable:
-        """Of He et al. 2015 (arXiv:1502.01852), for so many inputs of each output: variance 2/n."""
+        """Initial values of He et al. 2015 (arXiv:1502.01852): variance 2 / inputs of an output."""
         self._seeds_used += 1
         seed, deviation = [self._seed, -self._seeds_used], math.sqrt(2 / inputs)
         return tf.Variable(tf.random.stateless_truncated_normal(shape, seed, stddev=deviation))
@@ -89,7 +94,7 @@ class ContextEncoder(tf.Module):
             into = out
         places = START * START
         e["middle_kernel"] = self._kernel([places, places, into], 2 * places)
-        # Up to the feature map of the same size as that before `down{i}`; at last to the image.
+        # `up{i}` leads back to the size that `down{i}` has halved; up0 to the image.
         for i in reversed(range(self._layers)):
             if i == 0:
                 edge, wide = REFINE_KERNEL, 2 * into
@@ -118,17 +123,17 @@ class ContextEncoder(tf.Module):
     ) -> tf.Tensor:
         """What images look like of which some pixels are known: [N, S, S, C] in [-1, 1].
 
-        Known pixels are estimated, too; nobody needs them. Missing ones never reach the network,
-        whatever they hold.
+        Known pixels are estimated, too, though a completion keeps its own. Missing ones never
+        reach the network, whatever they hold.
 
         Args:
           images: [N, S, S, C] in [-1, 1].
           mask: [N, S, S, 1], 1 = known, 0 = missing.
-          weights: stand in for the encoder's own variables, `self.e`.
+          weights: replace the encoder's own variables, `self.e`.
         """
         e = self.e if weights is None else weights
         with tf.name_scope("context_encoder"):
-            # Selected, not multiplied: 0 times what is not finite would be no number.
+            # Selected, not multiplied: 0 times a value that is not finite is NaN.
             known = tf.where(mask > 0, images, tf.zeros_like(images))
             h = tf.cast(tf.concat([known, mask], axis=3), self._compute_dtype)
             skips = []
@@ -152,7 +157,7 @@ class ContextEncoder(tf.Module):
 
     @staticmethod
     def _connect(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
-        """Every place from all places, channel by channel, by [places, places (from), channels]."""
+        """A fully connected layer for each channel: kernel [places, places (from), channels]."""
         flat = tf.reshape(x, [-1, START * START, x.shape[3]])
         y = tf.einsum("npc,qpc->nqc", flat, tf.cast(kernel, x.dtype))
         return tf.reshape(y, tf.shape(x))

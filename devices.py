@@ -18,7 +18,7 @@ BFLOAT16_CAPABILITY = (8, 0)  # NVIDIA's compute capability that brought bfloat1
 
 
 def _cpuinfo(*keys: str) -> str:
-    """The value of the first of the keys in Linux's description of the first processor."""
+    """The value of the first line in Linux's description of processors that has one of the keys."""
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as file:
             for line in file:
@@ -113,7 +113,7 @@ def _check_tf_config() -> None:
 
 
 def make_strategy() -> tf.distribute.Strategy:
-    """How training is divided: over the machines of TF_CONFIG, the GPUs of this one, or not.
+    """The strategy of a training: on TF_CONFIG's machines, on this one's GPUs, or on one device.
 
     Raises:
       UserError: TF_CONFIG is wrong.

@@ -71,14 +71,18 @@ def read_settings(args: argparse.Namespace) -> BenchmarkSettings | GeneratorSett
 
 
 def make_reader(asked: EvaluationSettings) -> FaceReader:
-    """Describes faces."""
+    """What describes faces with dlib, with a cache of their embeddings."""
     from metrics import embeddings
 
     return embeddings.FaceReader(asked.workers, embeddings.EmbeddingCache(asked.cache))
 
 
-def list_faces(asked: BenchmarkSettings) -> list[str]:
-    """Paths of the faces to complete."""
+def faces_to_complete(asked: BenchmarkSettings) -> list[str]:
+    """Paths of the faces to complete.
+
+    Raises:
+      UserError: the folder holds no image.
+    """
     from metrics import face_sets
 
     paths = utils.list_images(asked.faces, skip=[os.path.realpath(asked.out)])
@@ -90,7 +94,11 @@ def list_faces(asked: BenchmarkSettings) -> list[str]:
 def prepare_searches(
     asked: BenchmarkSettings, model: DCGAN, images: int, precision: str
 ) -> list[Method]:
-    """Our methods, for so many images; nothing is computed yet."""
+    """Our methods, in batches for that many images; nothing is computed yet.
+
+    Raises:
+      UserError: --baseline names no method.
+    """
     from metrics import benchmark
 
     batch = min(benchmark.BATCH, images)
@@ -103,13 +111,13 @@ def prepare_searches(
 
 
 def complete_masks(
-    asked: BenchmarkSettings, model: DCGAN, faces: KnownFaces, trials: Benchmark, progress: Progress
+    asked: BenchmarkSettings, model: DCGAN, faces: KnownFaces, bench: Benchmark, progress: Progress
 ) -> Iterator[MaskResult]:
-    """Yields the result of each mask."""
+    """Yields the result of each mask, with the reference's metrics where they are asked for."""
     from metrics import reference, results_folder
 
     for mask in asked.masks():
-        result = trials.evaluate_mask(mask, results_folder.SHEET)
+        result = bench.evaluate_mask(mask, results_folder.SHEET)
         if asked.reference and mask.mask_type == settings.REFERENCE_MASK:
             measured = reference.measure_reference(
                 model, faces, asked.seed[0], asked.cache, progress
@@ -124,7 +132,7 @@ def evaluate_completion(
     """Completes and measures; returns the texts of results.json and results.md."""
     from metrics import benchmark, face_sets, results_folder, subgroups, tables
 
-    paths = list_faces(asked)
+    paths = faces_to_complete(asked)
     groupings = (
         subgroups.group_images(paths, asked.groups, asked.group_bins) if asked.groups else []
     )
@@ -138,8 +146,8 @@ def evaluate_completion(
     dumped, text, blocks, done = "", "", [], []
     with reader:
         faces = benchmark.KnownFaces.of(images, reader, progress)
-        trials = benchmark.Benchmark(faces, asked.seed, searches, progress)
-        for result in complete_masks(asked, model, faces, trials, progress):
+        bench = benchmark.Benchmark(faces, asked.seed, searches, progress)
+        for result in complete_masks(asked, model, faces, bench, progress):
             done.append(result)
             shown = {"before": images[: results_folder.SHEET], "masked": result.masked}
             folder.write_sheet(result.mask_type, shown | result.completed)

@@ -10,9 +10,9 @@ import tensorflow as tf
 import ops
 
 BATCH_NORM_MOMENTUM = 0.9
-WEIGHT_DEVIATION = 0.02
-KERNEL = 5
-START = 4  # height and width of the generator's first feature map
+WEIGHT_DEVIATION = 0.02  # standard deviation of the initial weights
+KERNEL = 5  # pixels: edge of all convolutions' kernels
+START = 4  # height and width of G's first feature map, and of D's last
 
 
 class DCGAN(tf.Module):
@@ -22,6 +22,11 @@ class DCGAN(tf.Module):
     4x4 x (gf_dim * image_size / 8) -> 5x5 stride-2 transposed convolutions, halving the
     channels down to gf_dim, then the image; D mirrors it from df_dim up. At 64 pixels G's
     feature maps have 512, 256, 128, 64 channels.
+
+    Attributes:
+      architecture: the arguments that a checkpoint's config.json holds, by name.
+      g, d: every variable of G and of D, by its layer's name; a checkpoint's keys are made of
+        these names.
     """
 
     def __init__(
@@ -36,21 +41,25 @@ class DCGAN(tf.Module):
         compute_dtype: str = "float32",
         sync_batch_norm: bool = False,
     ) -> None:
-        """Makes the variables; their initial values are a function of `seed`.
+        """Makes the variables.
 
-        `compute_dtype`, float32 or bfloat16, is that of the convolutions and of what lies
-        between them; variables, batch statistics, images, logits and losses are float32.
-        With `sync_batch_norm`, training normalises by the statistics of the global batch of a
-        distribution strategy, instead of those of each replica's part.
+        Args:
+          image_size: S, edge of the images in pixels.
+          channels: C, 1 for gray or 3 for colour.
+          z_dim: length of the latent z.
+          gf_dim: channels of G's last feature map.
+          df_dim: channels of D's first feature map.
+          seed: of the variables' initial values.
+          compute_dtype: float32 or bfloat16, of the convolutions and of what lies between them;
+            variables, batch statistics, images, logits and losses are float32.
+          sync_batch_norm: training normalises by the statistics of the global batch of a
+            distribution strategy, instead of those of each replica's part.
 
         Raises:
           ValueError: image_size is not 16, 32, 64 or 128, or channels not 1 or 3.
         """
         super().__init__(name="dcgan")
-        if image_size not in (16, 32, 64, 128):
-            raise ValueError(f"image_size {image_size}: must be 16, 32, 64 or 128")
-        if channels not in (1, 3):
-            raise ValueError(f"channels {channels}: must be 1 or 3")
+        ops.check_image_shape(image_size, channels)
         self.architecture = {
             "image_size": image_size,
             "channels": channels,
@@ -59,14 +68,12 @@ class DCGAN(tf.Module):
             "df_dim": df_dim,
         }
         self.image_size, self.channels, self.z_dim = image_size, channels, z_dim
-        # 3 layers at 32 pixels, 4 at 64: as many as double 4x4 up to the image.
         self._sync_batch_norm = sync_batch_norm
         self._compute_dtype = tf.as_dtype(compute_dtype)
+        # 3 layers at 32 pixels, 4 at 64: as many as double 4x4 up to the image.
         self._layers = int(math.log2(image_size // START))
         self._g_widths = [gf_dim * 2**i for i in reversed(range(self._layers))]
         self._d_widths = [df_dim * 2**i for i in range(self._layers)]
-        # Two plain dictionaries hold every variable by its layer's name; a checkpoint's keys
-        # are made of these names.
         self.g: dict[str, tf.Variable] = {}
         self.d: dict[str, tf.Variable] = {}
         self._seed = seed
@@ -98,7 +105,10 @@ class DCGAN(tf.Module):
         return [v for v in self.d.values() if not v.trainable]
 
     def _normal(self, shape: list[int], *, truncated: bool = False) -> tf.Tensor:
-        """N(0, 0.02), each call from a stream of its own; steps' noise has those from 0 up."""
+        """Values of N(0, 0.02^2), each call's from a seed of its own.
+
+        Its second number is negative: a training step's noise has (seed, step), from step 0 up.
+        """
         draw = tf.random.stateless_truncated_normal if truncated else tf.random.stateless_normal
         self._seeds_used += 1
         return draw(shape, [self._seed, -self._seeds_used], stddev=WEIGHT_DEVIATION)
@@ -155,6 +165,7 @@ class DCGAN(tf.Module):
         momentum: float | tf.Tensor | None,
         groups: int = 1,
     ) -> tf.Tensor:
+        """Batch normalisation of [N, H, W, C]; the arguments as in `generator`, `discriminator`."""
         if groups > 1:
             parts = tf.split(x, groups)
             return tf.concat(
@@ -183,8 +194,8 @@ class DCGAN(tf.Module):
         """G(z): latent [N, z_dim] in [-1, 1] -> images [N, S, S, C] in [-1, 1].
 
         With `training`, batch normalisation uses the batch's statistics and averages them into
-        the running ones, which keep `momentum` of themselves (None: are left alone); without,
-        it uses the running ones. `weights` stand in for the generator's own variables, `self.g`.
+        the running ones, which keep the share `momentum` of themselves (None: they are left
+        alone); without, it uses the running ones. `weights` replace G's own variables, `self.g`.
         """
         g = self.g if weights is None else weights
         with tf.name_scope("generator"):
@@ -208,9 +219,9 @@ class DCGAN(tf.Module):
     ) -> tf.Tensor:
         """D before its sigmoid: images [N, S, S, C] in [-1, 1] -> logits [N], high for real.
 
-        `training` and `momentum` as in `generator`. With `groups`, the images are so many
-        batches one behind the other, and batch normalisation takes each by itself: the same
-        result as one call for each, and faster.
+        `training` and `momentum` as in `generator`. With `groups` above 1, the images are that
+        many batches, concatenated, and batch normalisation takes each by itself: the same result
+        as one call for each batch, and faster.
         """
         d = self.d
         with tf.name_scope("discriminator"):
@@ -271,12 +282,12 @@ class DCGAN(tf.Module):
           z: latent [N, z_dim].
           images: [N, S, S, C] in [-1, 1].
           weights: [N, S/block, S/block, 1]: the mask, 1 = known, 0 = missing, or how much each
-            known pixel counts (masks.blend_weights).
-          lam: weight of the perceptual loss; 0: D is not evaluated, and the perceptual loss that
-            is returned is 0.
-          block: edge in pixels of the square blocks whose averages are compared; 1 compares
-            pixels, more is completion from a picture of low resolution.
-          distance: of a pixel: `l1`, |difference|, or `l2`, its square.
+            known pixel counts (masks.contextual_weights).
+          lam: weight of the perceptual loss; with 0, D is not evaluated, and the perceptual loss
+            is returned as 0.
+          block: edge in pixels of the square blocks whose averages are compared: 1 compares
+            pixels, more completes from an image of low resolution.
+          distance: `l1`, the absolute difference, or `l2`, its square.
 
         Returns:
           total, contextual and perceptual loss, each [N].
@@ -285,8 +296,8 @@ class DCGAN(tf.Module):
         difference = generated - images
         if block > 1:
             difference = tf.nn.avg_pool2d(difference, block, block, "VALID")
-        apart = tf.abs(difference) if distance == "l1" else tf.square(difference)
-        contextual = tf.reduce_sum(weights * apart, axis=[1, 2, 3])
+        errors = tf.abs(difference) if distance == "l1" else tf.square(difference)
+        contextual = tf.reduce_sum(weights * errors, axis=[1, 2, 3])
         if lam == 0:
             return contextual, contextual, tf.zeros_like(contextual)
         perceptual = tf.nn.softplus(-self.discriminator(generated))

@@ -11,8 +11,17 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+# gradient of a convolution's output -> gradients of its input and of its kernel
 Gradient = Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
 BATCH_NORM_EPSILON = 1e-5
+
+
+def check_image_shape(image_size: int, channels: int) -> None:
+    """Raises ValueError if the networks cannot have images [N, S, S, C] of that size and depth."""
+    if image_size not in (16, 32, 64, 128):
+        raise ValueError(f"image_size {image_size}: must be 16, 32, 64 or 128")
+    if channels not in (1, 3):
+        raise ValueError(f"channels {channels}: must be 1 or 3")
 
 
 def linear(x: tf.Tensor, weight: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
@@ -37,7 +46,7 @@ def conv2d_transpose(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
 
 
 def _on_gpu() -> bool:
-    """GPUs keep cuDNN's kernels and gradients; those below are for processors."""
+    """Whether cuDNN is used, with its own gradients; the faster ones below are for processors."""
     return bool(tf.config.list_logical_devices("GPU"))
 
 
@@ -54,8 +63,8 @@ def adjoint_by_phases(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     """`conv2d_transpose` for a kernel of 5x5, as one convolution of stride 1.
 
     A pixel (2i + r, 2j + s) of the output depends on 3x3 pixels around (i, j) of the input:
-    one 3x3 convolution makes the four phases (r, s) as channels, which are then laid out as
-    pixels. The 5x5 kernel, padded to 6x6, holds the four 3x3 ones, mirrored.
+    one 3x3 convolution computes the four phases (r, s) as channels, which are then rearranged
+    into pixels. The 5x5 kernel, padded to 6x6, holds the four 3x3 ones, mirrored.
     """
     out, into = kernel.shape[2:]
     pairs = tf.reshape(tf.pad(kernel, [[1, 0], [1, 0], [0, 0], [0, 0]]), [3, 2, 3, 2, out, into])
@@ -65,10 +74,10 @@ def adjoint_by_phases(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
 
 
 def _fast_adjoint(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
-    # For the layers next to the image, of 1 or 3 channels: half of oneDNN's time for the
-    # transposed convolution; for wide layers, 1.6 times of it.
-    few = kernel.shape[0] == 5 and kernel.shape[2] <= 4
-    return adjoint_by_phases(x, kernel) if few else _adjoint(x, kernel)
+    # Next to the image, where the output has 1 or 3 channels, it takes half of oneDNN's time for
+    # the transposed convolution; in wide layers, 1.6 times as long.
+    narrow = kernel.shape[0] == 5 and kernel.shape[2] <= 4
+    return adjoint_by_phases(x, kernel) if narrow else _adjoint(x, kernel)
 
 
 def kernel_gradient_by_patches(big: tf.Tensor, small: tf.Tensor, kernel_edge: int) -> tf.Tensor:
@@ -125,8 +134,9 @@ def lrelu(x: tf.Tensor, leak: float = 0.2) -> tf.Tensor:
     @tf.custom_gradient
     def function(x: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
         y = tf.nn.leaky_relu(x, alpha=leak)
-        # By the sign of y, which is that of x: so that x need not be kept, and TensorFlow can fuse
-        # it with the convolution before it (it fails to in a loop, with an error, if x is used).
+        # The gradient uses the sign of y, which is that of x: x need not be kept, and TensorFlow
+        # can fuse this with the convolution before it (in a loop that fails, with an error, if the
+        # gradient uses x).
         return y, lambda upstream: tf.raw_ops.LeakyReluGrad(
             gradients=upstream, features=y, alpha=leak
         )

@@ -26,8 +26,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-SAMPLES = 35
-SAMPLES_2D = 200
+SAMPLES, SAMPLES_2D = 35, 200  # points in the plots of samples
 MEAN_2D = np.array([0.0, 0.0])
 COVARIANCE_2D = np.array([[1.0, 0.6], [0.6, 1.0]])
 KNOWN_X = 1.0
@@ -58,7 +57,7 @@ def plot_pdf() -> Figure:
 
 
 def plot_samples(random: np.random.Generator) -> Figure:
-    """Samples of it, on a line."""
+    """Samples of the standard normal distribution, on a line."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(5, 1), layout="constrained")
@@ -71,6 +70,7 @@ def plot_samples(random: np.random.Generator) -> Figure:
 
 
 def _contours(axes: Axes) -> None:
+    """Contours of the two-dimensional normal density."""
     from scipy.stats import multivariate_normal
 
     grid = np.stack(np.meshgrid(np.linspace(-3.5, 3.5, 201), np.linspace(-3.5, 3.5, 201)), axis=-1)
@@ -80,7 +80,7 @@ def _contours(axes: Axes) -> None:
 
 
 def plot_2d(random: np.random.Generator) -> Figure:
-    """Contours of a two-dimensional normal density, and samples of it."""
+    """Contours of the two-dimensional normal density, and samples of it."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(4.5, 4.5), layout="constrained")

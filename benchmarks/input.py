@@ -43,7 +43,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def link_files(sources: list[str], folder: Path, number: int) -> None:
-    """Fills `folder` with `number` hard links to the sources, by turns, a thousand a folder."""
+    """Fills `folder` with `number` hard links to the sources in turn, a thousand a folder."""
     originals = folder / "originals"
     originals.mkdir()
     copies = []

@@ -1,4 +1,4 @@
-"""Fills holes: by the generated pixels, by their gradients (Poisson, smooth), with a soft ramp."""
+"""Fills holes with generated pixels or with their gradients, on request behind a soft ramp."""
 
 from __future__ import annotations
 
@@ -12,19 +12,23 @@ import scipy.sparse.linalg
 from completion.masks import Mask
 
 SMOOTHNESS = 1 / 32  # of the edge: 2 of 64 pixels were best (docs/completion.md)
-# SuperLU hands more columns to a BLAS that then starts threads for products too small for them:
-# 192 columns took 4 to 66 times as long at once as in fours on a busy machine.
-COLUMNS_AT_A_TIME = 4
+# With more columns SuperLU's BLAS starts threads for products that are too small for them: on a
+# busy machine 192 columns in one call took 4 to 66 times as long as in calls of four.
+COLUMNS_PER_SOLVE = 4
 
 
 def fill(images: np.ndarray, mask: Mask, generated: np.ndarray, blend: str = "none") -> np.ndarray:
-    """The completions: the known pixels of `images`, the hole by G(z).
+    """The completions: the known pixels of `images`, and the hole filled from G(z).
 
     Args:
-      images, generated: uint8 [N, S, S, C].
+      images: uint8 [N, S, S, C].
       mask: of the images.
-      blend: `none`: the generated pixels; `poisson`: their gradients (`poisson_blend`); `smooth`:
-        their gradients and their curvature, which count alike over SMOOTHNESS.
+      generated: G(z), uint8 [N, S, S, C].
+      blend: of settings.BLENDS. `none` takes the generated pixels, `poisson` their gradients,
+        `smooth` their gradients and curvature (`poisson_blend`, its smoothness SMOOTHNESS).
+
+    Returns:
+      uint8 [N, S, S, C].
     """
     if blend != "none" and mask.keeps_pixels:
         smoothness = SMOOTHNESS * images.shape[1] if blend == "smooth" else 0.0
@@ -39,38 +43,40 @@ def composite(images: np.ndarray, mask: Mask, generated: np.ndarray) -> np.ndarr
     return np.where(mask.kept > 0, images, generated)
 
 
-def feather(images: np.ndarray, weights: np.ndarray, generated: np.ndarray) -> np.ndarray:
-    """Pixels mixed by `masks.feather_weights`: (1 - weight) of `images`, weight of `generated`.
+def feather(images: np.ndarray, ramp: np.ndarray, generated: np.ndarray) -> np.ndarray:
+    """(1 - ramp) * images + ramp * generated, for the ramp of `masks.feather_ramp`.
 
-    Both [N, H, W, C] of one type, uint8 (rounded) or float; `weights` [H, W, 1] or [N, H, W, 1].
-    Where a weight is 0 or 1, the pixel of one of the two, bit for bit.
+    Both images are [N, H, W, C] of one type, uint8 (rounded) or float; `ramp` is [H, W, 1] or
+    [N, H, W, 1].
+    Where the ramp is 0 or 1, the pixel of one of the two, bit for bit.
     """
-    weights = weights.astype(np.float64)
-    mixed = (1 - weights) * images + weights * generated
+    ramp = ramp.astype(np.float64)
+    mixed = (1 - ramp) * images + ramp * generated
     return (np.rint(mixed) if images.dtype == np.uint8 else mixed).astype(images.dtype)
 
 
 def poisson_blend(
     images: np.ndarray, mask: np.ndarray, generated: np.ndarray, smoothness: float = 0.0
 ) -> np.ndarray:
-    """The completion whose hole has the gradients of `generated` and meets `images` around it.
+    """Images whose hole has the gradients of `generated` and meets the known pixels around it.
 
     Poisson image editing (Perez et al., 2003, equation 7), by which Yeh et al. (2017, arXiv
     1607.07539v3) fill a hole, solved exactly: Dirichlet conditions at the known pixels around the
     hole, zero flux (of the difference to `generated`) at the image's border. Known pixels stay
-    bit for bit; the hole is clipped to the valid range. Without a known pixel, the generated
-    image.
+    bit for bit; the hole is clipped to the valid range. An image without a known pixel becomes the
+    generated one.
 
     Equation 7 minimises the squared gradient of what is added to `generated`. With `smoothness`
     its squared Laplacian counts as well: a thin plate under tension (Franke 1985, "Thin plate
-    splines with tension"), which goes over into the photo without a bend and is no different
-    where the hole boundary is far away.
+    splines with tension"), which meets the photo without a bend; far from
+    the hole boundary it makes no difference.
 
     Args:
       images: [N, H, W, C], uint8 or float in [-1, 1].
       mask: [H, W, 1] for all images or [N, H, W, 1], 1 = known; equal masks are solved together.
       generated: [N, H, W, C] of the images' type.
-      smoothness: pixels; over less than this bending counts more, over more stretching.
+      smoothness: a distance in pixels, up to which the Laplacian prevails, and the gradient beyond
+        it; 0: the gradient alone.
 
     Returns:
       [N, H, W, C] of the images' type.
@@ -87,11 +93,11 @@ def poisson_blend(
     if mask.shape not in ((height, width, 1), (number, height, width, 1)):
         raise ValueError(f"a mask of {mask.shape} does not fit images of {images.shape}")
     holes = np.broadcast_to(mask <= 0, [number, height, width, 1])[..., 0]
-    equal = collections.defaultdict(list)
+    images_by_hole = collections.defaultdict(list)
     for i, hole in enumerate(holes):
-        equal[hole.tobytes()].append(i)
+        images_by_hole[hole.tobytes()].append(i)
     result = np.where(holes[..., np.newaxis], generated, images)
-    for members in equal.values():
+    for members in images_by_hole.values():
         hole = holes[members[0]]
         if hole.any() and not hole.all():
             _fill(result, hole, members, images, generated, smoothness)
@@ -106,16 +112,16 @@ def _fill(
     generated: np.ndarray,
     smoothness: float,
 ) -> None:
-    """Writes the hole, bool [H, W], of the images that share it into `result`.
+    """Fills the hole, bool [H, W], of the images that share it (`members`) in `result`.
 
-    The unknown is what is added to the generated image: the difference of the two where the image
-    is known. It does not depend on the generated gradients, only on that difference.
+    The unknown is what is added to the generated image. At known pixels it is the difference of
+    the two images; in the hole it has the least energy.
     """
     channels = images.shape[-1]
     difference = images[members].astype(np.float64) - generated[members]
-    missing = _energy(*hole.shape, smoothness)[hole.ravel()]
+    equations = _energy_matrix(*hole.shape, smoothness)[hole.ravel()]
     known = np.moveaxis(difference[:, ~hole], 0, 1).reshape(np.sum(~hole), -1)
-    added = _solve(missing[:, hole.ravel()], -(missing[:, ~hole.ravel()] @ known))
+    added = _solve(equations[:, hole.ravel()], -(equations[:, ~hole.ravel()] @ known))
     added = added.reshape(-1, len(members), channels)
     filled = generated[members][:, hole] + np.moveaxis(added, 0, 1)
     if result.dtype == np.uint8:
@@ -128,18 +134,18 @@ def _fill(
 
 
 @functools.lru_cache(maxsize=4)
-def _energy(height: int, width: int, smoothness: float) -> scipy.sparse.csr_array:
+def _energy_matrix(height: int, width: int, smoothness: float) -> scipy.sparse.csr_array:
     """The matrix A of the energy d'Ad = |gradient of d|^2 + smoothness^2 |Laplacian of d|^2.
 
-    [height width, height width], by pixels row by row; no flux through the image's border.
+    [height * width, height * width], pixels row by row; no flux through the image's border.
     """
 
-    def steps(length: int) -> scipy.sparse.csr_array:
+    def differences(length: int) -> scipy.sparse.csr_array:
         ones = np.ones(length - 1)
         return scipy.sparse.diags_array([-ones, ones], offsets=[0, 1], shape=[length - 1, length])
 
-    across = scipy.sparse.kron(scipy.sparse.eye_array(height), steps(width))
-    down = scipy.sparse.kron(steps(height), scipy.sparse.eye_array(width))
+    across = scipy.sparse.kron(scipy.sparse.eye_array(height), differences(width))
+    down = scipy.sparse.kron(differences(height), scipy.sparse.eye_array(width))
     laplacian = across.T @ across + down.T @ down
     return scipy.sparse.csr_array(laplacian + smoothness**2 * (laplacian @ laplacian))
 
@@ -147,7 +153,7 @@ def _energy(height: int, width: int, smoothness: float) -> scipy.sparse.csr_arra
 def _solve(matrix: scipy.sparse.csr_array, right: np.ndarray) -> np.ndarray:
     """x [n, K] with matrix x = right; the matrix is symmetric and positive definite.
 
-    It is, since every part of a hole touches a known pixel unless all is missing.
+    That of a hole is definite, since each part of it touches a known pixel.
     """
     factors = scipy.sparse.linalg.splu(
         matrix.tocsc(),
@@ -155,5 +161,5 @@ def _solve(matrix: scipy.sparse.csr_array, right: np.ndarray) -> np.ndarray:
         diag_pivot_thresh=0,
         options={"SymmetricMode": True},
     )
-    ends = range(COLUMNS_AT_A_TIME, right.shape[1], COLUMNS_AT_A_TIME)
+    ends = range(COLUMNS_PER_SOLVE, right.shape[1], COLUMNS_PER_SOLVE)
     return np.hstack([factors.solve(columns) for columns in np.split(right, ends, axis=1)])

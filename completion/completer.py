@@ -1,4 +1,4 @@
-"""Completing images with a trained DCGAN: its generator, the search for z, masks and blending."""
+"""`Completer`: completes images with a trained DCGAN, by the search for z and blending."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from completion.randomness import Purpose, image_generator, seed_generator
 from completion.settings import SearchSettings
 from model import DCGAN
 
-POOL_BATCH = 64  # generated images of the pool at a time
+POOL_BATCH = 64  # images of the pool that are generated in one call
 
 
 def update_rule(settings: SearchSettings) -> latent_search.Rule:
-    """The rule by which z is searched."""
+    """The update rule of the settings' approach, with their step size and other parameters."""
     if settings.approach == "pgd":
         return latent_search.pgd(settings.lr, settings.momentum)
     if settings.approach == "hmc":
@@ -34,17 +34,20 @@ def update_rule(settings: SearchSettings) -> latent_search.Rule:
 
 @dataclasses.dataclass(frozen=True)
 class Completion:
-    """Where the completion of some images stands: rows are images, columns samples, best first.
+    """Where the completion of N images stands: K samples of each, from A searches a sample.
+
+    A is `SearchSettings.average`. Samples, and the searches of a sample, are sorted by their total
+    loss, the best first.
 
     Attributes:
       iteration: number of iterations done.
-      samples_z: the best latent so far of each search, [N, K, A, z_dim]; a sample is the mean of
-        A of them (`SearchSettings.average`), the best first.
-      samples_losses: total, contextual and perceptual loss at the best of the A, each [N, K].
-      samples_generated: G(z), the mean over the A, uint8 [N, K, S, S, C].
-      samples_completed: the images with their holes filled, as `samples_generated`.
-      history: the least total loss among the samples at every iteration since the state before,
-        [iterations, N].
+      samples_z: the best latent so far of each search, [N, K, A, z_dim].
+      samples_losses: total, contextual and perceptual loss of each sample's best search, each
+        [N, K].
+      samples_generated: G(z), the mean over a sample's searches, uint8 [N, K, S, S, C].
+      samples_completed: the images with their holes filled from it, uint8 [N, K, S, S, C].
+      history: the least total loss among an image's searches at every iteration since the previous
+        state, [iterations, N].
     """
 
     iteration: int
@@ -79,9 +82,9 @@ class Completion:
 class Completer:
     """Completes images with a model, in batches of one shape.
 
-    A result depends on the model, the settings, the batch's shape, the seed, the mask and what it
-    leaves known of the image: not on what it hides, nor on the other images of the batch, nor on
-    the place in it.
+    A result depends on the model, the settings, the batch's shape, the seed, the mask and the
+    image's known pixels: not on its missing ones, nor on the other images of the batch or its place
+    among them.
     """
 
     def __init__(
@@ -93,22 +96,23 @@ class Completer:
         samples: int = 1,
         precision: str = "float32",
     ) -> None:
-        """Sets the search up.
+        """Computes nothing yet.
 
         Args:
-          model: its generator is used as it is, such as checkpoints.load_model gives it.
+          model: for use, as checkpoints.load_model gives it.
           settings: of the search.
-          batch_size: images at a time.
+          batch_size: images of a batch; smaller batches are padded to it.
           samples: completions of each image, from different starts.
           precision: of the convolutions in the search; what is returned is computed in float32.
         """
         self.model, self.settings = model, settings
         self.batch_size, self.samples = batch_size, samples
-        self._searches = samples * settings.average  # of each image
+        self._searches = samples * settings.average  # number of them for each image
         self._fast = model.in_precision(precision)
         self._rule = update_rule(settings)
-        # By the edge of a mask's blocks: one object for all batches, since each is compiled.
+        # By the edge of a mask's blocks: one function for all batches, since each one is compiled.
         self._losses: dict[int, latent_search.LossFunction] = {}
+        # The last pool, behind the block and the seed that it was generated for.
         self._pool: tuple[Any, np.ndarray, tf.Tensor] = None, np.empty(0), tf.zeros([0])
 
     def states(
@@ -122,16 +126,17 @@ class Completer:
 
         Args:
           images: uint8 [N, S, S, C], N at most the batch size.
-          mask: one for each image.
-          seed: of what is random; what is known of each image is part of it.
-          interval: iterations.
+          mask: of the images.
+          seed: of the random numbers, which also depend on each image's known pixels.
+          interval: iterations between two states.
         """
         settings, count = self.settings, len(images)
         padding = [(0, self.batch_size - count), (0, 0), (0, 0), (0, 0)]
-        # From here on what is missing is not there: nothing of it can reach the search.
+        # The search is given nothing but the known values: no missing pixel can reach it.
         known = np.pad(mask.known_values(images), padding, mode="edge")
-        weights = masks.blend_weights(mask.known, settings.weighted)
+        weights = masks.contextual_weights(mask.known, settings.weighted)
         weights = np.pad(weights, padding, mode="edge")
+        # Row by row: all searches of the first image, then those of the second, ...
         data = tuple(np.repeat(x, self._searches, 0) for x in (utils.to_signed(known), weights))
         found = latent_search.minimise(
             self._loss(mask.block),
@@ -143,8 +148,8 @@ class Completer:
             randoms=self._generators(known, seed),
         )
         for state in found:
-            generated, losses = self._evaluated(state.z, *data, mask.block)
-            samples_z, samples_losses, generated = self._ranked(state.z, losses, generated, count)
+            generated, losses = self._evaluate(state.z, *data, mask.block)
+            samples_z, samples_losses, generated = self._rank(state.z, losses, generated, count)
             history = state.history.reshape(-1, self.batch_size, self._searches)[:, :count]
             completed = [
                 blending.fill(images, mask, generated[:, k], settings.blend)
@@ -160,7 +165,7 @@ class Completer:
             )
 
     def complete(self, images: np.ndarray, mask: Mask, seed: int) -> Completion:
-        """Completes any number of images; arguments as for `states`."""
+        """Completes any number of images, batch by batch; arguments as for `states`."""
         parts = []
         for first in range(0, len(images), self.batch_size):
             part = slice(first, first + self.batch_size)
@@ -176,6 +181,7 @@ class Completer:
         )
 
     def _loss(self, block: int) -> latent_search.LossFunction:
+        """The total completion loss, which the search minimises, for blocks of that edge."""
         settings, model = self.settings, self._fast
 
         def loss(z: tf.Tensor, images: tf.Tensor, weights: tf.Tensor) -> tuple[tf.Tensor, ...]:
@@ -191,11 +197,13 @@ class Completer:
         return [own for generator in generators for own in generator.spawn(self._searches)]
 
     def _start(self, known: np.ndarray, weights: np.ndarray, block: int, seed: int) -> np.ndarray:
-        """Where each row's search begins, [rows, z_dim]: the pool's best, or anywhere.
+        """Where each row's search begins, [rows, z_dim]: the pool's best z, or random ones.
 
         Args:
-          known: of each image, as `Mask.known_values` gives it.
-          weights: how much each of its pixels or blocks counts.
+          known: the images' known values, as `Mask.known_values` gives them.
+          weights: how much each of their pixels or blocks counts.
+          block: edge of the mask's blocks in pixels.
+          seed: as for `states`.
         """
         shape = [self._searches, self.model.z_dim]
         if not self.settings.pool:
@@ -210,7 +218,7 @@ class Completer:
         return z[latent_search.nearest(pool, targets, counts, self._searches).ravel()]
 
     def _generated_pool(self, block: int, seed: int) -> tuple[np.ndarray, tf.Tensor]:
-        """Latents, [pool, z_dim], and what is compared of their images, uint8 [pool, values]."""
+        """Latents, [M, z_dim], and their images' pixels or blocks, flattened, uint8 [M, values]."""
         if self._pool[0] != (block, seed):
             random = seed_generator(seed, Purpose.POOL)
             size = max(self.settings.pool, self._searches)
@@ -221,11 +229,11 @@ class Completer:
             self._pool = (block, seed), z, tf.constant(pool)
         return self._pool[1:]
 
-    def _evaluated(
+    def _evaluate(
         self, z: np.ndarray, images: np.ndarray, weights: np.ndarray, block: int
     ) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
         """G(z) in [-1, 1], and total, contextual and perceptual loss, all in float32."""
-        generated, contextual, perceptual = _evaluate(
+        generated, contextual, perceptual = _generate_and_evaluate(
             self.model,
             *(tf.constant(x) for x in (z, images, weights)),
             block,
@@ -235,10 +243,10 @@ class Completer:
         total = contextual + np.float32(self.settings.lam) * perceptual
         return generated.numpy(), (total, contextual, perceptual)
 
-    def _ranked(
+    def _rank(
         self, z: np.ndarray, losses: Sequence[np.ndarray], generated: np.ndarray, count: int
     ) -> tuple[np.ndarray, tuple[np.ndarray, ...], np.ndarray]:
-        """The samples of the first `count` images, their searches sorted by the first loss.
+        """The samples of the first `count` images, their searches sorted by their total loss.
 
         Returns:
           `samples_z`, `samples_losses` and `samples_generated` of a `Completion`.
@@ -268,9 +276,10 @@ def _generate_blocks(model: DCGAN, z: tf.Tensor, block: int) -> tf.Tensor:
 
 
 @tf.function(reduce_retracing=True, autograph=False)
-def _evaluate(
+def _generate_and_evaluate(
     model: DCGAN, z: tf.Tensor, images: tf.Tensor, weights: tf.Tensor, block: int, distance: str
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """G(z), and the contextual and the perceptual loss: with D, even if the search has lam 0."""
     _, contextual, perceptual = model.completion_loss(
         z, images, weights, lam=1, block=block, distance=distance
     )

@@ -44,14 +44,14 @@ class UpdateRule:
 
     Attributes:
       update: one step, not yet projected to the box.
-      memories: how many tensors of z's shape it carries along, zeros at the start.
+      memories: number of tensors of z's shape that it carries along, zeros at the start.
     """
 
     update: Update
     memories: int
 
     def draws(self, _d: int) -> int:
-        """How many normal random numbers an iteration needs for a row of z with d values."""
+        """Number of normal random numbers that an iteration needs for a row of z, d values."""
         return 0
 
     def iterate(
@@ -91,8 +91,8 @@ def adam(
     """Adam (Kingma and Ba 2015, arXiv:1412.6980, algorithm 1), the reference's default.
 
     With decoupled weight decay on z, as in AdamW (Loshchilov and Hutter 2019, arXiv:1711.05101):
-    each step also multiplies z by 1 - lr * decay. What the gradient leaves open goes to 0, the
-    middle of the box.
+    each step also multiplies z by 1 - lr * decay. Values of z without a gradient go to 0,
+    the middle of the box.
     """
 
     def update(
@@ -115,13 +115,13 @@ class HamiltonianMonteCarlo:
 
     Duane et al. 1987; Neal 2011 (arXiv:1206.1901), with the leapfrog of his section 2.3 and, for
     the walls, the reflections of his section 5.1: a position that would leave the box is
-    reflected, and its momentum turned round; to clip it, as the reference does, would pile up
-    samples at the walls.
+    reflected, and its momentum reversed. Clipping, as in the reference, would pile up samples at
+    the walls.
 
     Attributes:
       beta: inverse temperature of the first iteration.
-      eps: time of a leapfrog step.
-      steps: leapfrog steps an iteration, each with one gradient; one more gradient starts them.
+      eps: size of a leapfrog step, a time.
+      steps: leapfrog steps per iteration, each with one gradient; one more gradient starts them.
       anneal: beta is multiplied by it after each iteration.
     """
 
@@ -130,10 +130,10 @@ class HamiltonianMonteCarlo:
     steps: int = 100
     anneal: float = 1.0
 
-    memories = 0
+    memories = 0  # as in `UpdateRule`
 
     def draws(self, d: int) -> int:
-        """The momentum, and one number that decides on the proposal."""
+        """The momentum of each value, and one number that decides on the proposal."""
         return d + 1
 
     def iterate(
@@ -174,7 +174,7 @@ class HamiltonianMonteCarlo:
 
 
 def _reflect(z: tf.Tensor, momentum: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Folds z back into [-1, 1], as if the walls were mirrors, and turns the momentum there."""
+    """Reflects z into [-1, 1], and reverses the momentum after an odd number of reflections."""
     unfolded = tf.math.floormod(z + 1, 4)
     inside = unfolded <= 2
     return tf.where(inside, unfolded - 1, 3 - unfolded), tf.where(inside, momentum, -momentum)
@@ -227,10 +227,10 @@ def _iterate(
     noise: tf.Tensor,
     state: LoopState,
 ) -> tuple[LoopState, tf.Tensor]:
-    """Iterations in one compiled loop, from number `start` on; one for each row of the noise.
+    """Runs an iteration for each row of `noise`, from number `start` on, in one compiled loop.
 
     Returns:
-      The state after them, and the first loss at each, [iterations, N].
+      The state after them, and the first loss at each of them, [iterations, N].
     """
 
     def evaluate(z: tf.Tensor) -> tuple[tuple[tf.Tensor, ...], tf.Tensor]:
@@ -276,14 +276,14 @@ def minimise(
       rule: `pgd(...)`, `adam(...)` or `HamiltonianMonteCarlo(...)`; the same object for every
         search, as the loss function.
       data: further arguments of the loss function, such as images, each [N, ...].
-      iterations: updates in all.
-      interval: updates between two states.
-      randoms: a random generator for each row, if the rule needs them.
+      iterations: number of iterations in all.
+      interval: iterations between two states.
+      randoms: a random generator for each row, for rules that draw (`draws`).
 
     Yields:
       The state at the start (iteration 0), then after every `interval` iterations and at the
-      end. The best z of a state is that of the lowest loss among all z up to it; the z after
-      an update is looked at in the next iteration, or at the end.
+      end. The best z of a state has the lowest loss of all z so far; the z after an update is
+      evaluated in the next iteration, or at the end.
 
     Raises:
       ValueError: the rule needs generators, and there is not one for each row.
@@ -322,6 +322,7 @@ def _search_state(iteration: int, best: Best, history: np.ndarray) -> SearchStat
 
 @tf.function(reduce_retracing=True, autograph=False)
 def _distances(pool: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+    """Weighted squared distances, [N, M], less the targets' squares, the same for all rows."""
     values = tf.cast(pool, tf.float32)
     cross = tf.linalg.matmul(weights * targets, values, transpose_b=True)
     return tf.linalg.matmul(weights, values**2, transpose_b=True) - 2 * cross
@@ -333,14 +334,14 @@ def nearest(
     """The rows of a pool that are nearest to each target, by weighted squared differences.
 
     Args:
-      pool: [K, P], of any type of number.
+      pool: [M, P], of any type of number.
       targets: [N, P].
       weights: how much each value counts, [N, P].
-      count: so many for each target.
-      part: rows of the pool that are looked at at a time.
+      count: number of rows to find for each target.
+      part: rows of the pool that are compared in one call; a matter of memory.
 
     Returns:
-      Their numbers, [N, count], nearest first.
+      The rows' numbers, [N, count], nearest first.
     """
     targets, weights = (tf.constant(x, tf.float32) for x in (targets, weights))
     distances = np.concatenate(

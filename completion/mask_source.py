@@ -15,9 +15,9 @@ from utils import UserError
 
 
 def draw_masks(settings: MaskSettings, images: np.ndarray, seed: int) -> Mask:
-    """The masks of images, uint8 [N, S, S, C], of a kind that is not a file's.
+    """The masks of images, uint8 [N, S, S, C], of any kind but `file`.
 
-    Random ones are drawn from the seed and the whole image: they do not depend on its place.
+    Random ones are drawn from the seed and the whole image, wherever it is in a batch or a list.
 
     Raises:
       ValueError: as `masks.make_mask`.
@@ -36,7 +36,7 @@ def draw_masks(settings: MaskSettings, images: np.ndarray, seed: int) -> Mask:
 
 
 def batch_mask(settings: MaskSettings, known: Sequence[np.ndarray]) -> Mask:
-    """The masks of a batch from what is known of each image, their holes grown as asked for."""
+    """The masks of a batch, from those of its images, with holes grown as the settings say."""
     mask = Mask.of_type(settings.mask_type, known)
     return mask.grown(settings.dilate, settings.feather) if settings.dilate else mask
 
@@ -78,7 +78,7 @@ class MaskSource:
         """The masks of some images, uint8 [N, S, S, C], with the given paths.
 
         Raises:
-          UserError: a mask file is none, or everything is missing in an image.
+          UserError: a mask file is not a mask, or everything is missing in an image.
         """
         if self.files is None:
             mask = draw_masks(self.settings, images, self.seed)
@@ -94,11 +94,18 @@ class MaskSource:
         return mask
 
     def check(self, paths: Sequence[str], size: int) -> None:
-        """Looks at every mask file once, or at one drawn mask, since drawn ones are alike.
+        """Reads every mask file once, or draws one mask, before anything is completed.
+
+        Args:
+          paths: of the images.
+          size: their edge in pixels.
 
         Raises:
           UserError: as `masks_of`.
         """
-        one_each = {self.files[path]: path for path in paths} if self.files else {"": paths[0]}
-        for path in one_each.values():
+        if self.files is None:
+            examples = [paths[0]]  # drawn masks are alike
+        else:
+            examples = list({self.files[path]: path for path in paths}.values())
+        for path in examples:
             self.masks_of([path], np.zeros([1, size, size, 1], np.uint8))

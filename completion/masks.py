@@ -1,9 +1,8 @@
 """Which pixels of an image are missing, and how much a known one counts.
 
-`Mask` is what travels: the masks of a batch with all that has to be known of them. Functions that
-draw or change one picture's mask work on arrays, float32 [H, W, 1] (or [N, H, W, 1]), 1 where a
-pixel is known, 0 where it is missing. Masks that a user draws are read in mask_files.py;
-blending.py fills the holes.
+`Mask` holds the masks of a batch and how a completion treats them; other modules pass it on. The
+functions work on arrays, float32 [H, W, 1] (or [N, H, W, 1]), 1 where a pixel is known, 0 where it
+is missing. Masks that a user draws are read in mask_files.py; blending.py fills the holes.
 """
 
 from __future__ import annotations
@@ -15,11 +14,11 @@ import numpy as np
 
 HALVES = ("left", "right", "top", "bottom")
 MASK_TYPES = ("center", "random", *HALVES, "half", "full", "grid", "lowres", "pattern")
-GENERATED_WHOLE = ("full", "lowres")  # completions of which no pixel of the image is kept
+GENERATED_WHOLE = ("full", "lowres")  # a completion under them keeps no pixel of the image
 RANDOM_TYPES = ("random", "half", "pattern")  # those that make_mask draws from a generator
 RANDOM_MISSING = 0.2  # share of the pixels that a random mask leaves out
 PATTERN_MISSING = 0.25  # share of the pixels that a pattern leaves out
-PATTERN_SCALE = 1 / 16  # deviation of the Gaussian that smooths a pattern's noise, of the width
+PATTERN_SCALE = 1 / 16  # of the width: sigma of the Gaussian that smooths a pattern's noise
 GRID_STEP = 4  # a grid keeps every fourth pixel in both directions
 LOWRES_BLOCK = 8  # pixels: edge of the blocks of which lowres knows the average
 WINDOW = 7  # pixels: edge of the window in which Yeh et al. (2017) count unknown pixels
@@ -32,14 +31,14 @@ def keeps_pixels(mask_type: str) -> bool:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Mask:
-    """What is known of some images of edge S, and how a completion treats it.
+    """What is known of N images of edge S, and how a completion treats it.
 
     Attributes:
       known: float32 [N, S / block, S / block, 1], 1 = known, 0 = missing.
       block: edge in pixels of the square blocks whose averages are known; 1: pixels are.
       keeps_pixels: whether the completion keeps the known pixels; else it is generated whole.
-      ramp: of a feathered hole, the share of the generated image in every pixel, float32
-        [N, S, S, 1]; None: all of it in the hole, none outside.
+      ramp: of a feathered hole, the share of the generated image in every pixel, 0 to 1, float32
+        [N, S, S, 1]; None: 1 in the hole and 0 outside.
     """
 
     known: np.ndarray
@@ -51,7 +50,7 @@ class Mask:
     def of_type(cls, mask_type: str, known: Sequence[np.ndarray]) -> Mask:
         """The masks of some images, each as `make_mask` gives it for one of MASK_TYPES.
 
-        Any other type, such as `file`, is of known and missing pixels.
+        Any other type, such as `file`, is taken for a mask of pixels.
         """
         block = LOWRES_BLOCK if mask_type == "lowres" else 1
         return cls(np.stack(known), block, keeps_pixels(mask_type))
@@ -76,21 +75,21 @@ class Mask:
 
         Args:
           pixels: the disc's radius.
-          feather: over the added pixels the photo goes over into G(z) (`feather_weights`).
+          feather: blend from the photo to G(z) over the added pixels (`feather_ramp`).
         """
         known = dilate(self.known, pixels)
-        ramp = feather_weights(self.known, known) if feather else None
+        ramp = feather_ramp(self.known, known) if feather else None
         return dataclasses.replace(self, known=known, ramp=ramp)
 
     def visible(self, images: np.ndarray) -> np.ndarray:
-        """What is known of `images`, [N, S, S, C] in [-1, 1], to be shown: gray where missing."""
+        """`images`, [N, S, S, C] in [-1, 1], as far as they are known, with gray holes."""
         return images * self.known if self.block == 1 else block_average(images, self.block)
 
     def known_values(self, images: np.ndarray) -> np.ndarray:
-        """All that a completion may know of `images`, uint8 [N, S, S, C], in the same range.
+        """All that a completion may know of `images`, uint8 [N, S, S, C], in the range 0..255.
 
-        Known pixels as they are, 0 where they are missing: uint8; or each block's average in all
-        of its pixels: float32.
+        A mask of pixels gives uint8, known pixels as they are and 0 for missing ones; a mask of
+        blocks gives float32, each block's average in all of its pixels.
         """
         if self.block == 1:
             return np.where(self.known > 0, images, np.uint8(0))
@@ -108,15 +107,16 @@ def make_mask(
     """The mask of a square image, float32 [size, size, 1], 1 = known.
 
     Args:
-      mask_type: one of MASK_TYPES. `center` misses the pixels from size * center_scale to
-        size * (1 - center_scale) in both directions, `random` a share of the pixels, `left`,
-        `right`, `top` and `bottom` that half, `half` one of the four, `pattern` a quarter of the
-        pixels in blobs, `full` nothing; `grid` knows only every fourth pixel in both directions.
-        `lowres` knows no pixel but the averages of 8x8 blocks, and its mask, all known, is
+      mask_type: one of MASK_TYPES. `center` leaves out the pixels from size * center_scale to
+        size * (1 - center_scale) in both directions; `random` a share of the pixels; `left`,
+        `right`, `top` and `bottom` that half; `half` one of the four; `pattern` a quarter of the
+        pixels in blobs; `grid` all but every fourth pixel in both directions; `full` nothing.
+        `lowres` knows no pixel but the averages of 8x8 blocks: its mask, all known, is
         [size / 8, size / 8, 1].
       center_scale: in (0, 0.5).
-      fraction: in (0, 1), with which probability a `random` mask misses a pixel.
-      random: draws the masks of RANDOM_TYPES; `random`'s pixels are drawn each by itself.
+      fraction: in (0, 1), the probability that a pixel of a `random` mask is missing; each is drawn
+        by itself.
+      random: the generator for RANDOM_TYPES.
 
     Raises:
       ValueError: an unknown type, a fraction out of range, or no generator for RANDOM_TYPES.
@@ -144,7 +144,7 @@ def make_mask(
 def _draw_missing(
     mask_type: str, size: int, fraction: float, random: np.random.Generator
 ) -> np.ndarray:
-    """What a mask of RANDOM_TYPES misses, bool [size, size]."""
+    """What is missing under a mask of RANDOM_TYPES, bool [size, size]."""
     if mask_type == "half":
         return _half(size, HALVES[random.integers(len(HALVES))])
     if mask_type == "pattern":
@@ -206,7 +206,7 @@ def _distance_to(targets: np.ndarray) -> np.ndarray:
     return np.stack(distances).reshape(targets.shape)
 
 
-def feather_weights(mask: np.ndarray, grown: np.ndarray) -> np.ndarray:
+def feather_ramp(mask: np.ndarray, grown: np.ndarray) -> np.ndarray:
     """The share of G(z) in every pixel when `grown` is the dilated `mask`: float32, same shape.
 
     0 outside the grown hole; 1 in the original hole, where the photo is unknown; between them it
@@ -218,7 +218,7 @@ def feather_weights(mask: np.ndarray, grown: np.ndarray) -> np.ndarray:
     """
     if (grown > mask).any():
         raise ValueError("the grown hole does not hold the whole hole")
-    # Either may be 0 or infinite (no hole, nothing known), and the quotient is right in each case.
+    # Either may be 0 or infinite (no hole, nothing known); the quotient is right in each case.
     with np.errstate(divide="ignore"):
         quotient = _distance_to(mask == 0) / _distance_to(grown > 0)
     return (1 / (1 + quotient)).astype(np.float32)
@@ -229,8 +229,7 @@ def importance_weights(mask: np.ndarray, window: int = WINDOW) -> np.ndarray:
 
     W of Yeh et al., Semantic Image Inpainting with Deep Generative Models (2017, arXiv
     1607.07539v3, importance weighted context loss): a known pixel's weight is the share of missing
-    pixels in the window x window square around it, as far as that lies in the image; a missing
-    one's is 0.
+    pixels in the window x window square around it, clipped to the image; a missing one's is 0.
 
     Args:
       mask: [H, W, 1] or [N, H, W, 1].
@@ -253,24 +252,23 @@ def importance_weights(mask: np.ndarray, window: int = WINDOW) -> np.ndarray:
     return (known * sums(~known) / sums(np.ones(mask.shape[-3:]))).astype(np.float32)
 
 
-def blend_weights(mask: np.ndarray, weighted: float, window: int = WINDOW) -> np.ndarray:
-    """Contextual weights between the mask (`weighted` 0) and importance weights (1), float32.
+def contextual_weights(mask: np.ndarray, weighted: float) -> np.ndarray:
+    """How much each known pixel counts in the contextual loss: float32, the mask's shape.
 
     mask * (1 - weighted) + W * weighted, where W are the `importance_weights`, scaled in every
-    image to the sum of its mask, so that the contextual loss keeps its size beside the perceptual
-    one. Where all of W is 0 (nothing missing, nothing known), the mask itself.
+    image to the sum of its mask, so that the contextual loss keeps its magnitude beside the
+    perceptual one. Where all of W is 0 (nothing missing, or nothing known), the mask itself.
 
     Args:
       mask: [H, W, 1] or [N, H, W, 1].
-      weighted: in [0, 1].
-      window: see `importance_weights`.
+      weighted: the share of W, in [0, 1].
 
     Raises:
-      ValueError: `weighted` is out of range or the window not odd.
+      ValueError: `weighted` is out of range.
     """
     if not 0 <= weighted <= 1:
         raise ValueError(f"weighted {weighted} is not from 0 to 1")
-    weights = importance_weights(mask, window).astype(np.float64)
+    weights = importance_weights(mask).astype(np.float64)
     axes = (-3, -2, -1)
     total = weights.sum(axes, keepdims=True)
     scale = mask.sum(axes, keepdims=True) / np.where(total > 0, total, 1)

@@ -22,17 +22,24 @@ if TYPE_CHECKING:
 class CompletionFolder:
     """The output folder of complete.py.
 
-    The first batch's pictures lie in it, those of later ones in batch-0002 and so on, under the
+    The first batch's images lie in it, those of later batches in batch-0002 and so on, under the
     reference's names; final/, results.csv and config.json are about all images.
     """
 
+    TABLE = "results.csv"
     PICTURES = ("before.png", "masked.png", "completion.gif", "hats_imgs", "completed", "logs")
-    RESULTS = ("results.csv", "final", "samples")
+    RESULTS = (TABLE, "final", "samples")
     COLUMNS = ("input", "output", "contextual", "perceptual", "total")
 
     def __init__(self, path: str) -> None:
+        """Changes nothing in the folder `path`, which may not exist yet."""
         self.path = path
-        self._rows: list[Sequence[Any]] = []
+        self._rows: list[Sequence[Any]] = []  # of results.csv
+        # Of the current batch: its folder, its animation's frames, its losses, its known pixels.
+        self._batch = path
+        self._frames: list[str] = []
+        self._losses: list[np.ndarray] = []
+        self._masked = np.empty(0)
 
     @property
     def done(self) -> set[str]:
@@ -40,7 +47,7 @@ class CompletionFolder:
         return {row[0] for row in self._rows}
 
     def existing(self) -> list[str]:
-        """Paths of what an earlier completion left there, config.json aside."""
+        """Paths of what an earlier completion left in the folder, but for config.json."""
         try:
             names = sorted(os.listdir(self.path))
         except FileNotFoundError:
@@ -50,19 +57,19 @@ class CompletionFolder:
         return [os.path.join(self.path, name) for name in ours]
 
     def holds(self, path: str) -> bool:
-        """Whether a file is or lies below one of `existing`."""
+        """Whether a file is one of `existing`, or in one of those folders."""
         real = os.path.realpath(path)
         ours = [os.path.realpath(existing) for existing in self.existing()]
         return any(real == own or real.startswith(own + os.sep) for own in ours)
 
     def unfinished_options(self, overwrite: bool = False) -> dict[str, Any] | None:
-        """The options of the unfinished completion there, to go on with; None: start anew.
+        """The options of the unfinished completion in the folder; None: a new one can start there.
 
         Args:
-          overwrite: whatever completion is there may be replaced.
+          overwrite: a completion in the folder may be replaced, finished or not.
 
         Raises:
-          UserError: something is there that must not be lost.
+          UserError: the folder holds something that must not be lost.
         """
         config = read_config(self.path)
         if config is None:
@@ -81,7 +88,7 @@ class CompletionFolder:
         return config["options"]
 
     def refusal(self, what: str) -> UserError:
-        """The error where the folder holds a completion that cannot go on."""
+        """The error to raise where the folder holds a completion that cannot be resumed."""
         return UserError(
             f"--outDir {self.path}: holds {what}; choose another folder, or replace it with "
             "--overwrite"
@@ -106,23 +113,27 @@ class CompletionFolder:
         """Goes on after the last batch that an earlier run has finished; writes config.json."""
         write_config(self.path, config)
         with contextlib.suppress(FileNotFoundError):
-            path = os.path.join(self.path, self.RESULTS[0])
+            path = os.path.join(self.path, self.TABLE)
             with open(path, newline="", encoding="utf-8", errors="surrogateescape") as file:
                 self._rows = list(csv.reader(file))[1:]
 
     def start_batch(self, batch: int, before: np.ndarray, masked: np.ndarray) -> None:
-        """Pictures of a batch (from 1) as it is given and as it is known, uint8 [N, S, S, C]."""
+        """Makes a batch's folders, and writes its images before completion.
+
+        Args:
+          batch: its number, from 1.
+          before: the images as given, uint8 [N, S, S, C].
+          masked: as far as they are known, uint8 [N, S, S, C].
+        """
         self._batch = self.path if batch == 1 else os.path.join(self.path, f"batch-{batch:04d}")
-        self._frames: list[str] = []
-        self._losses: list[np.ndarray] = []
-        self._masked = masked
+        self._frames, self._losses, self._masked = [], [], masked
         for name in ("hats_imgs", "completed", "logs"):
             os.makedirs(os.path.join(self._batch, name), exist_ok=True)
         save_image(os.path.join(self._batch, "before.png"), image_grid(before))
         save_image(os.path.join(self._batch, "masked.png"), image_grid(masked))
 
     def write_state(self, state: Completion) -> None:
-        """Where the search stands: its losses since the last time, and pictures."""
+        """Writes images of a state of the search; keeps its losses for `finish_batch`."""
         name = f"{state.iteration:04d}.png"
         save_image(os.path.join(self._batch, "hats_imgs", name), image_grid(state.generated))
         self._frames.append(os.path.join(self._batch, "completed", name))
@@ -130,7 +141,7 @@ class CompletionFolder:
         self._losses.append(state.history)
 
     def finish_batch(self, names: Mapping[str, str], before: np.ndarray, last: Completion) -> None:
-        """The results of a batch.
+        """Writes the results of a batch.
 
         Args:
           names: input path -> output name without extension, in the batch's order.
@@ -143,7 +154,7 @@ class CompletionFolder:
         write_csv(os.path.join(logs, "losses.csv"), ["iteration", *outputs], rows)
         arrays = {"names": np.array(outputs), "inputs": np.array(list(names))}
         z, several = last.samples_z, last.samples_z.shape[1] > 1
-        if z.shape[2] == 1:  # not the mean of several searches
+        if z.shape[2] == 1:  # a sample is one search, not the mean of several
             z = z[:, :, 0]
         arrays["z"] = z[:, 0]
         if several:
@@ -157,7 +168,7 @@ class CompletionFolder:
                 self._write_samples(name, before[i], self._masked[i], last.samples_completed[i])
             total, contextual, perceptual = (f"{loss[i]:.6g}" for loss in last.losses)
             self._rows.append([path, f"{name}.png", contextual, perceptual, total])
-        write_csv(os.path.join(self.path, self.RESULTS[0]), self.COLUMNS, self._rows)
+        write_csv(os.path.join(self.path, self.TABLE), self.COLUMNS, self._rows)
 
     def _write_samples(
         self, name: str, before: np.ndarray, masked: np.ndarray, completed: np.ndarray

@@ -1,4 +1,4 @@
-"""A run of complete.py: which images it completes, what of it is recorded, and its batches."""
+"""A run of complete.py: its images, the options that it records, and the loop over its batches."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from devices import Precision
 from model import DCGAN
 from utils import UserError
 
-BATCH = 64  # samples at a time, where --batch-size leaves it open
+BATCH = 64  # samples of a batch without --batch-size, at most
 
 
 def check_image_size(asked: int | None, model: DCGAN, prefix: str) -> None:
@@ -46,14 +46,14 @@ def names_of_shard(paths: Sequence[str], shard: tuple[int, int] | None) -> dict[
 
 
 def default_batch_size(samples: int, images: int) -> int:
-    """Images at a time where --batch-size leaves it open, with so many samples of each."""
+    """Images of a batch without --batch-size, from the samples of each and the images in all."""
     return min(max(1, BATCH // samples), images)
 
 
 def recorded_options(
     settings: CompletionSettings, search: SearchSettings, mask: MaskSettings, checkpoint: str
 ) -> dict[str, Any]:
-    """The options that decide on the results, as config.json holds them, but for the precision."""
+    """The options that decide on the results, as JSON gives them back, without the precision."""
     options = settings.options() | search.options() | mask.options() | {"checkpoint": checkpoint}
     del options["precision"]
     return json.loads(json.dumps(options))
@@ -67,16 +67,16 @@ def precision_options(precision: Precision) -> dict[str, str]:
 def earlier_precision(
     earlier: Mapping[str, Any], options: Mapping[str, Any], precision: Precision
 ) -> Precision | None:
-    """The precision of an unfinished run, if it is by the same options; None if it is not.
+    """The precision of an unfinished run that has the same options; None if they differ.
 
-    The same are also `auto` on two machines on which that is not the same, and two ways to ask
-    for one precision.
+    Precisions are the same if they were asked for by the same name (`auto` may be another one on
+    another machine), or if the same one is used.
 
     Args:
       earlier: the run's options in config.json. An earlier version of the toolkit kept only the
         precision used; it is taken for that of `auto`.
-      options: `recorded_options` of now.
-      precision: as asked for now, and what that is here.
+      options: `recorded_options` of this command.
+      precision: of this command.
     """
     earlier = dict(earlier)
     asked = earlier.pop("precision", "auto")
@@ -94,18 +94,21 @@ def complete_images(
     interval: int,
     failed: list[str],
 ) -> int:
-    """Completes images batch by batch into the output folder; returns how many are done there.
+    """Completes images batch by batch into the output folder.
 
     Args:
       completer: has the model, the search and the batch size.
-      source: of the masks and the seed.
+      source: gives the masks; its seed is the search's, too.
       names: image path -> output name.
       out: has been started or resumed; images that are done there are left out.
       interval: iterations between pictures.
       failed: what is wrong with files that cannot be read is added to it.
 
+    Returns:
+      The number of images that are completed in the folder, those of an earlier run included.
+
     Raises:
-      UserError: memory does not suffice.
+      UserError: memory does not suffice, or as `MaskSource.masks_of`.
     """
     model, size = completer.model, completer.batch_size
     iterations = completer.settings.n_iter
@@ -114,8 +117,8 @@ def complete_images(
     total, initial = iterations * -(-len(names) // size), iterations * (finished // size)
     with cli.progress_bar(total=total, initial=initial, unit="iteration") as bar:
         batches = input_images.load_batches(paths, model.image_size, model.channels, size, failed)
-        for number, (own, images) in enumerate(batches, finished // size + 1):
-            mask = source.masks_of(own, images)
+        for number, (batch, images) in enumerate(batches, finished // size + 1):
+            mask = source.masks_of(batch, images)
             out.start_batch(number, images, utils.to_uint8(mask.visible(utils.to_signed(images))))
             try:
                 for state in completer.states(images, mask, source.seed, interval):
@@ -127,6 +130,6 @@ def complete_images(
                     f"--batch-size {size}: memory does not suffice for so many images at a time; "
                     "lower it, or --samples or --average"
                 ) from error
-            out.finish_batch({path: names[path] for path in own}, images, state)
-            finished += len(own)
+            out.finish_batch({path: names[path] for path in batch}, images, state)
+            finished += len(batch)
     return finished

@@ -1,7 +1,7 @@
 """The settings of a completion: of its search, its masks, its images and results.
 
-Defaults, choices and help of the options have their one home here; command lines are built from
-these classes. Readable without TensorFlow.
+Defaults, choices and help of the options are written here alone; command lines are built from
+these classes. Importing this needs no TensorFlow.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ from utils import UserError
 APPROACHES = ("auto", "adam", "pgd", "hmc")
 BLENDS = ("none", "poisson", "smooth")
 DISTANCES = ("l1", "l2")
-AUTO_OUT_INTERVAL, OUT_INTERVAL = 10, 50  # iterations between pictures: of auto, of the others
-# What differs from the defaults of `SearchSettings`. adam, pgd and hmc: the reference's values and
-# the tutorial's; auto: what was measured to be best (docs/completion.md).
+# Iterations between pictures: of auto, of the other approaches.
+AUTO_OUT_INTERVAL, OUT_INTERVAL = 10, 50
+# What differs from the defaults of `SearchSettings`. adam, pgd and hmc: values of the reference and
+# the tutorial; auto: what was measured to be best (docs/completion.md).
 DEFAULTS: dict[str, dict[str, Any]] = {
     "auto": {
         "n_iter": 40,
@@ -36,8 +37,8 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "pgd": {"n_iter": 1000},
     "hmc": {"n_iter": 20, "lr": None},
 }
-AUTO_ALONE = {"n_iter": 100}  # what auto needs where an image is searched only once
-# Options of some approaches alone.
+AUTO_SINGLE = {"n_iter": 100}  # auto with one search for each sample needs more iterations
+# Options that only some approaches have.
 OF_APPROACHES = {
     "lr": ("auto", "adam", "pgd"),
     "beta1": ("auto", "adam"),
@@ -50,7 +51,7 @@ OF_APPROACHES = {
     "hmc_l": ("hmc",),
     "hmc_anneal": ("hmc",),
 }
-# Options of some kinds of masks alone.
+# Options that only some kinds of masks have.
 OF_MASK_TYPES = {
     "center_scale": ("center",),
     "fraction": ("random",),
@@ -85,13 +86,14 @@ class SearchSettings:
       n_iter: iterations.
       lam, distance: of `DCGAN.completion_loss`.
       weighted: share of the importance weights in how much a known pixel counts, 0 to 1
-        (masks.blend_weights).
+        (`masks.contextual_weights`).
       beta1, beta2, eps, decay: of latent_search.adam (adam, auto).
       momentum: of latent_search.pgd.
       hmc_beta, hmc_eps, hmc_l, hmc_anneal: of latent_search.HamiltonianMonteCarlo.
-      average: a completion is the mean of so many searches from different starts.
-      blend: of BLENDS: `none`, the hole is G(z)'s; the others: blending.fill.
-      pool: z starts at the best of so many generated images, by the known pixels; 0: anywhere.
+      average: number of searches, from different starts, of whose mean a completion is made.
+      blend: how the hole is filled, of BLENDS; see `blending.fill`.
+      pool: number of generated images among which z starts at the nearest, by the known pixels; 0:
+        it starts anywhere.
     """
 
     approach: str = cli.option(
@@ -161,21 +163,21 @@ class SearchSettings:
 
         Args:
           approach: of APPROACHES.
-          samples: completions of each image. Several are to choose from: the more they differ,
-            the better, so that each is of one search unless `average` is overridden.
-          overrides: of fields; None leaves one as the approach has it.
+          samples: completions of each image. Several are meant to differ, so that each is of one
+            search unless `average` is overridden.
+          overrides: values of fields; None keeps the approach's own.
 
         Raises:
           UserError: an override belongs to another approach.
         """
         given = {name: value for name, value in overrides.items() if value is not None}
         for name in given:
-            refuse_unless(name, "approach", approach, OF_APPROACHES)
+            _check_belongs(name, "approach", approach, OF_APPROACHES)
         if samples > 1:
             given.setdefault("average", 1)
         own = DEFAULTS[approach]
         if approach == "auto" and given.get("average") == 1:
-            own = own | AUTO_ALONE
+            own = own | AUTO_SINGLE
         return cls(**{"approach": approach} | own | given)
 
     def options(self) -> dict[str, Any]:
@@ -205,9 +207,9 @@ class MaskSettings:
       mask_type: of masks.MASK_TYPES, or `file`.
       center_scale, fraction: of masks.make_mask.
       mask: path of a mask, or of a folder of them (`file`; mask_files.masks_for).
-      invert_mask: black is missing in it, not white.
+      invert_mask: black pixels of the file are missing, not white ones.
       dilate: pixels by which the hole grows; None: it does not.
-      feather: a ramp in these pixels (masks.feather_weights).
+      feather: blend from the photo to G(z) over these pixels (`masks.feather_ramp`).
     """
 
     mask_type: str = cli.option(
@@ -235,7 +237,7 @@ class MaskSettings:
     )
     invert_mask: bool = cli.option("black is missing", action="store_true", default=False)
     dilate: int | None = cli.option(
-        "grow the hole by so many pixels", type=cli.positive_int, metavar="PIXELS"
+        "pixels by which the hole grows", type=cli.positive_int, metavar="PIXELS"
     )
     feather: bool = cli.option(
         "blend from the photo to G(z) gradually in the pixels that --dilate adds",
@@ -255,11 +257,11 @@ class MaskSettings:
         """Settings from what was given, without contradictions.
 
         Raises:
-          UserError: an option contradicts the kind of mask, or another one lacks.
+          UserError: an option contradicts the kind of mask, or lacks one that it belongs to.
         """
         kind = given.setdefault("mask_type", "file" if "mask" in given else cls.mask_type)
         for name in given:
-            refuse_unless(name, "mask_type", kind, OF_MASK_TYPES)
+            _check_belongs(name, "mask_type", kind, OF_MASK_TYPES)
         settings = cls(**given)
         if kind == "file" and settings.mask is None:
             raise UserError(
@@ -291,11 +293,11 @@ class CompletionSettings:
       images: files and folders as the user gave them.
       checkpoint_dir: of the model; None: `checkpoints.select_model` takes one.
       img_size: edge of the images in pixels; None: the model's.
-      resize: images are cropped and scaled to that size.
+      resize: crop images to a square and scale them to the model's size.
       out_dir: the output folder.
       out_interval: iterations between pictures of where the search stands.
-      overwrite: an earlier completion in the output folder is replaced.
-      batch_size: images at a time; None: so many that there are at most 64 samples.
+      overwrite: replace an earlier completion in the output folder.
+      batch_size: images of a batch; None: `run.default_batch_size`.
       shard: (I, N): only the I-th of N parts of the images; None: all.
       samples: completions of each image.
       seed: of all that is random.
@@ -386,7 +388,7 @@ def _options_of(
     }
 
 
-def refuse_unless(
+def _check_belongs(
     name: str, choice: str, chosen: str, of_choices: dict[str, tuple[str, ...]]
 ) -> None:
     """Raises UserError if an option that was given belongs to other choices than `chosen`."""

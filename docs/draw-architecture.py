@@ -156,7 +156,7 @@ def floors_of(arrows: Mapping[str, set[str]]) -> dict[str, int]:
 ROOMS = ("#cfe3f5", "#d5ecd4", "#fbe0c8", "#e6d9f0", "#f8d5da", "#d9eeee")  # a colour for each
 MODULE, SCRIPT, INK = "#eef0f2", "#fdf3c4", "#3c4650"
 LINE, GAP, BETWEEN = 0.21, 0.28, 0.68  # inches: a line of text; between boxes; between floors
-HEAD = 0.1  # inches: what an arrow goes straight at its end
+HEAD = 0.1  # inches: length of the straight end of an arrow
 
 
 @dataclasses.dataclass
@@ -193,10 +193,14 @@ def _arrow_colour(number: int) -> tuple[float, float, float]:
     return colorsys.hsv_to_rgb(0.6180339887 * number % 1, 0.8, 0.62)
 
 
+def drawn_files(root: Path) -> dict[str, Path]:
+    """The toolkit's own files of `find_files`: no setup.py, data/, benchmarks/, docs/."""
+    return {n: p for n, p in find_files(root).items() if "/" not in n and n != "setup"}
+
+
 def make_floors(root: Path) -> list[list[Box]]:
     """The boxes of a checkout floor by floor, from the ground; the scripts are above all else."""
-    rooms = find_rooms(root)
-    files = {n: p for n, p in find_files(root).items() if "/" not in n and n != "setup"}
+    rooms, files = find_rooms(root), drawn_files(root)
     arrows = arrows_of_units(arrows_of(files, read_imports(root)))
     floors = floors_of(arrows)
     scripts = {n for n in arrows if n not in rooms and is_script(files[n])}
@@ -364,7 +368,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     house = make_floors(args.root)
     arrange(house)
     draw(house, args.out)
-    files = {n: p for n, p in find_files(args.root).items() if "/" not in n and n != "setup"}
+    files = drawn_files(args.root)
     modules = [n for n, p in files.items() if n not in find_rooms(args.root) and not is_script(p)]
     arrows = arrows_of(modules, read_imports(args.root))
     print(

@@ -11,14 +11,14 @@ from skimage.restoration import inpaint_biharmonic
 from completion import blending
 from completion.masks import Mask
 
-RADIUS = 3  # pixels around one that OpenCV's methods look at; its documentation's value
+RADIUS = 3  # pixels: how far around each pixel OpenCV's methods look, as in its documentation
 
-# One picture, uint8 [S, S, C], and its hole, bool [S, S] -> the picture filled in, uint8
+# an image, uint8 [S, S, C], and its hole, bool [S, S] -> the image with its hole filled, uint8
 Inpaint = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 def _opencv(image: np.ndarray, hole: np.ndarray, flag: int) -> np.ndarray:
-    # At the image's border OpenCV 5.0 looks at the hole's own pixels: gray there, not the truth.
+    # At the image's border OpenCV 5.0 looks at the hole's own pixels: it must not see the truth.
     known = image[~hole]
     gray = np.rint(known.mean(axis=0)) if len(known) else 0
     blank = np.where(hole[..., np.newaxis], gray, image).astype(np.uint8)
@@ -49,7 +49,7 @@ INPAINTING: dict[str, Inpaint] = {
 
 
 def inpaint_all(inpaint: Inpaint, images: np.ndarray, mask: Mask) -> np.ndarray:
-    """Images, uint8 [N, S, S, C], with what the mask, one of pixels, leaves out filled in."""
+    """Images, uint8 [N, S, S, C], with their holes filled; the mask is one of pixels."""
     holes = mask.known[..., 0] == 0
     return np.stack([inpaint(*pair) for pair in zip(images, holes, strict=True)])
 
@@ -57,14 +57,14 @@ def inpaint_all(inpaint: Inpaint, images: np.ndarray, mask: Mask) -> np.ndarray:
 class MeanFace:
     """Fills the hole of every face with the mean of the other faces that are evaluated.
 
-    Leaving the face itself out matters: it is in the mean with a weight of 1 / N.
+    The face itself is left out: with it, 1 / N of the truth would be in its own completion.
     """
 
     def __init__(self, images: np.ndarray) -> None:
-        """`images`: all of them, uint8 [N, S, S, C], at least two."""
+        """`images`: all faces that are evaluated, uint8 [N, S, S, C], at least two."""
         self._sum, self._others = images.sum(axis=0, dtype=np.int64), len(images) - 1
 
     def complete(self, images: np.ndarray, mask: Mask) -> np.ndarray:
-        """Some of those images, completed; as blending.composite."""
+        """Some of those faces, uint8 [n, S, S, C], with their holes filled."""
         means = np.rint((self._sum - images) / self._others).astype(np.uint8)
         return blending.composite(images, mask, means)

@@ -24,9 +24,9 @@ from metrics.results import METRICS, MaskResult, MetricValues
 from model import DCGAN
 from utils import UserError
 
-BATCH = 64  # images that a search completes at a time
+BATCH = 64  # images of a search's batch
 
-# How a method is called: images, their masks, seed -> completions by the method's names
+# images, uint8 [N, S, S, C], their masks, seed -> completions by the method's names
 Complete = Callable[[np.ndarray, Mask, int], dict[str, np.ndarray]]
 
 # --- methods --------------------------------------------------------------------------------
@@ -39,8 +39,8 @@ class Method:
     Attributes:
       names: of the results.
       complete: see `Complete`.
-      batch: images that it takes at a time.
-      seeded: whether the result depends on the seed, and not on the mask alone.
+      batch: images that it completes in one call.
+      seeded: whether it draws from the seed itself, besides the mask.
     """
 
     names: tuple[str, ...]
@@ -55,12 +55,13 @@ class Method:
 
         Args:
           images, mask, seed: see `Complete`; any number of them.
-          advance: is told how many are done since it was told last.
+          advance: called with the number of images done since its last call.
 
         Returns:
-          What each name made of them, uint8 [N, S, S, C]. And the seconds that an image took,
-          float64 [N]: of a batch, the last one as if it were full; its first image has them, the
-          others NaN, so that a mean and its error are over batches.
+          The completions by name, each uint8 [N, S, S, C]; and the seconds that an image took,
+          float64 [N]. They are measured for each batch (a smaller one is padded, and counts as a
+          full one): its first image has them, the others NaN, so that a mean and its error are over
+          batches.
         """
         parts, seconds = [], np.full(len(images), np.nan)
         for first in range(0, len(images), self.batch):
@@ -73,7 +74,7 @@ class Method:
 
 
 def baseline_methods(images: np.ndarray, keeps_pixels: bool) -> list[Method]:
-    """The mean face (of two faces and more), and inpainting where a mask keeps some pixels."""
+    """The mean face, if there are two faces or more; inpainting, if the mask keeps pixels."""
     fills: dict[str, Callable[[np.ndarray, Mask], np.ndarray]] = {}
     if len(images) > 1:
         fills["mean-face"] = baselines.MeanFace(images).complete
@@ -97,18 +98,20 @@ def search_method(
     batch: int,
     precision: str = "float32",
 ) -> Method:
-    """A search of ours, called adam, or adam-none and adam-poisson where they share one.
+    """The latent search as a method, filled in one way or in several that share the search.
+
+    Its names are that of the approach, such as adam; with blends adam-none, adam-poisson.
 
     Args:
       model: completes.
-      search: how; names the method.
+      search: the settings of the search.
       blends: of completion.settings.BLENDS; empty for the search's own.
-      batch: images at a time.
+      batch: images of a batch.
       precision: of the search's convolutions.
     """
     names = tuple(f"{search.approach}-{blend}" for blend in blends) or (search.approach,)
     blends = blends or [search.blend]
-    settings = dataclasses.replace(search, blend="none")  # each of them is made below
+    settings = dataclasses.replace(search, blend="none")  # the holes are filled below
     completer = Completer(model, settings, batch_size=batch, precision=precision)
 
     def complete(images: np.ndarray, mask: Mask, seed: int) -> dict[str, np.ndarray]:
@@ -133,13 +136,13 @@ def check_baseline(name: str, searches: Sequence[Method]) -> None:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class KnownFaces:
-    """Faces whose completions are measured.
+    """Faces that completions are compared with.
 
     Attributes:
       images: uint8 [N, S, S, C].
-      described: what dlib says of them.
-      reader: describes their completions.
-      progress: of that.
+      described: their embeddings, and whether dlib finds a face in them.
+      reader: describes their completions, too.
+      progress: of describing.
     """
 
     images: np.ndarray
@@ -162,13 +165,13 @@ class KnownFaces:
     def measure(
         self, completed: np.ndarray, mask: Mask, label: str, *, keep: bool = False
     ) -> MetricValues:
-        """The metrics of the faces' completions, uint8 [N, S, S, C], but for their seconds.
+        """The metrics of the faces' completions, all but their seconds.
 
         Args:
-          completed: the completions.
-          mask: under which they were made; only what it does not keep counts.
-          label: names them beside the progress.
-          keep: whether dlib's part is cached.
+          completed: the completions, uint8 [N, S, S, C].
+          mask: under which they were made; PSNR and SSIM are of what it does not keep.
+          label: names them in the progress.
+          keep: whether their embeddings are cached.
         """
         read = describe(self.reader, completed, self.progress, f"{label}: measured", keep=keep)
         own = self.described.embeddings
@@ -193,10 +196,10 @@ class Benchmark:
         """Computes nothing yet.
 
         Args:
-          faces: two at least for a mean face.
+          faces: to complete; at least two for a mean face.
           seeds: of random masks and of searches.
           searches: methods besides the baselines.
-          progress: of completing.
+          progress: of completion.
         """
         self._faces, self._seeds, self._searches = faces, seeds, searches
         self._progress = progress
@@ -215,15 +218,15 @@ class Benchmark:
         pictures: dict[str, np.ndarray] = {}
         for seed in self._seeds:
             mask = mask_source.draw_masks(settings, images, seed)
-            again = seed != self._seeds[0] and np.array_equal(mask.known, first.known)
+            repeated = seed != self._seeds[0] and np.array_equal(mask.known, first.known)
             for method in methods:
-                if again and not method.seeded:
+                if repeated and not method.seeded:
                     continue
                 label = f"{settings.mask_type}, seed {seed}, {method.names[0]}"
                 with self._progress(total=len(images), desc=label) as bar:
                     completed, seconds = method.complete_timed(images, mask, seed, bar.update)
                 if method.seeded and seed == self._seeds[0] and self._has_more(method):
-                    seconds[0] = np.nan  # TensorFlow compiles; other batches give the time
+                    seconds[0] = np.nan  # TensorFlow compiled; the other batches give the time
                 for name, pixels in completed.items():
                     values = self._faces.measure(pixels, mask, label, keep=not method.seeded)
                     by_seed[name].append(values | {"seconds": seconds})
@@ -233,12 +236,12 @@ class Benchmark:
         return MaskResult(settings.mask_type, metrics, utils.to_uint8(visible), pictures)
 
     def _has_more(self, method: Method) -> bool:
-        """Whether a method has other batches under a mask than the first one."""
+        """Whether a method completes further batches under a mask, after the first one."""
         return len(self._seeds) > 1 or len(self._faces) > method.batch
 
 
 def _mean_over_seeds(several: Sequence[MetricValues]) -> MetricValues:
-    """Image by image; what is not finite for a seed is left out."""
+    """The mean of each image's metrics, each [N], over the seeds whose value is finite."""
     return {
         name: np.ma.masked_invalid([one[name] for one in several]).mean(axis=0).filled(np.nan)
         for name in METRICS

@@ -20,8 +20,8 @@ from utils import replacing
 
 EMBEDDING = 128  # numbers in an embedding
 CHIP = 150  # pixels: edge of the images that dlib's network takes
-PADDING = 12 / 64  # what is added around an image, as a share of its edge
-CHIP_VERSION = "embeddings-1"  # another one if chips are ever made otherwise: a cache of its own
+PADDING = 12 / 64  # of the edge: width of the margin that is added around an image
+CHIP_VERSION = "embeddings-1"  # change it with `face_chip`: cached embeddings are then not used
 NETWORK = "dlib_face_recognition_resnet_model_v1.dat"
 
 
@@ -41,8 +41,8 @@ class FaceEmbeddings(NamedTuple):
 def face_chip(image: np.ndarray) -> np.ndarray:
     """An aligned face, uint8 [S, S, C], as dlib's models take it, uint8 [150, 150, 3].
 
-    It is cut as closely as training wants it: here it is given a margin of repeated edge pixels
-    (12 for 64) and scaled with cubic interpolation.
+    dlib wants more around the face than an aligned image has: it gets a margin of repeated edge
+    pixels (12 for 64), and is scaled with cubic interpolation.
     """
     margin = round(PADDING * len(image))
     padded = cv2.copyMakeBorder(image, *4 * [margin], cv2.BORDER_REPLICATE)
@@ -59,7 +59,7 @@ class _FaceModels:
 
 
 def _describe_face(models: _FaceModels, image: np.ndarray) -> np.ndarray:
-    """Embedding of an image, uint8 [S, S, C], and whether a face is found, float32 [129]."""
+    """Embedding of an image, uint8 [S, S, C], and whether a face is found, 0 or 1: [129]."""
     chip = face_chip(image)
     found = len(models.detector(chip, 0)) > 0
     return np.array([*models.network.compute_face_descriptor(chip), found], np.float32)
@@ -72,9 +72,9 @@ def default_cache() -> str:
 
 
 class EmbeddingCache:
-    """Rows of `FaceReader` on disk, by the hash of an image's pixels: a small file each.
+    """What `FaceReader` has found, on disk: a small file for each image, by its pixels' hash.
 
-    A row is the embedding and whether a face was found, float32 [129].
+    A row is the embedding of an image, then 1 if a face was found, else 0: float32 [129].
     """
 
     def __init__(self, folder: str) -> None:
@@ -141,7 +141,7 @@ class FaceReader:
         Args:
           images: any number of them.
           keep: look them up in the cache, and store them there.
-          advance: is told how many are done since it was told last.
+          advance: called with the number of images done since its last call.
 
         Raises:
           UserError: a worker was killed.
@@ -166,7 +166,7 @@ class FaceReader:
 
 
 def identity_distance(some: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Euclidean distances between embeddings, row by row: [N, 128] twice -> float64 [N]."""
+    """Euclidean distances between embeddings, row by row of two sets [N, 128]: float64 [N]."""
     return np.linalg.norm(some.astype(np.float64) - others, axis=1)
 
 
@@ -177,8 +177,8 @@ def frechet_distance(some: np.ndarray, others: np.ndarray) -> float:
     12(3)). The formula is the FID's (Heusel et al. 2017, arXiv:1706.08500), the number is not:
     that one is of 2048 features of an Inception network trained on ImageNet, for 50,000
     images of 299 pixels. dlib's 128 numbers have another scale, and say who somebody is, not
-    what an image looks like. Compare it only with numbers made in this way, of as many faces:
-    the fewer they are, the larger it comes out.
+    what an image looks like. Compare it only with distances of the same embeddings and of as many
+    faces: with fewer faces it comes out larger.
 
     Raises:
       ValueError: fewer than two rows.
@@ -189,8 +189,8 @@ def frechet_distance(some: np.ndarray, others: np.ndarray) -> float:
         (x.mean(axis=0), np.atleast_2d(np.cov(x, rowvar=False)))
         for x in (np.asarray(some, np.float64), np.asarray(others, np.float64))
     )
-    # C1 C2 has the eigenvalues of C1^(1/2) C2 C1^(1/2), which is symmetric: no complex roots,
-    # and none that fails where a covariance has not its full rank.
+    # C1 C2 has the eigenvalues of C1^(1/2) C2 C1^(1/2), which is symmetric: its roots are real, and
+    # are found even where a covariance is singular.
     values, vectors = np.linalg.eigh(cov1)
     root = (vectors * np.sqrt(values.clip(0))) @ vectors.T
     cross = np.sqrt(np.linalg.eigvalsh(root @ cov2 @ root).clip(0)).sum()

@@ -1,4 +1,4 @@
-"""Sets of faces on disk: real ones and those of training, listed, thinned out, loaded."""
+"""Sets of faces on disk, real ones and those of training: listed, subsampled, loaded."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import numpy as np
 import utils
 from utils import UserError
 
-FEWEST = 4  # real faces
+FEWEST = 4  # real faces, for a Frechet distance with an error
 
 
 class FaceSets(NamedTuple):
-    """Paths of faces that a generator is scored with.
+    """Paths of the faces that a generator is scored by.
 
     Attributes:
       real: faces that it was not trained on.
@@ -62,7 +62,7 @@ def list_faces(folders: Sequence[str], flag: str, only: Set[str], without: Set[s
       without: files to leave out, by the same or by their real paths.
 
     Raises:
-      UserError: a folder that is none, or nothing is left.
+      UserError: a folder cannot be read, or no image is left.
     """
     paths: dict[str, str] = {}  # by real path
     for folder in folders:
@@ -83,8 +83,8 @@ def list_sets(real: Sequence[str], training: Sequence[str], holdout: str | None)
 
     Args:
       real, training: folders.
-      holdout: a file of names; only these of the real faces are taken, and none of them nor
-        any real face for one of training.
+      holdout: path of a list of file names. Only real faces that it names are taken; faces that it
+        names, and real faces, are not taken for training faces.
 
     Raises:
       UserError: as `list_faces` and `utils.read_names`, or fewer than 4 real faces.

@@ -1,6 +1,7 @@
 """Scores of a generator: distance to real faces, diversity, inversion, memorisation.
 
-Memorisation: how near samples come to the faces of training, beside faces that were held out.
+Memorisation is measured by the distance of samples to the nearest training faces, beside that of
+faces that were held out.
 """
 
 from __future__ import annotations
@@ -25,17 +26,18 @@ from metrics.settings import GeneratorSettings
 from metrics.statistics import Estimate, estimate, jackknife
 from model import DCGAN
 
-BATCH = 64  # images that are inverted at a time
+BATCH = 64  # images that are inverted in one search
 NEAREST = 64  # samples, and held-out faces, whose nearest training face is sought
 NEAREST_DRAWN = 5000  # training faces that are compared by their embeddings
-BLOCK = 1000  # training faces in memory at a time
+BLOCK = 1000  # training faces that are loaded at once
+# Settings of adam that invert G: the squared difference alone, without the perceptual loss.
 INVERSION = {"distance": "l2", "n_iter": 600, "lr": 0.05, "lam": 0.0}
 
 
 def invert(model: DCGAN, images: np.ndarray, seed: int) -> np.ndarray:
-    """Reconstructions by G of faces that are wholly known, uint8 [N, S, S, C] both.
+    """Reconstructions by G of whole faces; faces and reconstructions are uint8 [N, S, S, C].
 
-    Adam on the squared difference alone, without the perceptual loss.
+    The search is that of INVERSION.
     """
     batch = min(BATCH, len(images))
     completer = Completer(model, SearchSettings.of("adam", **INVERSION), batch_size=batch)
@@ -45,12 +47,12 @@ def invert(model: DCGAN, images: np.ndarray, seed: int) -> np.ndarray:
 
 @dataclasses.dataclass(frozen=True)
 class Nearest:
-    """The training faces that some pictures come nearest to.
+    """The training face nearest to each of some images, by two distances.
 
     Attributes:
       pixels: distances, root mean squared differences of values in 0..1, [N].
       identity: distances between embeddings, [N].
-      by_pixels, by_identity: those faces, uint8 [N, S, S, C].
+      by_pixels, by_identity: the nearest faces, uint8 [N, S, S, C].
     """
 
     pixels: np.ndarray
@@ -60,7 +62,7 @@ class Nearest:
 
 
 def _nearest_pixels(images: np.ndarray, training: Sequence[str], progress: Progress) -> np.ndarray:
-    """Numbers of the training files that are nearest to images by their pixels, [N]."""
+    """Numbers of the training files nearest to images, uint8 [N, S, S, C], by pixels: int [N]."""
     size, channels = images.shape[2:]
     queries = images.reshape(len(images), -1).astype(np.float32) / 255
     best, number = np.full(len(images), np.inf), np.zeros(len(images), int)
@@ -69,7 +71,7 @@ def _nearest_pixels(images: np.ndarray, training: Sequence[str], progress: Progr
             paths = training[first : first + BLOCK]
             block = load_faces(paths, size, channels).reshape(len(paths), -1)
             block = block.astype(np.float32) / 255
-            # |q - t|^2 but for |q|^2, which is the same for all t
+            # |q - t|^2 - |q|^2: the last term is the same for all t
             squares = np.square(block).sum(axis=1) - 2 * queries @ block.T
             nearer = squares.min(axis=1) < best
             number[nearer] = first + squares.argmin(axis=1)[nearer]
@@ -87,7 +89,7 @@ def nearest_training(
 ) -> Nearest:
     """The training faces nearest to images, uint8 [N, S, S, C].
 
-    By pixels among all, by embedding among 5,000 that the seed draws.
+    By pixels among all of them, by embedding among 5,000 that are drawn by the seed.
     """
     size, channels = images.shape[2:]
     numbers = _nearest_pixels(images, training, progress)
@@ -107,7 +109,7 @@ def nearest_training(
 
 
 def _ratio(some: Estimate, other: Estimate) -> Estimate:
-    """some / other, with the error that those of independent estimates propagate."""
+    """some / other of two independent estimates, with its error by propagation of theirs."""
     ratio = some.mean / other.mean
     return Estimate(
         ratio, ratio * math.hypot(some.error / some.mean, other.error / other.mean), some.n
@@ -115,9 +117,10 @@ def _ratio(some: Estimate, other: Estimate) -> Estimate:
 
 
 def compare_sets(some: np.ndarray, real: np.ndarray, seed: int) -> dict[str, Estimate]:
-    """Metrics of samples' embeddings and real faces', [N, 128] each.
+    """Metrics of the embeddings of samples (`some`) and of real faces, [N, 128] each.
 
-    The real faces' two halves, which the seed draws, are as near as sets of half the size come.
+    The distance between two halves of the real faces, drawn by the seed, shows what a perfect
+    generator would reach with sets of that size.
     """
     first, second = np.array_split(np.random.default_rng(seed).permutation(real), 2)
     diversity = jackknife(embeddings.diversity, some), jackknife(embeddings.diversity, real)
@@ -140,12 +143,12 @@ def _score_inversion(
     reader: FaceReader,
     progress: Progress,
 ) -> GeneratorScore:
-    """How well G reconstructs faces, uint8 [N, S, S, C], of known embeddings [N, 128]."""
+    """How well G reconstructs faces, uint8 [N, S, S, C], whose embeddings are `identities`."""
     inverted = invert(model, faces, seed)
     own = describe(reader, inverted, progress, "inverted faces", keep=False).embeddings
-    whole = np.zeros([*faces.shape[:3], 1], np.float32)  # all of it is generated
+    all_hole = np.zeros([*faces.shape[:3], 1], np.float32)  # every pixel is generated, and counts
     metrics = {
-        "inversion_psnr": estimate(image_metrics.psnr(faces, inverted, whole)),
+        "inversion_psnr": estimate(image_metrics.psnr(faces, inverted, all_hole)),
         "inversion_identity": estimate(embeddings.identity_distance(own, identities)),
     }
     sheet = {"real": faces[:NEAREST], "inverted": inverted[:NEAREST]}
@@ -190,8 +193,8 @@ def score(
     Args:
       model: with its averaged generator.
       sets: the faces that `settings` name.
-      settings: their `seed` draws all that is drawn; samples are those of sample-dcgan.py with
-        the same seed.
+      settings: numbers of faces, and the one seed of all draws; the samples are those of
+        sample-dcgan.py with the same seed.
       reader: describes faces.
       progress: of its stages.
 

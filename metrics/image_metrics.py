@@ -25,11 +25,13 @@ def psnr(original: np.ndarray, completed: np.ndarray, mask: np.ndarray) -> np.nd
 def ssim(original: np.ndarray, completed: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """Structural similarity in the hole, at most 1, float64 [N]; NaN where there is no hole.
 
-    The map of Wang et al. 2004 (IEEE TIP 13(4); Gaussian window of deviation 1.5) is computed
-    over the whole picture, by channel, and averaged over the hole's pixels: windows at the
-    hole boundary see known pixels, too.
+    The map of Wang et al. 2004 (IEEE TIP 13(4); Gaussian window of sigma 1.5) is computed
+    over the whole image, by channel, and averaged over the hole's pixels: windows at the hole
+    boundary see known pixels, too.
     """
-    from skimage.metrics import structural_similarity  # slow to import; processes do without it
+    from skimage.metrics import (
+        structural_similarity,
+    )  # slow to import; processes do without it
 
     values = np.full(len(original), np.nan)
     for i, hole in enumerate(mask[..., 0] == 0):

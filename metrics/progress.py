@@ -1,4 +1,4 @@
-"""Progress of an evaluation's stages: the protocols of its bars, and a silent bar."""
+"""Progress of an evaluation's stages: protocols of bars, a silent bar, describing as a stage."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ class Bar(Protocol):
     """The progress of one stage, such as tqdm shows it."""
 
     def update(self, n: int) -> object:
-        """`n` more are done."""
+        """Tells that `n` more images are done."""
 
 
 class Progress(Protocol):
-    """Opens the bar of a stage, which is closed with the stage."""
+    """Opens the bar of a stage, as a context manager that closes it."""
 
     def __call__(self, *, total: int, desc: str) -> contextlib.AbstractContextManager[Bar]:
-        """`total`: images that the stage takes; `desc`: what it does."""
+        """`total`: number of images in the stage; `desc`: what it does."""
 
 
 class _SilentBar:
@@ -39,6 +39,6 @@ def silent(*, total: int, desc: str) -> contextlib.AbstractContextManager[Bar]:
 def describe(
     reader: FaceReader, images: np.ndarray, progress: Progress, desc: str, *, keep: bool = True
 ) -> FaceEmbeddings:
-    """What dlib says of images, uint8 [N, S, S, C], as one stage; `keep` as in FaceReader."""
+    """`FaceReader.describe` of images, uint8 [N, S, S, C], as one stage named `desc`."""
     with progress(total=len(images), desc=desc) as bar:
         return reader.describe(images, keep=keep, advance=bar.update)

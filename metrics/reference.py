@@ -1,4 +1,4 @@
-"""The metrics of the reference's settings, which take long to measure, and their cache."""
+"""The reference's own searches, which take long to measure, and the cache of their metrics."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from metrics.results import METRICS, REFERENCE, MetricValues
 from metrics.settings import REFERENCE_MASK
 from model import DCGAN
 
-EVERY = 4  # the reference completes every fourth face, in its thousand iterations
-VERSION = 2  # another one if the same settings ever give other completions: a cache of its own
+EVERY = 4  # only every fourth face: a search of the reference takes a thousand iterations
+VERSION = 2  # raise it when equal settings give other completions: cached metrics are then not used
 
 
 def measure_reference(
@@ -29,18 +29,18 @@ def measure_reference(
 ) -> dict[str, MetricValues]:
     """The metrics of the methods REFERENCE under the center mask, on every fourth face.
 
-    They are kept as JSON in the folder `cache`: under a hash of the model, the images, their
-    masks, the seed and the settings.
+    They are cached as JSON, by a hash of the model, the images, their masks, the seed and the
+    settings.
 
     Args:
       model: completes.
-      faces: all of them.
+      faces: all that are evaluated.
       seed: of the searches.
       cache: a folder, made if need be.
-      progress: of completing.
+      progress: of completion.
 
     Returns:
-      By method, for all faces: NaN where one is left out.
+      Metrics by method, each [N] for all faces: NaN for those that are left out.
     """
     some = faces[::EVERY]
     mask = mask_source.draw_masks(MaskSettings(REFERENCE_MASK), some.images, seed)
@@ -70,14 +70,14 @@ def _digest(what: dict[str, object], model: DCGAN, faces: KnownFaces, mask: Mask
 
 
 def _spread(values: np.ndarray, number: int) -> np.ndarray:
-    """The values of every fourth face in those of all, float64 [number]."""
+    """The values of every fourth face among `number` faces, the others NaN: float64 [number]."""
     spread = np.full(number, np.nan)
     spread[::EVERY] = values
     return spread
 
 
 def _read(path: str, number: int) -> MetricValues | None:
-    """What was stored; None if there is nothing, or it is damaged."""
+    """The cached metrics of `number` faces; None if there are none, or the file is damaged."""
     try:
         with open(path, encoding="utf-8") as file:
             stored = json.load(file)["figures"]
@@ -88,7 +88,7 @@ def _read(path: str, number: int) -> MetricValues | None:
 
 
 def model_hash(model: DCGAN) -> str:
-    """A hash of both networks' weights, wherever they are stored and whatever beside them."""
+    """A hash of the architecture and of both networks' variables, in whatever file they are."""
     digest = hashlib.sha256(json.dumps(dict(model.architecture), sort_keys=True).encode())
     for network in (model.g, model.d):
         for name in sorted(network):

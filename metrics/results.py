@@ -9,10 +9,11 @@ import numpy as np
 from metrics.statistics import Estimate
 
 METRICS = ("psnr", "ssim", "identity", "found", "seconds")
-COMPARED = METRICS[:4]  # seconds of different methods are not compared face by face
-REFERENCE = ("reference-adam", "reference-pgd")  # methods, where --reference asks for them
+# Metrics that methods are compared by, face by face: the seconds are those of batches.
+COMPARED = tuple(name for name in METRICS if name != "seconds")
+REFERENCE = ("reference-adam", "reference-pgd")  # names of the methods that --reference adds
 
-# By name in METRICS, float64 [N], NaN where not measured
+# name in METRICS -> its value for every image, float64 [N], NaN where it was not measured
 MetricValues = dict[str, np.ndarray]
 
 
@@ -23,8 +24,8 @@ class MaskResult:
     Attributes:
       mask_type: of masks.MASK_TYPES.
       metrics: by method, means over the seeds.
-      masked: what was known of the first images at the first seed, uint8 [n, S, S, C].
-      completed: by method, their completions.
+      masked: what is known of the first n images at the first seed, uint8 [n, S, S, C].
+      completed: by method, their completions at that seed, uint8 [n, S, S, C].
     """
 
     mask_type: str

@@ -26,10 +26,10 @@ GAP = 16  # pixels between blocks of rows
 
 
 def contact_sheet(columns: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Pictures side by side to compare, uint8 [H, W, 3].
+    """Images side by side to compare, uint8 [H, W, 3].
 
-    A row for each image and a column for each entry, uint8 [n, S, S, C], under its name; in as
-    many blocks of rows as make the sheet about square.
+    A row for each image, and a column for each entry, uint8 [n, S, S, C], under its name. The rows
+    are split into blocks side by side, which make the sheet about square.
     """
     pictures = np.stack(list(columns.values()), axis=1)  # [n, columns, S, S, C]
     scale = max(1, CELL // pictures.shape[2])
@@ -82,7 +82,7 @@ class ResultsFolder:
             return False
 
     def start(self, paths: Sequence[str]) -> None:
-        """Makes the folder, clears it of earlier results, and writes images.txt, the paths."""
+        """Makes the folder, removes earlier results, and lists the images' paths in images.txt."""
         os.makedirs(self.path, exist_ok=True)
         self.write({}, "", finished=False)  # first: the folder is known as ours from now on
         for pattern in OURS:
@@ -92,11 +92,11 @@ class ResultsFolder:
         self.write_text("images.txt", "".join(f"{path}\n" for path in paths))
 
     def write_text(self, name: str, text: str) -> None:
-        """A text file in the folder."""
+        """Writes a text file into the folder."""
         utils.write_text(os.path.join(self.path, name), text)
 
     def write(self, content: Mapping[str, Any], text: str, finished: bool) -> str:
-        """results.json and results.md; returns the former's text."""
+        """Writes `content` to results.json, `text` to results.md; returns the former's text."""
         head = {"program": runs.PROGRAM, "finished": finished}
         dumped = json.dumps(head | dict(content), indent=2, allow_nan=False) + "\n"
         self.write_text(RESULTS, dumped)
@@ -104,12 +104,12 @@ class ResultsFolder:
         return dumped
 
     def write_sheet(self, name: str, columns: Mapping[str, np.ndarray]) -> None:
-        """A contact sheet contact-NAME.png."""
+        """Writes contact-NAME.png; columns as in `contact_sheet`."""
         path = os.path.join(self.path, f"contact-{name}.png")
         utils.save_image(path, contact_sheet(columns))
 
     def write_metrics(self, paths: Sequence[str], results: Sequence[MaskResult]) -> None:
-        """figures.csv: every metric of every image, empty where there is none."""
+        """Writes figures.csv: every metric of every image, empty where it was not measured."""
         rows = [
             [result.mask_type, method, path, *(f"{metrics[name][i]:.6g}" for name in METRICS)]
             for result in results

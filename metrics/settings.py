@@ -1,6 +1,6 @@
 """The settings of an evaluation: defaults, choices and help of the options of its two tasks.
 
-Readable without TensorFlow: the command line is built from these classes.
+The command line is built from these classes. Importing this needs no TensorFlow.
 """
 
 from __future__ import annotations
@@ -31,13 +31,14 @@ class EvaluationSettings:
     """What both tasks have in common.
 
     Attributes:
-      seed: of searches, random masks, and whatever else is drawn.
-      out, overwrite: the folder for the results, and whether an earlier evaluation there goes.
-      json: whether results.json is printed instead of the tables.
-      checkpoint_dir: the model; None: see checkpoints.select_model.
+      seed: seeds of searches, random masks and all other draws; one for a generator.
+      out: folder for the results.
+      overwrite: replace an earlier evaluation in it.
+      json: print results.json instead of the tables.
+      checkpoint_dir: the model; None: `checkpoints.select_model` takes one.
       precision: of the searches' convolutions, one of cli.PRECISIONS.
       workers: processes for dlib.
-      cache: folder for metrics that take time; None: embeddings.default_cache.
+      cache: folder for embeddings and the reference's metrics; None: embeddings.default_cache.
     """
 
     seed: tuple[int, ...] = cli.option(
@@ -71,12 +72,12 @@ class BenchmarkSettings(EvaluationSettings):
     Attributes:
       faces: folder of aligned faces.
       mask_type: of masks.MASK_TYPES, each once.
-      fraction: of masks.make_mask; None: as it is there.
+      fraction: of masks.make_mask; None: its default.
       limit: number of faces; None: all.
       approach: of APPROACHES, each once.
       n_iter, average: of SearchSettings; None: by approach.
       blend: of BLENDS, each once; empty: by approach.
-      reference: whether the reference's settings are measured as well.
+      reference: measure the reference's settings as well.
       baseline: the method whose paired differences to all others are shown.
       groups, group_bins: of subgroups.group_images; None and empty: no subgroups.
     """
@@ -90,7 +91,7 @@ class BenchmarkSettings(EvaluationSettings):
         type=cli.open_fraction,
     )
     limit: int | None = cli.option(
-        "faces: so many of the sorted paths, evenly spaced (default: all)",
+        "number of faces, evenly spaced among the sorted paths (default: all)",
         type=cli.positive_int,
         metavar="N",
     )
@@ -137,7 +138,7 @@ class BenchmarkSettings(EvaluationSettings):
         """Settings from the options that were given, without contradictions.
 
         Raises:
-          UserError: `faces` is no folder, or an option lacks another that it belongs to.
+          UserError: `faces` is no folder, or an option lacks one that it belongs to.
         """
         utils.check_folder(faces, "FOLDER")
         for name in given.keys() & {"seed", "mask_type", "approach", "blend"}:
@@ -219,7 +220,7 @@ class GeneratorSettings(EvaluationSettings):
 
 
 def own_options(task: type[EvaluationSettings]) -> list[str]:
-    """The options of one task alone, by field."""
+    """The fields of a task's options that the other task does not have."""
     common = {field.name for field in cli.option_fields(EvaluationSettings)}
     return [field.name for field in cli.option_fields(task) if field.name not in common]
 

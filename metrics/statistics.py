@@ -12,7 +12,7 @@ JACKKNIFE_GROUPS = 20
 
 @dataclasses.dataclass(frozen=True)
 class Estimate:
-    """A mean over images, its standard error (NaN where unknown), and of how many images."""
+    """A mean over n images, or a statistic of them, with its standard error (NaN if unknown)."""
 
     mean: float
     error: float
@@ -22,7 +22,7 @@ class Estimate:
 def estimate(values: np.ndarray) -> Estimate:
     """The mean of independent values, [N], and its standard error, s / sqrt(n).
 
-    Values that are not finite (no hole, a hole restored exactly) are left out, and of `n`.
+    Values that are not finite (no hole, a hole restored exactly) are left out and not counted in n.
     """
     finite = np.asarray(values, np.float64)[np.isfinite(values)]
     n = len(finite)
@@ -34,15 +34,15 @@ def estimate(values: np.ndarray) -> Estimate:
 def paired_difference(values: np.ndarray, baseline: np.ndarray) -> Estimate:
     """Mean of values - baseline over the images that have both, and its standard error.
 
-    Two methods find the same images hard, so that its error is much smaller than those of both
-    means.
+    The same images are hard for both methods, so that its error is much smaller than those of the
+    two means.
     """
     with np.errstate(invalid="ignore"):  # two exact restorations: inf - inf
         return estimate(np.asarray(values, np.float64) - baseline)
 
 
 def jackknife(statistic: Callable[[np.ndarray], float], rows: np.ndarray) -> Estimate:
-    """A statistic of a sample's rows, with its standard error over samples of that size.
+    """A statistic of a set of rows, [N, ...], with its standard error over sets of that size.
 
     Delete-a-group jackknife (Shao and Tu 1995, The Jackknife and Bootstrap, 2.3): rows
     i, i + 20, ... are left out in turn.

@@ -19,8 +19,8 @@ class Grouping:
 
     Attributes:
       name: of the property.
-      members: numbers of the images by the property's value, in the order to show them.
-      without: how many names hold no value.
+      members: value of the property -> numbers of its images, in the order to show them.
+      without: number of images whose names hold no value.
     """
 
     name: str
@@ -49,7 +49,7 @@ def parse_bins(texts: Sequence[str]) -> dict[str, list[float]]:
 
 
 def _bin(value: str, edges: Sequence[float], where: str) -> tuple[int, str]:
-    """Number and label of a value's bin; each goes from its edge to below the next."""
+    """Number and label of a value's bin, which goes from its edge to below the next one."""
     try:
         place = sum(float(value) >= edge for edge in edges)
     except ValueError:

@@ -12,7 +12,7 @@ from metrics.results import COMPARED, METRICS, REFERENCE, MaskResult, MetricValu
 from metrics.statistics import Estimate, estimate, paired_difference
 from metrics.subgroups import Grouping
 
-# How a metric is shown: its head, a factor and digits after the point.
+# How a metric is shown: its column's heading, a factor, digits after the decimal point.
 SHOWN = {
     "psnr": ("hole PSNR, dB", 1, 2),
     "ssim": ("hole SSIM", 1, 3),
@@ -20,7 +20,7 @@ SHOWN = {
     "found": ("faces found, %", 100, 1),
     "seconds": ("s per face", 1, 4),
 }
-# Metrics of the samples and of the real faces beside them, and digits after the point.
+# Label; metric of the samples; that of real faces beside it; digits after the decimal point.
 GENERATOR_ROWS = (
     ("Frechet distance to the real faces; of two real halves", "frechet", "frechet_real_halves", 4),
     ("diversity: mean distance between embeddings", "diversity", "diversity_real", 4),
@@ -62,7 +62,7 @@ def _differences(methods: Mapping[str, MetricValues], baseline: str) -> dict[str
 def summary(
     result: MaskResult, found: np.ndarray, baseline: str, groupings: Sequence[Grouping]
 ) -> dict[str, Any]:
-    """What results.json says of a mask.
+    """The block of results.json about one mask.
 
     Args:
       result: what was measured.
@@ -105,7 +105,7 @@ def _cell(value: Mapping[str, Any], metric: str, signed: bool = False) -> str:
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table, its columns aligned for those who read the text."""
+    """A Markdown table whose columns are aligned in the text, too."""
     lines = [list(heads), *map(list, rows)]
     widths = [max(len(line[i]) for line in lines) for i in range(len(heads))]
     lines.insert(1, ["-" * width for width in widths])
@@ -167,7 +167,7 @@ def generator_markdown(metrics: Mapping[str, Estimate], training: int, drawn: in
     Args:
       metrics: of a `GeneratorScore`.
       training: number of training faces that were compared by pixels; 0: none.
-      drawn: at most so many of them were compared by embedding.
+      drawn: the most of them that were compared by embedding.
     """
 
     def cell(name: str | None, digits: int) -> str:

@@ -1,7 +1,7 @@
 """Augmentation of image batches inside the training step, random by stateless seeds.
 
 Images are float32 [N, S, S, C] in [-1, 1]; a seed is an int64 tensor [2], and equal seeds give
-equal draws.
+equal random numbers on every kind of device (Philox).
 """
 
 from __future__ import annotations
@@ -12,21 +12,21 @@ import tensorflow as tf
 
 from training.settings import POLICIES
 
-TRANSLATION = 1 / 8  # of the edge, at most
-CUTOUT = 1 / 2  # of the edge
+TRANSLATION = 1 / 8  # of the edge: the largest shift
+CUTOUT = 1 / 2  # of the edge: that of the square
 
+# images and a seed -> the images augmented
 Augment = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 
 def fold(seed: tf.Tensor, number: int | tf.Tensor) -> tf.Tensor:
-    """A seed for one purpose, replica or use, made of another seed; both int64 [2]."""
+    """A seed of its own for each number (a purpose, a replica), derived from `seed`: int64 [2]."""
     return tf.random.experimental.stateless_fold_in(seed, number)
 
 
 def _uniform(
     shape: Sequence[int | tf.Tensor], seed: tf.Tensor, low: float, high: float
 ) -> tf.Tensor:
-    # Philox: the same numbers on every kind of device.
     return tf.random.stateless_uniform(shape, seed, low, high, alg="philox")
 
 
@@ -47,7 +47,7 @@ def _color(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
 
 
 def _translation(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """Shifted by up to an eighth of the edge in both directions; zeros come in."""
+    """Shifted by up to an eighth of the edge in both directions, and filled up with zeros."""
     number, edge = tf.shape(images)[0], images.shape[1]
     reach = max(1, round(edge * TRANSLATION))
     shift = tf.random.stateless_uniform(
@@ -76,8 +76,11 @@ def differentiable(policies: Sequence[str]) -> Augment:
     Against memorisation of small data sets by D; G gets its gradient through the augmentation.
 
     Args:
-      policies: of POLICIES, applied in that order with the paper's strengths; none: the images
-        stay as they are.
+      policies: of POLICIES, applied in the order of POLICIES with the paper's strengths; if empty,
+        the images stay as they are.
+
+    Returns:
+      A function of images and a seed.
     """
     functions = {"color": _color, "translation": _translation, "cutout": _cutout}
     chosen = [(i, functions[name]) for i, name in enumerate(POLICIES) if name in policies]

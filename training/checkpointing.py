@@ -1,4 +1,4 @@
-"""Checkpoints of a training: saved, restored, started from; a model exported from one."""
+"""Checkpoints of a training: saving, resuming, starting from other weights, exporting a model."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ def refuse_contradictions(
     """Raises UserError if a value contradicts that of a checkpoint.
 
     Args:
-      given: values by the names of their options.
-      stored: those that the checkpoint was trained with.
+      given: what the user asked for, by the names of the options' fields.
+      stored: the values that the checkpoint was trained with.
       source: the checkpoint's path.
-      other: the option that led to it, and may name another one.
+      other: the option that named the checkpoint; the remedy is to name another one there.
     """
     for name, value in given.items():
         if name in stored and stored[name] != value:
@@ -42,7 +42,7 @@ def refuse_contradictions(
 
 
 def remove_leftovers(folder: str) -> None:
-    """Removes what a process that was killed while it wrote a checkpoint has left in a folder."""
+    """Removes the partial files of a process that was killed while it wrote a checkpoint."""
     for path in glob.glob(os.path.join(glob.escape(folder), "ckpt-*_temp*")):
         shutil.rmtree(path)
     for path in glob.glob(os.path.join(glob.escape(folder), "ckpt-*.data-*")):
@@ -69,7 +69,10 @@ class Checkpoints:
         return self._manager.latest_checkpoint
 
     def restore(self, repair: bool = True) -> list[str]:
-        """Restores the newest checkpoint that can be read; removes damaged newer ones (`repair`).
+        """Restores the newest checkpoint that can be read.
+
+        Args:
+          repair: remove damaged newer ones; for one process of a training alone.
 
         Returns:
           The path prefixes of the damaged ones.
@@ -77,7 +80,7 @@ class Checkpoints:
         Raises:
           UserError: none can be read, or they are of another architecture.
         """
-        # A state file without times, as for a single copied checkpoint, has no list.
+        # The manager lists none where the folder's state file has no times (a copied checkpoint).
         prefixes = list(self._manager.checkpoints) or [p for p in [self.latest] if p]
         damaged = []
         problem: UserError | None = None
@@ -102,7 +105,7 @@ class Checkpoints:
         """Saves the trainer under its step, if that is not done yet; returns the path prefix.
 
         Raises:
-          UserError: it cannot be written; the checkpoints before are intact.
+          UserError: it cannot be written; earlier checkpoints are intact.
         """
         step, latest = int(self._step.numpy()), self.latest
         if latest is not None and latest.endswith(f"ckpt-{step}"):
@@ -118,9 +121,9 @@ class Checkpoints:
 
 
 def load_initial_weights(model: DCGAN, averaged: dict[str, tf.Variable], path: str) -> str:
-    """Gives a fresh training the weights of the checkpoint that `path` names.
+    """Gives a new training the weights of the checkpoint that `path` names.
 
-    A model that was exported has but the averaged generator: that is then both.
+    An exported model holds no generator but the averaged one; both generators then start from it.
 
     Args:
       model: the networks.
@@ -138,14 +141,14 @@ def load_initial_weights(model: DCGAN, averaged: dict[str, tf.Variable], path: s
     checkpoints.check_sums(os.path.dirname(prefix))
     with checkpoints.reading_checkpoint(prefix):
         stored = tf.train.load_checkpoint(prefix).get_variable_to_shape_map()
-        whole = any(name.startswith("model/g/") for name in stored)
+        exported = not any(name.startswith("model/g/") for name in stored)
         checkpoint = (
-            tf.train.Checkpoint(model=model, averaged=averaged)
-            if whole
-            else checkpoints.inference_checkpoint(averaged, model.d)
+            checkpoints.inference_checkpoint(averaged, model.d)
+            if exported
+            else tf.train.Checkpoint(model=model, averaged=averaged)
         )
         checkpoint.restore(prefix).expect_partial().assert_existing_objects_matched()
-    if not whole:
+    if exported:
         for name, variable in model.g.items():
             variable.assign(averaged[name])
     return prefix

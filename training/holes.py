@@ -1,8 +1,8 @@
 """Random masks on which a context encoder is trained: a function of (seed, step, place) alone.
 
-All kinds of holes that completions have, of varying size, but those under which nothing is kept;
-brush strokes, as users draw them; and rectangles anywhere. Masks are float32 [N, S, S, 1], 1 where
-a pixel is known, 0 where it is missing.
+They have all kinds of holes that completions fill, of varying size, besides brush strokes, as users
+draw them, and rectangles anywhere; not the masks under which no pixel is kept. Masks are float32
+[N, S, S, 1], 1 where a pixel is known, 0 where it is missing.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 STREAM = 0x401E5  # keeps these random numbers apart from those of the dataset's order
-# Kind -> share of the images that it is drawn for.
+# Kind -> the probability that an image's hole is of that kind.
 SHARES = {
     "center": 0.25,
     "half": 0.15,
@@ -24,25 +24,32 @@ SHARES = {
     "rectangle": 0.10,
     "grid": 0.05,
 }
-# As often as not, a kind has the size by which completions know it.
+# The probability that a hole of a kind has the size that it has in completions; else it is drawn.
+# Below: the usual size, then the range of the others.
 USUAL = 0.5
 CENTER_SCALE, CENTER_SCALES = 0.25, (0.1, 0.4)  # of the width: where the central hole begins
 RANDOM_MISSING, RANDOM_MISSINGS = (0.2, 0.8), (0.05, 0.95)  # shares of the pixels
 PATTERN_MISSING, PATTERN_MISSINGS = 0.25, (0.1, 0.5)
-PATTERN_SCALE, PATTERN_SCALES = 1 / 16, (1 / 32, 1 / 8)  # deviation of its Gaussian, of the width
-GRID_STEPS = (2, 3, 4)  # a grid keeps every so many-th pixel in both directions; 4 is usual
+PATTERN_SCALE, PATTERN_SCALES = 1 / 16, (1 / 32, 1 / 8)  # of the width: sigma of its Gaussian
+GRID_STEPS = (2, 3, 4)  # pixels from one known pixel to the next in both directions; 4 is usual
 RECTANGLE_EDGES = (1 / 8, 3 / 4)  # of the width
-STROKES, STROKE_POINTS = (1, 4), (2, 8)  # how many, and corners of each one's path
+STROKES, STROKE_POINTS = (1, 4), (2, 8)  # number of strokes, and of corners of each one's path
 STROKE_RADII, STROKE_LENGTHS = (1 / 64, 1 / 10), (1 / 16, 1 / 3)  # of the width; of one segment
-STROKE_TURN = 1.0  # deviation of the angle between two segments, radians
+STROKE_TURN = 1.0  # radians: standard deviation of the angle between two segments
 MIN_RADIUS = 0.75  # pixels: with less, a diagonal stroke would have gaps
 
 
 def draw_holes(size: int, seed: int, step: int, places: Sequence[int]) -> np.ndarray:
     """The masks of some places in the global batch of a step: float32 [len(places), size, size, 1].
 
-    A place's mask is the same whichever others are drawn with it, so that the processes of a
-    distributed training draw theirs alone. At least one pixel is known, and one is missing.
+    A place's mask does not depend on the other places, so that each process of a distributed
+    training draws its own. In every mask at least one pixel is known, and at least one missing.
+
+    Args:
+      size: edge of the images in pixels.
+      seed: of the training.
+      step: from 0.
+      places: numbers of the images in the global batch, from 0.
     """
     return np.stack([draw_hole(size, _generator(seed, step, place))[1] for place in places])
 
@@ -86,8 +93,8 @@ def _half(size: int, random: np.random.Generator) -> np.ndarray:
 
 
 def _pattern(size: int, random: np.random.Generator) -> np.ndarray:
-    """The highest share of smoothed noise: blobs."""
-    from scipy import ndimage  # only here: it need not be loaded before anything is trained
+    """Blobs: the pixels where smoothed noise is highest."""
+    from scipy import ndimage  # only here: settings and help need not wait for it
 
     scale, share = PATTERN_SCALE, PATTERN_MISSING
     if not _usual(random):
@@ -150,7 +157,7 @@ def stroke(size: int, path: np.ndarray, radius: float) -> np.ndarray:
     for start, end in itertools.pairwise(path):
         along = end - start
         row, column = rows - start[0], columns - start[1]
-        # Where on the segment, 0 to 1, its point is that is nearest to each pixel.
+        # The point of the segment that is nearest to each pixel, from 0 (start) to 1 (end).
         length = np.maximum(np.sum(along**2), np.float32(1e-12))
         nearest = (row * along[0] + column * along[1]) / length
         np.clip(nearest, 0, 1, out=nearest)

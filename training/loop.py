@@ -16,24 +16,24 @@ from utils import UserError
 
 
 class Monitor(Protocol):
-    """Watches a run's scalars."""
+    """Watches the scalars of a run's steps."""
 
     def check(self, step: int, values: Mapping[str, float], last_good: str | None) -> str:
         """Looks at a step's scalars; returns a warning for the user, or nothing.
 
         Raises:
-          UserError: going on is of no use; names the checkpoint to go back to, `last_good`.
+          UserError: the run has broken down; names the checkpoint to go back to, `last_good`.
         """
 
 
 class Trainer(Protocol):
-    """What a trainer gives; made in the scope of its strategy, with all its variables.
+    """The networks of a training with their optimizers; made in the scope of its strategy.
 
     Attributes:
       strategy: how its steps are divided among devices.
       step: an int64 variable, the number of steps done.
-      scalars: those of its steps.
-      monitor: what they are watched by.
+      scalars: describes the scalars of its steps.
+      monitor: watches them.
     """
 
     strategy: tf.distribute.Strategy
@@ -42,7 +42,7 @@ class Trainer(Protocol):
     monitor: Monitor
 
     def set_learning_rates(self, share: float = 1.0) -> None:
-        """Goes on with a share of the rules' learning rates, whatever a checkpoint restored."""
+        """Sets the learning rates to a share of the rules', whatever a checkpoint has restored."""
 
     def train_step(
         self, images: np.ndarray | tf.distribute.DistributedValues
@@ -54,16 +54,16 @@ class Trainer(Protocol):
         """
 
     def estimate_statistics(self, batches: int) -> None:
-        """Prepares what is saved and sampled, such as batch statistics, by so many batches."""
+        """Prepares what is saved and sampled, such as batch statistics, from some batches."""
 
     def sample_pictures(self) -> np.ndarray:
-        """Pictures that show how far the training is, uint8 [N, S, S, C]."""
+        """Images that show the progress of the training, uint8 [N, S, S, C]."""
 
     def checkpoint_contents(self) -> dict[str, Any]:
-        """What a checkpoint holds, as for tf.train.Checkpoint; the step is part of it."""
+        """What a checkpoint holds: arguments of tf.train.Checkpoint, the step among them."""
 
     def graph(self) -> tf.Graph:
-        """The networks, to look at in TensorBoard."""
+        """The graph of the networks, for TensorBoard."""
 
 
 def check_finite(
@@ -83,20 +83,25 @@ def train(
 ) -> Iterator[StepResult]:
     """Trains from the trainer's step up to `last_step`, and yields after every step.
 
-    Over the last `decay_epochs` epochs the learning rates fall linearly towards 0. They are a
-    function of the step, so that a resumed run goes on with the same.
+    Args:
+      trainer: takes the steps.
+      dataset: gives their batches.
+      last_step: number of steps of the whole run.
+      decay_epochs: epochs at the end of the run in which the learning rates fall linearly towards
+        0. They are a function of the step, so that a resumed run goes on with the same.
     """
     strategy = trainer.strategy
     replicas = strategy.num_replicas_in_sync
     first_step = int(trainer.step.numpy())
     steps = range(first_step, last_step)
-    mine, share = devices.local_replicas(strategy), dataset.batch_size // replicas
-    batches = dataset.batches(first_step, last_step, slice(mine.start * share, mine.stop * share))
+    local, per_replica = devices.local_replicas(strategy), dataset.batch_size // replicas
+    part = slice(local.start * per_replica, local.stop * per_replica)  # of each batch, for us
+    batches = dataset.batches(first_step, last_step, part)
     decay_steps = decay_epochs * dataset.steps_per_epoch
     trainer.set_learning_rates()
     for step, images in zip(steps, batches, strict=True):
         if replicas > 1:
-            images = distribute_batch(strategy, images, mine.start, share)
+            images = distribute_batch(strategy, images, local.start, per_replica)
         if last_step - step <= decay_steps:
             trainer.set_learning_rates((last_step - step) / decay_steps)
         scalars, histograms = trainer.train_step(images)
@@ -104,12 +109,19 @@ def train(
 
 
 def distribute_batch(
-    strategy: tf.distribute.Strategy, images: np.ndarray, first: int, share: int
+    strategy: tf.distribute.Strategy, images: np.ndarray, first: int, per_replica: int
 ) -> tf.distribute.DistributedValues:
-    """A process' part of a batch, divided among its replicas, of which `first` is the first."""
+    """A process' part of a batch, uint8 [N, S, S, C], divided among its replicas.
+
+    Args:
+      strategy: of the training.
+      images: the part.
+      first: number of the process' first replica.
+      per_replica: images for each.
+    """
 
     def part(context: tf.distribute.ValueContext) -> tf.Tensor:
         place = context.replica_id_in_sync_group - first
-        return tf.constant(images[place * share : (place + 1) * share])
+        return tf.constant(images[place * per_replica : (place + 1) * per_replica])
 
     return strategy.experimental_distribute_values_from_function(part)

@@ -17,4 +17,4 @@ class FilePurpose(enum.IntEnum):
     """What random numbers about the files are for; each has a stream of its own."""
 
     SUBSET = 0  # which files are used
-    ORDER = 1  # the order of the first epoch; the n-th after it: ORDER + n
+    ORDER = 1  # the files' order in the first epoch; in epoch n (from 0): ORDER + n

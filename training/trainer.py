@@ -1,4 +1,4 @@
-"""The DCGAN's trainer: its step, averaged generator, logged scalars, monitor, checkpoints."""
+"""The DCGAN's trainer: its step, averaged generator, logged scalars, monitor of saturation."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from training.settings import Rules
 from utils import to_signed
 
 ADAM_EPSILON = 1e-8  # that of TensorFlow 1, which the reference used
-# The discriminator is saturated when its loss stays this low: it is sure of 99 images of 100.
+# The discriminator is saturated when its loss stays this low: D is right with probability 0.99.
 SATURATED_LOSS, SATURATED_STEPS = 0.02, 200
-FIXED_SAMPLES = 64  # pictures of the same z, drawn again and again
+FIXED_SAMPLES = 64  # z whose images show the progress of the training
 BY_KIND, OUTPUT = "loss of the discriminator by kind of image", "mean output of the discriminator"
 SCALARS = LoggedScalars(
     group="DCGAN",
@@ -46,7 +46,7 @@ class SaturationMonitor:
         self._low_steps = 0
 
     def check(self, step: int, values: Mapping[str, float], last_good: str | None) -> str:
-        """Looks at a step's scalars; returns a warning, once, when D is saturated for long.
+        """Looks at a step's scalars; returns a warning once when D stays saturated, else "".
 
         Raises:
           UserError: a loss is not finite; names the step and the checkpoint to go back to.
@@ -68,8 +68,8 @@ class DCGANTrainer(tf.Module):
 
     Attributes:
       averaged: an exponential moving average of G's weights over the steps, by the names of
-        `model.g`; its batch statistics are those of `estimate_statistics`. Samples and
-        completions are better for it (Yazici et al. 2019, arXiv:1806.04498).
+        `model.g`; `estimate_statistics` sets its batch statistics. Its samples and
+        completions are better than G's (Yazici et al. 2019, arXiv:1806.04498).
     """
 
     def __init__(self, model: DCGAN, rules: Rules) -> None:
@@ -103,16 +103,17 @@ class DCGANTrainer(tf.Module):
         self._fixed_z = np.random.default_rng(rules.seed).uniform(-1, 1, shape)
 
     def set_learning_rates(self, share: float = 1.0) -> None:
-        """Goes on with a share of the rules' step sizes, whatever a checkpoint restored."""
+        """Sets the learning rates to a share of the rules', whatever a checkpoint has restored."""
         rate = self.rules.learning_rate
         self.d_optimizer.learning_rate = share * (self.rules.d_learning_rate or rate)
         self.g_optimizer.learning_rate = share * rate
 
     def _seed(self, step: tf.Tensor) -> tf.Tensor:
+        """The seed of a step's z, int64 [2]; those for other purposes are folded from it."""
         return tf.stack([tf.cast(self.rules.seed, tf.int64), step])
 
     def _purpose_seed(self, purpose: StepPurpose) -> tf.Tensor:
-        """The seed of the next step for a purpose."""
+        """The next step's seed for a purpose, int64 [2]."""
         return augment.fold(self._seed(self.step), int(purpose))
 
     def _uniform_z(self, seed: tf.Tensor) -> tf.Tensor:
@@ -138,7 +139,7 @@ class DCGANTrainer(tf.Module):
     def _update_discriminator(
         self, real: tf.Tensor, fake: tf.Tensor
     ) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:
-        """One step of D on real and generated images; its running statistics move."""
+        """One step of D on real and generated images; returns as `train_step`, without G's loss."""
         model = self.model
         variables = model.discriminator_variables
         with tf.GradientTape(watch_accessed_variables=False) as tape:
@@ -166,21 +167,21 @@ class DCGANTrainer(tf.Module):
     def train_step(
         self, images: np.ndarray | tf.Tensor | tf.distribute.DistributedValues
     ) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:
-        """D once, then G g_updates times on the same z, as in the tutorial.
+        """One update of D, then `g_updates` of G on the same z, as in the tutorial.
 
-        G's first forward pass serves D's update and G's first update. The losses that are
-        returned are those of the updates; nothing is computed a second time to print it.
+        G's first forward pass serves D's update and G's first update. The losses returned are those
+        that the updates have computed.
 
         Args:
           images: real images, uint8 [batch_size, S, S, C], or each replica's part of them.
 
         Returns:
           scalars: those of SCALARS.
-          histograms: D(x) and D(G(z)), each [N]; z flattened; of this process' replicas.
+          histograms: D(x) and D(G(z)), each [N], and z flattened, from this process' replicas.
         """
         scalars, histograms = self.strategy.run(self._replica_step, args=(images,))
         local = self.strategy.experimental_local_results
-        # Equal on all replicas: they were reduced there.
+        # Scalars are equal on all replicas, which have reduced them.
         scalars = {name: local(value)[0] for name, value in scalars.items()}
         histograms = {name: tf.concat(local(value), 0) for name, value in histograms.items()}
         self._average()
@@ -191,13 +192,13 @@ class DCGANTrainer(tf.Module):
         """`train_step` on one replica's part of the global batch."""
         model, rules = self.model, self.rules
         context = tf.distribute.get_replica_context()
-        replica, share = context.replica_id_in_sync_group, rules.batch_size // self.replicas
+        replica, size = context.replica_id_in_sync_group, rules.batch_size // self.replicas
         augment_seed = augment.fold(self._purpose_seed(StepPurpose.AUGMENT), replica)
         real = to_signed(tf.cast(images, tf.float32))
         if rules.flip:
             real = augment.flip(real, augment.fold(self._purpose_seed(StepPurpose.FLIP), replica))
         real = self._augment(real, augment.fold(augment_seed, 0))
-        z = self.noise(self.step)[replica * share : (replica + 1) * share]
+        z = self.noise(self.step)[replica * size : (replica + 1) * size]
         variables = model.generator_variables
         for update in range(rules.g_updates):
             with tf.GradientTape(watch_accessed_variables=False) as tape:
@@ -207,7 +208,7 @@ class DCGANTrainer(tf.Module):
                 if update == 0:
                     with tape.stop_recording():
                         scalars, histograms = self._update_discriminator(real, fake)
-                # By the updated D, on the batch's statistics, which are not averaged here.
+                # The updated D, by the batch's statistics; its running ones are left alone.
                 logits = model.discriminator(fake, training=True, momentum=None)
                 loss = model.generator_loss(logits)
             self._apply(self.g_optimizer, tape.gradient(loss, variables), variables)
@@ -217,7 +218,7 @@ class DCGANTrainer(tf.Module):
         return scalars, histograms | {"z": tf.reshape(z, [-1])}
 
     def _average(self) -> None:
-        """Moves the averaged weights towards G's; the first steps count more, as the mean does."""
+        """Moves the averaged weights towards G's, faster at first: the start is soon forgotten."""
         step = tf.cast(self.step, tf.float32)
         decay = tf.minimum(self.rules.average_decay, (1 + step) / (10 + step))
         for name, variable in self.model.g.items():
@@ -229,34 +230,34 @@ class DCGANTrainer(tf.Module):
     def estimate_statistics(self, batches: tf.Tensor) -> None:
         """Sets the averaged generator's batch statistics to their means over some batches.
 
-        The running statistics belong to G's own weights; under the averaged ones, samples come
-        out washed out. Noise from (seed, step), so that it does not matter when this is called.
+        G's running statistics belong to its own weights; with the averaged ones, samples look
+        washed out. The z are from (seed, step): calling this more or less often changes nothing.
 
         Args:
-          batches: how many batches of z, an int tensor.
+          batches: number of batches of z, an int tensor.
         """
         for name, variable in self.model.g.items():
-            if not variable.trainable:  # so that not even a rounding is left of earlier values
+            if not variable.trainable:  # so that earlier values leave no rounding error
                 self.averaged[name].assign(tf.zeros_like(variable))
         seed = self._purpose_seed(StepPurpose.STATISTICS)
 
         def batch(i: tf.Tensor) -> tuple[tf.Tensor]:
-            share = tf.cast(i, tf.float32) / tf.cast(i + 1, tf.float32)
+            momentum = tf.cast(i, tf.float32) / tf.cast(i + 1, tf.float32)  # gives the mean
             z = self._uniform_z(augment.fold(seed, i))
-            self.model.generator(z, training=True, momentum=share, weights=self.averaged)
+            self.model.generator(z, training=True, momentum=momentum, weights=self.averaged)
             return (i + 1,)
 
         tf.while_loop(lambda i: i < batches, batch, (tf.constant(0),), parallel_iterations=1)
 
     def sample_pictures(self) -> np.ndarray:
-        """The averaged generator's pictures of the same 64 z each time, uint8 [64, S, S, C]."""
+        """The averaged generator's images of the same 64 z each time, uint8 [64, S, S, C]."""
         return checkpoints.generate(self.model, self._fixed_z, weights=self.averaged)
 
     def checkpoint_contents(self) -> dict[str, Any]:
         """All that a checkpoint holds, by name.
 
-        Named so that weights are stored under the model's names, which come first in the alphabet,
-        and not as what an optimizer refers to.
+        TensorFlow stores a variable under the first path that leads to it, in alphabetical order:
+        "model" comes before "optimizer_...", so that weights have the model's names.
         """
         return {
             "averaged": self.averaged,

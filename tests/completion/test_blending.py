@@ -297,7 +297,7 @@ def test_feathered_pixels_are_mixed_and_the_photo_stays(
         images, generated = images / 127.5 - 1, generated / 127.5 - 1
     mask = masks.make_mask("center", 16)
     grown = masks.dilate(mask, 2)
-    result = blending.feather(images, masks.feather_weights(mask, grown), generated)
+    result = blending.feather(images, masks.feather_ramp(mask, grown), generated)
     assert result.dtype == dtype
     outside, hole = (np.broadcast_to(m, images.shape) for m in (grown == 1, mask == 0))
     np.testing.assert_array_equal(result[outside], images[outside])

@@ -84,7 +84,7 @@ def test_the_search_starts_at_the_best_of_the_pool(model: DCGAN, images: np.ndar
     for own in pool:
         np.testing.assert_array_equal(np.sort(own, axis=0), np.sort(z, axis=0))
     pictures = model.generator(tf.constant(z)).numpy().astype(np.float64)
-    weights = masks.blend_weights(mask.known, 0.5).astype(np.float64)
+    weights = masks.contextual_weights(mask.known, 0.5).astype(np.float64)
     for i, image in enumerate(utils.to_signed(images).astype(np.float64)):
         apart = {
             tuple(row): (weights[i] * (image - picture) ** 2).sum()
@@ -157,7 +157,7 @@ def test_the_reported_losses_are_numpys(
     edge = 8 if mask_type == "lowres" else 1
     difference = difference.reshape(2, SIZE // edge, edge, SIZE // edge, edge, 3).mean(axis=(2, 4))
     apart = np.abs(difference) if distance == "l1" else difference**2
-    contextual = (masks.blend_weights(mask.known, 0.5) * apart).sum(axis=(1, 2, 3))
+    contextual = (masks.contextual_weights(mask.known, 0.5) * apart).sum(axis=(1, 2, 3))
     logits = model.discriminator(tf.constant(generated, tf.float32)).numpy()
     perceptual = np.log1p(np.exp(-logits.astype(np.float64)))
     expected = (contextual + 3 * perceptual, contextual, perceptual)

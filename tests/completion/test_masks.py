@@ -273,10 +273,10 @@ def test_masks_grow_each_for_itself() -> None:
     np.testing.assert_array_equal(masks.dilate(mask, 3).sum(axis=(1, 2, 3)), [64, 64 - 29, 64])
 
 
-def test_feather_weights_follow_the_distances(random: np.random.Generator) -> None:
+def test_feather_ramp_follow_the_distances(random: np.random.Generator) -> None:
     mask = random_masks(4, 17, random)
     grown = masks.dilate(mask, 4)
-    weights = masks.feather_weights(mask, grown)
+    weights = masks.feather_ramp(mask, grown)
     assert weights.dtype == np.float32
     assert weights.shape == mask.shape
     assert (weights[grown == 1] == 0).all()
@@ -291,23 +291,23 @@ def test_feather_weights_follow_the_distances(random: np.random.Generator) -> No
 
 def test_the_ramp_rises_steadily_into_the_hole() -> None:
     mask = masks.make_mask("center", 32)
-    weights = masks.feather_weights(mask, masks.dilate(mask, 3))[16, :, 0]
+    weights = masks.feather_ramp(mask, masks.dilate(mask, 3))[16, :, 0]
     np.testing.assert_allclose(weights[4:9], [0, 0.25, 0.5, 0.75, 1], rtol=1e-6)
     assert (np.diff(weights[:16]) >= 0).all()
     assert (np.diff(weights[16:]) <= 0).all()
     left = masks.make_mask("left", 32)  # no ramp at the image's border
-    weights = masks.feather_weights(left, masks.dilate(left, 3))[5, :, 0]
+    weights = masks.feather_ramp(left, masks.dilate(left, 3))[5, :, 0]
     np.testing.assert_allclose(weights[14:21], [1, 1, 0.75, 0.5, 0.25, 0, 0], rtol=1e-6)
 
 
-def test_feather_weights_without_a_ring() -> None:
+def test_feather_ramp_without_a_ring() -> None:
     center, full = masks.make_mask("center", 16), masks.make_mask("full", 16)
-    np.testing.assert_array_equal(masks.feather_weights(center, center), 1 - center)
-    np.testing.assert_array_equal(masks.feather_weights(full, full), 0 * full)
+    np.testing.assert_array_equal(masks.feather_ramp(center, center), 1 - center)
+    np.testing.assert_array_equal(masks.feather_ramp(full, full), 0 * full)
     # Everything goes missing: nothing is left to which a ramp could lead.
-    np.testing.assert_array_equal(masks.feather_weights(center, 0 * center), full)
+    np.testing.assert_array_equal(masks.feather_ramp(center, 0 * center), full)
     with pytest.raises(ValueError, match="grown hole"):
-        masks.feather_weights(center, full)
+        masks.feather_ramp(center, full)
 
 
 # --- importance weights ---
@@ -348,23 +348,25 @@ def test_importance_weights_count_the_missing_neighbours(
 
 
 @pytest.mark.parametrize("weighted", [0, 0.3, 1])
-def test_blended_weights_keep_the_masks_sum(weighted: float, random: np.random.Generator) -> None:
+def test_contextual_weights_keep_the_masks_sum(
+    weighted: float, random: np.random.Generator
+) -> None:
     batch = np.stack([masks.make_mask("random", 16, random=random) for _ in range(3)])
     batch[1, :4] = 0
-    weights = masks.blend_weights(batch, weighted)
+    weights = masks.contextual_weights(batch, weighted)
     assert weights.dtype == np.float32
     for mask, found in zip(batch, weights, strict=True):
         importance = counted_weights(mask, 7)
         wanted = mask * (1 - weighted) + weighted * importance * mask.sum() / importance.sum()
         np.testing.assert_allclose(found, wanted, rtol=1e-5)
         assert found.sum() == pytest.approx(mask.sum(), rel=1e-5)
-        np.testing.assert_allclose(masks.blend_weights(mask, weighted), found, rtol=1e-6)
+        np.testing.assert_allclose(masks.contextual_weights(mask, weighted), found, rtol=1e-6)
 
 
 @pytest.mark.parametrize("weighted", [0, 0.5, 1])
 def test_without_a_hole_boundary_the_weights_are_the_mask(weighted: float) -> None:
     batch = np.stack([np.ones([8, 8, 1]), np.zeros([8, 8, 1])]).astype(np.float32)
-    np.testing.assert_array_equal(masks.blend_weights(batch, weighted), batch)
+    np.testing.assert_array_equal(masks.contextual_weights(batch, weighted), batch)
 
 
 def test_weights_need_an_odd_window_and_a_share() -> None:
@@ -374,4 +376,4 @@ def test_weights_need_an_odd_window_and_a_share() -> None:
             masks.importance_weights(mask, window)
     for weighted in (-0.1, 1.1, np.nan):
         with pytest.raises(ValueError, match="from 0 to 1"):
-            masks.blend_weights(mask, weighted)
+            masks.contextual_weights(mask, weighted)
