@@ -25,7 +25,12 @@ import faces
 import utils
 from utils import UserError
 
-ALIGNED, NO_FACE, SEVERAL, UNREADABLE = "aligned", "no face", "several faces", "unreadable"
+STATUSES = ALIGNED, NO_FACE, SEVERAL, UNREADABLE = (
+    "aligned",
+    "no face",
+    "several faces",
+    "unreadable",
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,6 +44,7 @@ class Settings:
     skip_multi: bool  # leave out photos with several faces
     predictor: str | None  # path of a landmark model; None for the installed one
     workers: int  # number of processes
+    max_pixels: int = cli.max_pixels_option()
 
     @property
     def report(self) -> str:
@@ -68,7 +74,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("mode", choices=["align"], help="the word align")
     parser.add_argument("landmarks", choices=faces.LANDMARK_SETS, help="the landmarks to align")
     parser.add_argument("outputDir", help="folder for the aligned faces")
-    parser.add_argument("--size", type=cli.positive_int, default=64, help="edge in pixels")
+    parser.add_argument("--size", type=cli.edge, default=64, help="edge in pixels")
     parser.add_argument(
         "--skip-multi",
         "--skipMulti",
@@ -83,10 +89,11 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--workers",
-        type=cli.positive_int,
+        type=cli.worker_count,
         default=os.cpu_count(),
         help="processes that work side by side",
     )
+    cli.add_options(parser, Settings, lambda field: f"default: {field.default}")
     return parser
 
 
@@ -112,23 +119,40 @@ def read_report(path: str, size: int, landmarks: str) -> dict[str, Row]:
       UserError: it is not such a report, or was made with another size or landmark set.
     """
     rows: dict[str, Row] = {}
-    if not os.path.exists(path):
+    if not os.path.lexists(path):
         return rows
-    with open(path, newline="", encoding="utf-8", errors="surrogateescape") as file:
-        reader = csv.reader(file)
-        if next(reader, None) != COLUMNS:
-            raise UserError(f"{path}: not a report of this program; move it away")
-        for values in reader:
-            if len(values) != len(COLUMNS) or values[-1] not in faces.LANDMARK_SETS:
-                continue  # cut short when the earlier run was killed: that photo is done again
-            row = Row(*values[:3], int(values[3]), int(values[4]), values[5])
-            if (row.size, row.landmarks) != (size, landmarks):
-                raise UserError(
-                    f"{path}: its faces were aligned with {row.landmarks} --size {row.size}, not "
-                    f"{landmarks} --size {size}; choose another output folder"
-                )
-            rows[row.input] = row
+    try:
+        with utils.open_text(path, errors="surrogateescape") as file:
+            head, *lines = csv.reader(file)
+    except (ValueError, csv.Error):
+        head, lines = [], []
+    if head != COLUMNS:
+        raise UserError(f"{path}: not a report of this program; move it away")
+    read = [read_row(values) for values in lines]
+    for row in filter(None, read):
+        if (row.size, row.landmarks) != (size, landmarks):
+            raise UserError(
+                f"{path}: its faces were aligned with {row.landmarks} --size {row.size}, not "
+                f"{landmarks} --size {size}; choose another output folder"
+            )
+        rows[row.input] = row
+    # A killed run leaves its last row cut short, and its photo undone; any other was damaged.
+    if lost := read[:-1].count(None):
+        cli.say(f"{path}: {lost} damaged rows are lost; their photos are aligned again")
     return rows
+
+
+def read_row(values: Sequence[str]) -> Row | None:
+    """A row of a report from its cells; None if it is cut short or damaged."""
+    try:
+        path, status, output, number, size, landmarks = values
+        row = Row(path, status, output, int(number), int(size), landmarks)
+    except ValueError:
+        return None
+    # The output's name is a file in the output folder, and may not lead anywhere else.
+    good_output = output.endswith(".png") and "/" not in output if status == ALIGNED else not output
+    good = landmarks in faces.LANDMARK_SETS and status in STATUSES and good_output
+    return row if good and row.faces >= 0 else None
 
 
 def find_photos(settings: Settings) -> list[str]:
@@ -206,6 +230,7 @@ def align_all(todo: dict[str, str], settings: Settings) -> None:
         predictor=settings.predictor,
         skip_multi=settings.skip_multi,
         workers=settings.workers,
+        max_pixels=settings.max_pixels,
     )
     with (
         open(settings.report, "a", newline="", encoding="utf-8", errors="surrogateescape") as file,
@@ -213,7 +238,7 @@ def align_all(todo: dict[str, str], settings: Settings) -> None:
     ):
         for (path, name), found in zip(todo.items(), results, strict=True):
             if found.problem:
-                bar.write(f"skipped: {found.problem}", file=sys.stderr)
+                cli.say(f"skipped: {found.problem}")
             status = status_of(found)
             output = name if status == ALIGNED else ""
             row = Row(path, status, output, found.faces, settings.size, settings.landmarks)
@@ -247,6 +272,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         skip_multi=args.skip_multi,
         predictor=args.dlib_face_predictor,
         workers=args.workers,
+        **cli.given_options(args, Settings),
     )
     photos = find_photos(settings)
     earlier = read_earlier(settings)

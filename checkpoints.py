@@ -6,19 +6,23 @@ A model is a folder with TensorFlow checkpoints and the config.json beside them.
 from __future__ import annotations
 
 import contextlib
+import glob
 import hashlib
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 import runs
-from model import DCGAN
-from utils import UserError, to_uint8, write_text
+from model import DCGAN, count_weights
+from utils import UserError, check_name, check_regular, open_text, to_uint8, write_text
 
 SUMS = "SHA256SUMS"  # beside a model that is passed on: what its files must be
+STATE = "checkpoint"  # TensorFlow's file in a folder: which checkpoints are there
+MOST_WEIGHTS = 2**29  # of both networks: 2 GiB
 DEFAULT = "checkpoint"
 SHIPPED = os.path.join(os.path.dirname(os.path.abspath(__file__)), "data", "pretrained")
 
@@ -38,9 +42,32 @@ def _newest(folder: str) -> str | None:
 
     tf.train.latest_checkpoint does the same, but logs an error of its own where it is not. The
     file without a suffix is a checkpoint of TensorFlow before 1.0, such as the tutorial's.
+
+    Raises:
+      UserError: that file is damaged, or names what is not in its own folder.
     """
-    state = tf.train.get_checkpoint_state(folder)
-    prefix = state.model_checkpoint_path if state else ""
+    path, own = os.path.join(folder, STATE), os.path.realpath(folder)
+    check_name(path, "TensorFlow")
+    if not os.path.lexists(path) or os.path.isdir(path):
+        return None
+    check_regular(path)
+    try:
+        state = tf.train.get_checkpoint_state(folder)
+        named = [state.model_checkpoint_path, *state.all_model_checkpoint_paths] if state else []
+        stray = [p for p in named if os.path.realpath(os.path.dirname(p) or ".") != own]
+    except ValueError:  # no protocol buffer, not UTF-8, or a path that cannot be one
+        state = None
+    if state is None:
+        raise UserError(
+            f"{path}: is damaged, no list of TensorFlow's checkpoints; name one of them itself, or "
+            "another folder"
+        )
+    if stray:
+        raise UserError(
+            f"{path}: names a checkpoint in another folder ({stray[0]!r}); a model's files lie in "
+            "one folder: name that"
+        )
+    prefix = state.model_checkpoint_path
     return prefix if any(map(os.path.isfile, (f"{prefix}.index", prefix))) else None
 
 
@@ -81,6 +108,7 @@ def find_checkpoint(path: str, flag: str = "--checkpoint-dir") -> tuple[str, dic
         folder, prefix = os.path.dirname(path) or ".", path
         if not os.path.exists(f"{path}.index"):
             prefix = None
+        check_name(path, "TensorFlow")
     if prefix is None:
         raise UserError(
             f"{flag} {path}: holds no checkpoint; train a model first "
@@ -92,7 +120,54 @@ def find_checkpoint(path: str, flag: str = "--checkpoint-dir") -> tuple[str, dic
             f"{flag} {path}: the checkpoint there has no {runs.CONFIG} of {runs.PROGRAM}; "
             "another program wrote it, and its networks are not known"
         )
+    check_architecture(config["architecture"], os.path.join(folder, runs.CONFIG))
+    for file in (f"{prefix}.index", *glob.glob(f"{glob.escape(prefix)}.data-*")):
+        if os.path.lexists(file):
+            check_regular(file)
     return prefix, config
+
+
+def check_architecture(architecture: Any, source: str) -> None:
+    """Looks at what a `DCGAN` is to be made of, before memory is taken for it.
+
+    Args:
+      architecture: a mapping of `DCGAN`'s arguments, if all is well.
+      source: what says so, for the error.
+
+    Raises:
+      UserError: it is none; or its networks are too large to be meant.
+    """
+    if not isinstance(architecture, Mapping):
+        raise UserError(
+            f"{source}: its architecture is not a list of widths, but {_short(architecture)}"
+        )
+    for name, whether, wanted in _WIDTHS:
+        if name not in architecture:
+            raise UserError(f"{source}: its architecture has no {name}; it must be {wanted}")
+        value = architecture[name]
+        if type(value) is not int or not whether(value):
+            raise UserError(f"{source}: {name} is {_short(value)}; it must be {wanted}")
+    if unknown := architecture.keys() - {name for name, _, _ in _WIDTHS}:
+        raise UserError(f"{source}: its architecture has an unknown {_short(min(unknown))}")
+    weights = count_weights(**architecture)
+    if weights > MOST_WEIGHTS:
+        raise UserError(
+            f"{source}: its networks would have more than {MOST_WEIGHTS} weights, 2 GiB; lower "
+            "z_dim, gf_dim or df_dim"
+        )
+
+
+_WIDTHS = (
+    ("image_size", lambda v: v in (16, 32, 64, 128), "16, 32, 64 or 128"),
+    ("channels", lambda v: v in (1, 3), "1 or 3"),
+    *((name, lambda v: v > 0, "a whole number above 0") for name in ("z_dim", "gf_dim", "df_dim")),
+)
+
+
+def _short(value: Any) -> str:
+    """A value from a file, for an error: not longer than a line."""
+    text = repr(value)
+    return text if len(text) <= 40 else text[:40] + "..."
 
 
 @contextlib.contextmanager
@@ -110,19 +185,24 @@ def reading_checkpoint(prefix: str) -> Iterator[None]:
 
 def check_sums(folder: str) -> None:
     """Raises UserError if a file that the folder's SHA256SUMS lists is not what it says."""
-    try:
-        with open(os.path.join(folder, SUMS), encoding="utf-8") as file:
-            lines = file.read().splitlines()
-    except FileNotFoundError:
+    sums = os.path.join(folder, SUMS)
+    if not os.path.lexists(sums):
         return
+    try:
+        with open_text(sums) as file:
+            lines = file.read().splitlines()
+    except UnicodeDecodeError:
+        lines = [""]
     for line in lines:
         digest, _, name = line.partition("  ")
+        if not re.fullmatch("[0-9a-f]{64}", digest) or name in ("", "..") or "/" in name:
+            raise UserError(f"{sums}: is damaged, no list of SHA-256 sums; get the model anew")
         path = os.path.join(folder, name)
-        try:
-            with open(path, "rb") as file:
-                actual = hashlib.file_digest(file, "sha256").hexdigest()
-        except FileNotFoundError:
-            raise UserError(f"{path}: is missing; get the model anew") from None
+        if not os.path.lexists(path):
+            raise UserError(f"{path}: is missing; get the model anew")
+        check_regular(path)
+        with open(path, "rb") as file:
+            actual = hashlib.file_digest(file, "sha256").hexdigest()
         if actual != digest:
             raise UserError(
                 f"{path}: is damaged or was changed (its SHA-256 is not the one in {SUMS}); get "

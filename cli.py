@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import dataclasses
 import errno
+import io
 import math
 import os
 import signal
@@ -16,7 +17,7 @@ from typing import Any
 
 import tqdm
 
-from utils import UserError
+from utils import MAX_PIXELS, UserError
 
 PRECISIONS = ("auto", "float32", "bfloat16")  # see devices.Precision
 FULL_DISK = tuple(os.strerror(e) for e in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
@@ -50,6 +51,16 @@ class ArgumentParser(argparse.ArgumentParser):
             "--traceback", action="store_true", help="show where in the code an error was found"
         )
 
+    def parse_known_args(self, *arguments: Any, **named: Any) -> Any:
+        """As argparse, but an empty text is no file, folder or name."""
+        parsed, rest = super().parse_known_args(*arguments, **named)
+        for action in self._actions:
+            values = getattr(parsed, action.dest, None)
+            if action.type is None and "" in (values if isinstance(values, list) else [values]):
+                name = " or ".join(action.option_strings) or action.metavar or action.dest
+                self.error(f"argument {name}: is empty; name something, or leave it out")
+        return parsed, rest
+
     def error(self, message: str) -> None:
         """Ends the program with one line and status 2."""
         line = " ".join(message.split())
@@ -69,6 +80,16 @@ def option(help_text: str, *flags: str, default: Any = None, **arguments: Any) -
     if callable(default):
         return dataclasses.field(default_factory=default, metadata=metadata)
     return dataclasses.field(default=default, metadata=metadata)
+
+
+def max_pixels_option() -> Any:
+    """The field max_pixels of every settings class that has one: see `utils.open_picture`."""
+    return option(
+        "pixels of an image, at most: a larger one is not read, and named",
+        type=positive_int,
+        metavar="N",
+        default=MAX_PIXELS,
+    )
 
 
 def option_fields(settings: type) -> list[dataclasses.Field[Any]]:
@@ -113,9 +134,33 @@ def given_options(args: argparse.Namespace, settings: type) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
+def could_be_given(field: dataclasses.Field[Any], value: Any) -> bool:
+    """Whether a value, such as one in a file, is one that a field's option can have.
+
+    Args:
+      field: made by `option`.
+      value: as JSON holds it.
+    """
+    arguments = field.metadata["arguments"]
+    if value is None:
+        return field.default is None
+    if isinstance(value, bool) or "action" in arguments:
+        return isinstance(value, bool) and "action" in arguments
+    if "nargs" in arguments:
+        return isinstance(value, list) and all(isinstance(item, str) for item in value)
+    text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
+    try:
+        same = arguments.get("type", str)(text) == value
+    except (ValueError, argparse.ArgumentTypeError):
+        return False
+    return same and value in arguments.get("choices", (value,))
+
+
 def _number(
     convert: Callable[[str], float], valid: Callable[[float], bool], wanted: str
 ) -> Callable[[str], float]:
+    """argparse type: a finite number that `valid` accepts; `wanted` names it in the error."""
+
     def parse(text: str) -> float:
         try:
             value = convert(text)
@@ -132,6 +177,11 @@ def _number(
 open_fraction = _number(float, lambda v: 0 < v < 1, "a number between 0 and 1")
 positive_int = _number(int, lambda v: v > 0, "a whole number above 0")
 seed = _number(int, lambda v: 0 <= v < 2**32, "a whole number from 0 to 4294967295")
+# What is made at once, or side by side: more would only end in a lack of memory.
+edge = _number(int, lambda v: 0 < v <= 4096, "a whole number from 1 to 4096")
+picture_count = _number(int, lambda v: 0 < v <= 10**6, "a whole number from 1 to 1000000")
+worker_count = _number(int, lambda v: 0 < v <= 1024, "a whole number from 1 to 1024")
+update_count = _number(int, lambda v: 0 < v <= 1000, "a whole number from 1 to 1000")
 positive_float = _number(float, lambda v: v > 0, "a number above 0")
 non_negative_float = _number(float, lambda v: v >= 0, "a number from 0")
 closed_fraction = _number(float, lambda v: 0 <= v <= 1, "a number from 0 to 1")
@@ -173,6 +223,8 @@ def run_main(main: Callable[[Sequence[str] | None], int | None]) -> int:
     or a path that cannot be used, 130 SIGINT, 143 SIGTERM.
     """
     signal.signal(signal.SIGTERM, _terminate)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # file names in other encodings
     try:
         return main(None) or 0
     except KeyboardInterrupt:
@@ -258,4 +310,4 @@ def progress_bar(**arguments: Any) -> tqdm.tqdm:
 
 def say(message: str) -> None:
     """A line on stderr that does not tear a progress bar apart."""
-    tqdm.tqdm.write(message, file=sys.stderr)
+    tqdm.tqdm.write(" ".join(message.splitlines()), file=sys.stderr)

@@ -125,9 +125,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     model, prefix = checkpoints.load_model(path)
     completion_run.check_image_size(settings.img_size, model, prefix)
     failed: list[str] = []
-    images = input_images.select_usable(paths, model.image_size, settings.resize, failed)
+    images = input_images.select_usable(
+        paths, model.image_size, settings.resize, failed, settings.max_pixels
+    )
     names = completion_run.names_of_shard(images, settings.shard)
-    source = MaskSource.of(mask, settings.seed, list(names), settings.images)
+    source = MaskSource.of(mask, settings.seed, list(names), settings.images, settings.max_pixels)
     source.check(list(names), model.image_size)
     size = settings.batch_size or completion_run.default_batch_size(settings.samples, len(names))
     settings = dataclasses.replace(
@@ -140,13 +142,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         model, search, batch_size=size, samples=settings.samples, precision=precision.used
     )
     for message in failed:
-        print(f"skipped: {message}", file=sys.stderr)
+        cli.say(f"skipped: {message}")
     unreadable: list[str] = []
     done = completion_run.complete_images(
-        completer, source, names, out, settings.out_interval, unreadable
+        completer, source, names, out, settings.out_interval, unreadable, settings.max_pixels
     )
     for message in unreadable:
-        print(f"skipped: {message}", file=sys.stderr)
+        cli.say(f"skipped: {message}")
     runs.write_config(out.path, config | {"completion": {"finished": True}})
     print(f"{done} images completed by {prefix}: see {out.path}/final and completion.gif")
     return 1 if failed or unreadable else 0

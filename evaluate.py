@@ -137,7 +137,7 @@ def evaluate_completion(
         subgroups.group_images(paths, asked.groups, asked.group_bins) if asked.groups else []
     )
     searches = prepare_searches(asked, model, len(paths), precision)
-    images = face_sets.load_faces(paths, model.image_size, model.channels)
+    images = face_sets.load_faces(paths, model.image_size, model.channels, asked.max_pixels)
     folder = results_folder.ResultsFolder(asked.out, asked.overwrite)
     reader = make_reader(asked)
     folder.start(paths)

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 
-from utils import UserError, load_image, save_image
+from utils import MAX_PIXELS, UserError, check_name, check_regular, load_image, save_image
 
 if TYPE_CHECKING:
     import dlib
@@ -95,7 +95,8 @@ class AlignedFace:
     """What was found in a photo.
 
     Attributes:
-      image: the aligned face, uint8 [size, size, 3]; None where there is none to align.
+      image: the aligned face, uint8 [size, size, 3]; None if there is none, or there are several
+        and skip_multi is asked for.
       faces: number of faces found.
     """
 
@@ -169,6 +170,12 @@ def load_predictor(path: str) -> dlib.shape_predictor:
     import dlib
 
     wanted = "--dlibFacePredictor takes dlib's shape_predictor_68_face_landmarks.dat"
+    check_name(path, "dlib")
+    try:
+        check_regular(path)
+    except UserError as error:
+        reason = str(error).removeprefix(f"{path}: ")
+        raise UserError(f"{path}: not a landmark model ({reason}); {wanted}") from None
     try:
         predictor = dlib.shape_predictor(path)
         blank = np.zeros([32, 32], np.uint8)
@@ -202,12 +209,12 @@ def warp(photo: np.ndarray, points: np.ndarray, template: np.ndarray, size: int)
     # The photo's pixels per pixel of the result, in the direction that shrinks most.
     shrink = 1 / max(np.linalg.svd(matrix[:, :2], compute_uv=False).min(), 1e-6)
     factor = min(max(1, math.ceil(shrink)), 64)
-    fine = matrix * factor
-    # A fine pixel's centre is at (i + 0.5) / factor - 0.5 in the result's coordinates.
-    fine[:, 2] += (factor - 1) / 2
+    supersampled = matrix * factor
+    # A supersampled pixel's centre is at (i + 0.5) / factor - 0.5 in the result's coordinates.
+    supersampled[:, 2] += (factor - 1) / 2
     warped = cv2.warpAffine(
         photo,
-        fine,
+        supersampled,
         (size * factor, size * factor),
         flags=cv2.INTER_LINEAR,
         borderMode=cv2.BORDER_REPLICATE,
@@ -297,10 +304,12 @@ class WorkerPool(Generic[Models]):
             raise UserError(self._if_killed) from None
 
 
-def _align_file(aligner: FaceAligner, job: tuple[str, str], skip_multi: bool) -> AlignedFile:
+def _align_file(
+    aligner: FaceAligner, job: tuple[str, str], skip_multi: bool, max_pixels: int
+) -> AlignedFile:
     photo, target = job
     try:
-        image = load_image(photo)
+        image = load_image(photo, max_pixels=max_pixels)
     except UserError as error:
         return AlignedFile(False, 0, str(error))
     face = aligner.align(image, skip_multi=skip_multi)
@@ -317,6 +326,7 @@ def align_files(
     predictor: str | None = None,
     skip_multi: bool = False,
     workers: int = 1,
+    max_pixels: int = MAX_PIXELS,
 ) -> Iterator[AlignedFile]:
     """Aligns photos on disk in processes side by side.
 
@@ -325,6 +335,7 @@ def align_files(
       landmarks, size, predictor: as in `FaceAligner`.
       skip_multi: leave out photos with several faces.
       workers: number of processes.
+      max_pixels: of a photo; one of more is not read.
 
     Yields:
       What became of each photo, in the order of `jobs`.
@@ -338,4 +349,5 @@ def align_files(
     )
     arguments = (landmarks, size, predictor)
     with WorkerPool(workers, FaceAligner, *arguments, if_killed=if_killed) as pool:
-        yield from pool.map(functools.partial(_align_file, skip_multi=skip_multi), jobs)
+        work = functools.partial(_align_file, skip_multi=skip_multi, max_pixels=max_pixels)
+        yield from pool.map(work, jobs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import math
 
 import tensorflow as tf
@@ -13,6 +14,17 @@ BATCH_NORM_MOMENTUM = 0.9
 WEIGHT_DEVIATION = 0.02  # standard deviation of the initial weights
 KERNEL = 5  # pixels: edge of all convolutions' kernels
 START = 4  # height and width of G's first feature map, and of D's last
+
+
+def count_weights(image_size: int, channels: int, z_dim: int, gf_dim: int, df_dim: int) -> int:
+    """Numbers in all variables of a `DCGAN` with these arguments, without making one."""
+    layers = int(math.log2(image_size // START))
+    g, d = ([dim * 2**i for i in range(layers)] for dim in (gf_dim, df_dim))
+    between = sum(KERNEL**2 * a * b for net in (g, d) for a, b in itertools.pairwise(net))
+    normalised = 4 * (sum(g) + sum(d[1:]))  # scale, offset, mean, variance
+    start, end = START * START * g[-1], START * START * d[-1]
+    outer = KERNEL**2 * channels * (gf_dim + df_dim) + channels + df_dim
+    return between + normalised + outer + start * (z_dim + 1) + end + 1
 
 
 class DCGAN(tf.Module):

@@ -15,10 +15,11 @@ from typing import Any
 import tensorflow as tf
 
 import devices
-from utils import UserError, write_text
+from utils import UserError, open_text, write_text
 
 PROGRAM = "dcgan-completion"
 CONFIG = "config.json"
+LONGEST = 2**24  # characters of a config.json; it has some thousands
 PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "pillow", "opencv-python-headless")
 
 
@@ -63,13 +64,18 @@ def read_config(folder: str) -> dict[str, Any] | None:
       UserError: another program wrote it, or it is damaged.
     """
     path = os.path.join(folder, CONFIG)
-    try:
-        with open(path, encoding="utf-8") as file:
-            config = json.load(file)
-    except (FileNotFoundError, NotADirectoryError):
+    if not os.path.lexists(path):
         return None
+    try:
+        with open_text(path) as file:
+            text = file.read(LONGEST)
+            config = None if file.read(1) else json.loads(text)
+    except UserError:
+        raise
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: cannot be read as JSON ({error})") from None
+    except RecursionError:
+        raise UserError(f"{path}: cannot be read as JSON (nested too deeply)") from None
     if not isinstance(config, dict) or config.get("program") != PROGRAM:
         raise UserError(f"{path}: another program wrote it; choose another folder")
     return config

@@ -21,7 +21,7 @@ from utils import UserError
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = cli.ArgumentParser(__doc__)
-    parser.add_argument("--n", type=cli.positive_int, default=64, help="number of images")
+    parser.add_argument("--n", type=cli.picture_count, default=64, help="number of images")
     parser.add_argument(
         "--seed",
         type=cli.seed,

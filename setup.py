@@ -47,6 +47,7 @@ setup(
         "cuda": ["tensorflow[and-cuda]>=2.21,<2.22"],
         "dev": [
             "build>=1.2",
+            "hypothesis>=6.100",
             "pytest>=8.0",
             "pytest-xdist>=3.6",
             "ruff>=0.17",

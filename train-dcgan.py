@@ -72,6 +72,7 @@ def open_dataset(settled: TrainingSettings, resumed: dict[str, Any] | None) -> I
         seed=rules.seed,
         train_size=None if data.train_size == "all" else int(data.train_size),
         holdout=utils.read_names(data.holdout, "--holdout") if data.holdout else (),
+        max_pixels=data.max_pixels,
         on_unreadable=lambda message: cli.say(f"skipped: {message}"),
     )
     if resumed and resumed["data"] != dataset.identity:

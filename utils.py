@@ -9,19 +9,31 @@ from __future__ import annotations
 import collections
 import contextlib
 import csv
+import errno
 import glob
 import hashlib
 import io
 import math
 import os
+import stat
+import tempfile
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
+# All that is decoded, whatever a file is called. Pillow knows more, among it PostScript, for which
+# it starts Ghostscript.
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "JPEG2000", "PPM", "TIFF")
+MAX_PIXELS = 100_000_000  # of an image, unless --max-pixels says more
+# Pillow's own limit is lower, and a warning at first: `open_picture` has one in its place.
+Image.MAX_IMAGE_PIXELS = None
+# What Pillow says of damaged files: they are named by an error, or can be read all the same.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
 
 class UserError(ValueError):
@@ -35,12 +47,18 @@ def list_images(folder: str | os.PathLike[str], skip: Iterable[str] = ()) -> lis
     """Paths of the images below `folder`, sorted by their path relative to it.
 
     Links to folders are followed, each real folder once; hidden files and folders and the
-    folders in `skip` (real paths) are left out.
+    folders in `skip` are left out. What has an image's name may be anything, such
+    as a pipe, and a folder that cannot be listed is in the list itself: who reads them says so.
     """
     root = os.fspath(folder)
     seen = {os.path.realpath(s) for s in skip}
-    found = []
-    for base, folders, names in os.walk(root, followlinks=True):
+    found: list[str] = []
+
+    def note(error: OSError) -> None:
+        if isinstance(error, PermissionError):
+            found.append(error.filename)
+
+    for base, folders, names in os.walk(root, onerror=note, followlinks=True):
         real = os.path.realpath(base)
         if real in seen:
             folders.clear()
@@ -104,33 +122,131 @@ def path_digits(path: str) -> str:
     return hashlib.sha256(os.fsencode(path)).hexdigest()[:8]
 
 
-def load_image(path: str | os.PathLike[str], channels: int = 3) -> np.ndarray:
-    """The image at `path` as uint8 [H, W, channels], upright.
+def check_regular(path: str | os.PathLike[str], as_what: str = "") -> None:
+    """Raises UserError if `path` is no regular file, through links; nothing is opened.
 
-    Gray, palette, 16-bit, CMYK and EXIF-rotated files are converted; transparent pixels show
-    white.
+    To open a named pipe would be to wait for ever, and to open a device may do anything. The
+    message says that it cannot be read, `as_what` it cannot.
+    """
+    kinds = {
+        stat.S_IFDIR: "a folder",
+        stat.S_IFIFO: "a named pipe",
+        stat.S_IFSOCK: "a socket",
+        stat.S_IFCHR: "a device",
+        stat.S_IFBLK: "a device",
+    }
+    try:
+        kind = stat.S_IFMT(os.stat(path).st_mode)
+    except FileNotFoundError:
+        if not os.path.islink(path):
+            raise UserError(f"{path}: no such file") from None
+        reason = "a link that leads nowhere"
+    except OSError as error:
+        reason = "a link in a circle" if error.errno == errno.ELOOP else error.strerror
+    else:
+        if kind == stat.S_IFREG:
+            return
+        reason = f"{kinds.get(kind, 'something else')}, not a file"
+    raise UserError(f"{path}: cannot be read{as_what} ({reason})")
+
+
+def check_name(path: str, reader: str) -> None:
+    """Raises UserError for a path whose bytes are no UTF-8, which `reader` cannot open."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        raise UserError(f"{path}: {reader} reads paths in UTF-8 alone; rename it") from None
+
+
+def open_text(path: str | os.PathLike[str], errors: str = "strict") -> IO[str]:
+    """Opens a text or CSV file that an earlier run wrote, UTF-8, line ends as they are.
 
     Raises:
-      UserError: the file cannot be read as an image.
+      UserError: it is no regular file, or there is no permission to read it.
     """
+    check_regular(path)
     try:
-        with Image.open(path) as picture:
-            picture = ImageOps.exif_transpose(picture)
-            if picture.mode.startswith("I"):  # 16 bits a pixel: Pillow's own conversion clips
-                scaled = np.asarray(picture, np.float64) / 257
-                picture = Image.fromarray(np.clip(np.rint(scaled), 0, 255).astype(np.uint8))
-            if picture.has_transparency_data:
-                picture = picture.convert("RGBA")
-                white = Image.new("RGBA", picture.size, "white")
-                picture = Image.alpha_composite(white, picture)
-            image = np.asarray(picture.convert("L" if channels == 1 else "RGB"))
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file") from None
+        return open(path, newline="", encoding="utf-8", errors=errors)
+    except PermissionError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
+
+
+@contextlib.contextmanager
+def open_picture(
+    path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS
+) -> Iterator[Image.Image]:
+    """The one way in which pictures are opened: their head is read, no pixel is decoded yet.
+
+    Raises:
+      UserError: `path` is no regular file, none of FORMATS, of more than `max_pixels` pixels, or
+        whatever the block does with the picture fails, as decoding a damaged one does.
+    """
+    check_regular(path, " as an image")
+    try:
+        with Image.open(path, formats=FORMATS) as picture:
+            width, height = picture.size
+            if width * height > max_pixels:
+                raise UserError(
+                    f"{path}: is {width}x{height}, more than {max_pixels} pixels; scale it down, "
+                    "or raise --max-pixels"
+                )
+            yield picture
+    except UserError:
+        raise
     except UnidentifiedImageError:  # its own text names the path a second time
         raise UserError(f"{path}: cannot be read as an image (unknown format)") from None
+    except OSError as error:
+        reason = error.strerror or " ".join(str(error).split())
+        raise UserError(f"{path}: cannot be read as an image ({reason})") from None
     except Exception as error:  # Pillow's plugins raise anything on damaged files
         reason = " ".join(str(error).split()) or type(error).__name__
         raise UserError(f"{path}: cannot be read as an image ({reason})") from None
+
+
+def _is_plain_png(picture: Image.Image) -> bool:
+    """Whether it is a PNG of three 8-bit channels and no more, such as alignment writes."""
+    return picture.format == "PNG" and not picture.info and picture.tile[0].args == "RGB"
+
+
+def _decode_plain_png(picture: Image.Image) -> np.ndarray:
+    """Its pixels by OpenCV: faster than Pillow, and without Python's lock, so that threads share.
+
+    OpenCV reads damaged files without a word; Pillow looks at their checksums first.
+    """
+    import cv2  # only here: most scripts' --help must not wait for it
+
+    picture.fp.seek(0)
+    data = np.frombuffer(picture.fp.read(), np.uint8)
+    picture.verify()
+    image = cv2.imdecode(data, cv2.IMREAD_COLOR_RGB)
+    if image is None:
+        raise ValueError("its pixel data are damaged")
+    return image
+
+
+def load_image(
+    path: str | os.PathLike[str], channels: int = 3, max_pixels: int = MAX_PIXELS
+) -> np.ndarray:
+    """The image at `path` as uint8 [H, W, channels], upright.
+
+    Gray, palette, 16-bit, CMYK and EXIF-rotated files are converted; transparent pixels show
+    white; of an animation the first picture is taken.
+
+    Raises:
+      UserError: the file cannot be read as an image, as `open_picture`.
+    """
+    with open_picture(path, max_pixels) as picture:
+        if channels == 3 and _is_plain_png(picture):
+            return _decode_plain_png(picture)
+        picture = ImageOps.exif_transpose(picture)
+        if picture.mode.startswith("I"):  # 16 bits a pixel: Pillow's own conversion clips
+            scaled = np.asarray(picture, np.float64) / 257
+            picture = Image.fromarray(np.clip(np.rint(scaled), 0, 255).astype(np.uint8))
+        if picture.has_transparency_data:
+            picture = picture.convert("RGBA")
+            white = Image.new("RGBA", picture.size, "white")
+            picture = Image.alpha_composite(white, picture)
+        image = np.asarray(picture.convert("L" if channels == 1 else "RGB"))
     return image.reshape(*image.shape[:2], channels)
 
 
@@ -254,11 +370,19 @@ def check_folder(path: str, flag: str) -> None:
 
 
 def check_writable(path: str, flag: str) -> None:
-    """Raises UserError if the folder `path`, named by `flag`, can neither be written nor made."""
+    """Raises UserError if the folder `path`, named by `flag`, can neither be written nor made.
+
+    It is tried, with a file that is gone again: of /proc, permissions alone say it can be.
+    """
     if os.path.exists(path) and not os.path.isdir(path):
         raise UserError(f"{flag} {path}: is a file, not a folder; choose another place")
     ancestor = Path(path).absolute()
     while not os.path.lexists(ancestor):
         ancestor = ancestor.parent
-    if not ancestor.is_dir() or not os.access(ancestor, os.W_OK | os.X_OK):
-        raise UserError(f"{flag} {path}: cannot be written ({ancestor}); choose another place")
+    try:
+        with tempfile.TemporaryFile(dir=ancestor):
+            pass
+    except OSError:
+        raise UserError(
+            f"{flag} {path}: cannot be written ({ancestor}); choose another place"
+        ) from None

@@ -7,7 +7,6 @@ import os
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from PIL import Image
 
 import utils
 from utils import UserError
@@ -51,14 +50,13 @@ def completion_names(paths: Sequence[str]) -> dict[str, str]:
     return utils.unique_names(candidates, taken=())
 
 
-def check_image(path: str, size: int, resize: bool) -> None:
-    """Raises UserError if a file is no image, or not of the model's size; reads its head only."""
-    try:
-        with Image.open(path) as picture:
-            width, height = picture.size
-    except Exception:
-        utils.load_image(path)  # says what is wrong
-        raise
+def check_image(path: str, size: int, resize: bool, max_pixels: int = utils.MAX_PIXELS) -> None:
+    """Raises UserError if a file is no image, too large, or not of the model's size.
+
+    Only its head is read.
+    """
+    with utils.open_picture(path, max_pixels) as picture:
+        width, height = picture.size
     if (width, height) != (size, size) and not resize:
         raise UserError(
             f"{path}: is {width}x{height}, the model completes {size}x{size}; align photos of "
@@ -68,7 +66,12 @@ def check_image(path: str, size: int, resize: bool) -> None:
 
 
 def load_batches(
-    paths: Sequence[str], size: int, channels: int, batch_size: int, failed: list[str]
+    paths: Sequence[str],
+    size: int,
+    channels: int,
+    batch_size: int,
+    failed: list[str],
+    max_pixels: int = utils.MAX_PIXELS,
 ) -> Iterator[tuple[list[str], np.ndarray]]:
     """Yields paths and images, uint8 [N, size, size, channels], N at most `batch_size`.
 
@@ -78,7 +81,7 @@ def load_batches(
     def readable() -> Iterator[tuple[str, np.ndarray]]:
         for path in paths:
             try:
-                image = utils.load_image(path, channels)
+                image = utils.load_image(path, channels, max_pixels)
             except UserError as error:
                 failed.append(str(error))
             else:
@@ -89,7 +92,13 @@ def load_batches(
         yield [path for path, _ in batch], np.stack([image for _, image in batch])
 
 
-def select_usable(paths: Sequence[str], size: int, resize: bool, failed: list[str]) -> list[str]:
+def select_usable(
+    paths: Sequence[str],
+    size: int,
+    resize: bool,
+    failed: list[str],
+    max_pixels: int = utils.MAX_PIXELS,
+) -> list[str]:
     """The images that can be completed; what is wrong with the others is added to `failed`.
 
     Raises:
@@ -98,7 +107,7 @@ def select_usable(paths: Sequence[str], size: int, resize: bool, failed: list[st
     good = []
     for path in paths:
         try:
-            check_image(path, size, resize)
+            check_image(path, size, resize, max_pixels)
             good.append(path)
         except UserError as error:
             failed.append(str(error))

@@ -22,7 +22,11 @@ ONE_COLOUR = 16  # levels within which a brush's colour may vary in a file that 
 
 
 def load_mask(
-    path: str | os.PathLike[str], size: int, invert: bool = False, flag: str = "--mask"
+    path: str | os.PathLike[str],
+    size: int,
+    invert: bool = False,
+    flag: str = "--mask",
+    max_pixels: int = utils.MAX_PIXELS,
 ) -> np.ndarray:
     """The mask drawn in a picture, float32 [size, size, 1], 1 = known (black), 0 = missing (white).
 
@@ -40,12 +44,13 @@ def load_mask(
       size: edge of the mask in pixels.
       invert: white is known, black (and transparent) missing.
       flag: the option that named the mask, for the errors.
+      max_pixels: of the picture.
 
     Raises:
       UserError: the file cannot be read, is no mask (a photo, or nothing in it is white though not
         all is black), or leaves nothing known.
     """
-    levels, counted = _levels(path)
+    levels, counted = _levels(path, max_pixels)
     gray = np.mean((levels >= GRAY[0]) & (levels <= GRAY[1]), where=counted)
     if gray > MOST_GRAY:
         raise UserError(
@@ -64,11 +69,11 @@ def load_mask(
     return (~missing).astype(np.float32)[..., np.newaxis]
 
 
-def _levels(path: str | os.PathLike[str]) -> tuple[np.ndarray, np.ndarray]:
+def _levels(path: str | os.PathLike[str], max_pixels: int) -> tuple[np.ndarray, np.ndarray]:
     """How white a mask is, uint8 [H, W], and which pixels tell whether it is one, bool [H, W]."""
-    levels = utils.load_image(path, channels=1)[..., 0]
+    levels = utils.load_image(path, 1, max_pixels)[..., 0]
     everywhere = np.ones(levels.shape, bool)
-    with Image.open(path) as picture:
+    with utils.open_picture(path, max_pixels) as picture:
         if picture.mode.startswith("I") or not picture.has_transparency_data:
             return levels, everywhere
         picture = ImageOps.exif_transpose(picture).convert("RGBA")

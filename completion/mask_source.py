@@ -11,7 +11,7 @@ from completion import mask_files, masks
 from completion.masks import Mask
 from completion.randomness import Purpose, image_generator
 from completion.settings import MaskSettings
-from utils import UserError
+from utils import MAX_PIXELS, UserError
 
 
 def draw_masks(settings: MaskSettings, images: np.ndarray, seed: int) -> Mask:
@@ -49,15 +49,22 @@ class MaskSource:
       settings: what is missing.
       seed: of random masks.
       files: the mask file of each image, by the image's path; None: masks are drawn.
+      max_pixels: of a mask file.
     """
 
     settings: MaskSettings
     seed: int = 0
     files: Mapping[str, str] | None = None
+    max_pixels: int = MAX_PIXELS
 
     @classmethod
     def of(
-        cls, settings: MaskSettings, seed: int, paths: Sequence[str], given: Sequence[str]
+        cls,
+        settings: MaskSettings,
+        seed: int,
+        paths: Sequence[str],
+        given: Sequence[str],
+        max_pixels: int = MAX_PIXELS,
     ) -> MaskSource:
         """The source of the masks of the images with these paths.
 
@@ -66,13 +73,15 @@ class MaskSource:
           seed: of random masks.
           paths: of the images.
           given: files and folders from which they come, as the user gave them.
+          max_pixels: of a mask file.
 
         Raises:
           UserError: an image has no mask file, or has two (`mask_files.masks_for`).
         """
         if settings.mask is None:
             return cls(settings, seed)
-        return cls(settings, seed, mask_files.masks_for(settings.mask, paths, given))
+        files = mask_files.masks_for(settings.mask, paths, given)
+        return cls(settings, seed, files, max_pixels)
 
     def masks_of(self, paths: Sequence[str], images: np.ndarray) -> Mask:
         """The masks of some images, uint8 [N, S, S, C], with the given paths.
@@ -84,7 +93,10 @@ class MaskSource:
             mask = draw_masks(self.settings, images, self.seed)
         else:
             size, invert = images.shape[1], self.settings.invert_mask
-            known = [mask_files.load_mask(self.files[path], size, invert) for path in paths]
+            known = [
+                mask_files.load_mask(self.files[path], size, invert, max_pixels=self.max_pixels)
+                for path in paths
+            ]
             mask = batch_mask(self.settings, known)
         for path, known in zip(paths, mask.known, strict=True):
             if not known.any():

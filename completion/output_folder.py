@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import os
 import re
@@ -13,7 +12,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from runs import read_config, write_config
-from utils import UserError, image_grid, replacing, save_gif, save_image, write_csv
+from utils import (
+    UserError,
+    image_grid,
+    open_text,
+    replacing,
+    save_gif,
+    save_image,
+    write_csv,
+)
 
 if TYPE_CHECKING:
     from completion.completer import Completion
@@ -83,9 +90,31 @@ class CompletionFolder:
             raise UserError(f"--outDir {self.path}: is the folder of a model; choose another one")
         if overwrite:
             return None
-        if config["completion"]["finished"]:
+        completion, options = config["completion"], config.get("options")
+        if not (isinstance(completion, dict) and isinstance(options, dict)):
+            raise self.refusal("a damaged config.json")
+        if completion.get("finished", True):
             raise self.refusal("a finished completion")
-        return config["options"]
+        return options
+
+    def _read_rows(self) -> list[Sequence[Any]]:
+        """The rows of results.csv, none if there is none yet.
+
+        Raises:
+          UserError: it is damaged. It is written whole or not at all, so that it was changed.
+        """
+        path = os.path.join(self.path, self.TABLE)
+        if not os.path.lexists(path):
+            return []
+        try:
+            with open_text(path, errors="surrogateescape") as file:
+                head, *rows = csv.reader(file)
+            np.array([row[2:] for row in rows], float)
+        except (ValueError, csv.Error):
+            raise self.refusal("a damaged results.csv") from None
+        if head != [*self.COLUMNS] or any(len(row) != len(head) for row in rows):
+            raise self.refusal("a damaged results.csv")
+        return rows
 
     def refusal(self, what: str) -> UserError:
         """The error to raise where the folder holds a completion that cannot be resumed."""
@@ -110,12 +139,13 @@ class CompletionFolder:
         write_config(self.path, config)
 
     def resume(self, config: Mapping[str, Any]) -> None:
-        """Goes on after the last batch that an earlier run has finished; writes config.json."""
+        """Goes on after the last batch that an earlier run has finished; writes config.json.
+
+        Raises:
+          UserError: results.csv is damaged.
+        """
+        self._rows = self._read_rows()
         write_config(self.path, config)
-        with contextlib.suppress(FileNotFoundError):
-            path = os.path.join(self.path, self.TABLE)
-            with open(path, newline="", encoding="utf-8", errors="surrogateescape") as file:
-                self._rows = list(csv.reader(file))[1:]
 
     def start_batch(self, batch: int, before: np.ndarray, masked: np.ndarray) -> None:
         """Makes a batch's folders, and writes its images before completion.

@@ -82,6 +82,8 @@ def earlier_precision(
     asked = earlier.pop("precision", "auto")
     used = earlier.pop("precision_used", None)
     before = Precision("auto", asked) if used is None else Precision(asked, used)
+    if before.asked not in cli.PRECISIONS or before.used not in cli.PRECISIONS:
+        return None  # not written by this program
     same = precision.asked == before.asked or precision.used == before.used
     return before if same and earlier == options else None
 
@@ -93,6 +95,7 @@ def complete_images(
     out: CompletionFolder,
     interval: int,
     failed: list[str],
+    max_pixels: int = utils.MAX_PIXELS,
 ) -> int:
     """Completes images batch by batch into the output folder.
 
@@ -103,6 +106,7 @@ def complete_images(
       out: has been started or resumed; images that are done there are left out.
       interval: iterations between pictures.
       failed: what is wrong with files that cannot be read is added to it.
+      max_pixels: of an image.
 
     Returns:
       The number of images that are completed in the folder, those of an earlier run included.
@@ -116,7 +120,9 @@ def complete_images(
     finished = len(out.done)
     total, initial = iterations * -(-len(names) // size), iterations * (finished // size)
     with cli.progress_bar(total=total, initial=initial, unit="iteration") as bar:
-        batches = input_images.load_batches(paths, model.image_size, model.channels, size, failed)
+        batches = input_images.load_batches(
+            paths, model.image_size, model.channels, size, failed, max_pixels
+        )
         for number, (batch, images) in enumerate(batches, finished // size + 1):
             mask = source.masks_of(batch, images)
             out.start_batch(number, images, utils.to_uint8(mask.visible(utils.to_signed(images))))

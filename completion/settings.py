@@ -135,7 +135,7 @@ class SearchSettings:
     hmc_eps: float = cli.option(
         "time of a leapfrog step", "--hmcEps", type=cli.positive_float, default=0.001
     )
-    hmc_l: int = cli.option("leapfrog steps", "--hmcL", type=cli.positive_int, default=100)
+    hmc_l: int = cli.option("leapfrog steps", "--hmcL", type=cli.picture_count, default=100)
     hmc_anneal: float = cli.option(
         "beta is multiplied by it after each iteration",
         "--hmcAnneal",
@@ -302,6 +302,7 @@ class CompletionSettings:
       samples: completions of each image.
       seed: of all that is random.
       precision: of cli.PRECISIONS, as asked for.
+      max_pixels: of an image or a mask file; one of more is not read.
     """
 
     images: tuple[str, ...]
@@ -343,6 +344,7 @@ class CompletionSettings:
         choices=cli.PRECISIONS,
         default="auto",
     )
+    max_pixels: int = cli.max_pixels_option()
 
     @classmethod
     def of(cls, approach: str, images: Sequence[str], **given: Any) -> CompletionSettings:
@@ -351,12 +353,12 @@ class CompletionSettings:
         return cls(tuple(images), **{"out_interval": interval} | given)
 
     def options(self) -> dict[str, Any]:
-        """The values of the options for config.json, without --overwrite, which changes no result.
+        """The values of the options for config.json, without those that change no result.
 
         `precision` is as asked for.
         """
         values = dataclasses.asdict(self)
-        del values["overwrite"]
+        del values["overwrite"], values["max_pixels"]
         return values
 
     @staticmethod

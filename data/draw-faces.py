@@ -139,7 +139,7 @@ def build_parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = cli.ArgumentParser(__doc__)
     parser.add_argument("--n", type=cli.positive_int, default=3000, help="number of faces")
-    parser.add_argument("--size", type=cli.positive_int, default=32, help="edge in pixels")
+    parser.add_argument("--size", type=cli.edge, default=32, help="edge in pixels")
     parser.add_argument("--seed", type=cli.seed, default=0, help="of the faces")
     parser.add_argument("--out", required=True, metavar="DIR", help="where the PNGs go")
     return parser

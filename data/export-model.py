@@ -11,6 +11,7 @@ examples:
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
 from collections.abc import Sequence
@@ -22,13 +23,19 @@ import utils
 from utils import UserError
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Exports the model."""
+def build_parser() -> argparse.ArgumentParser:
+    """The command line."""
     parser = cli.ArgumentParser(__doc__)
     parser.add_argument("checkpoint", help="folder of the model, or one of its checkpoints")
     parser.add_argument("out", help="folder to make")
-    args = parser.parse_args(argv)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Exports the model."""
+    args = build_parser().parse_args(argv)
     utils.check_writable(args.out, "out")
+    utils.check_name(args.out, "TensorFlow")
     if os.path.lexists(args.out):
         raise UserError(f"{args.out}: exists; name another folder")
     cli.prepare_tensorflow()

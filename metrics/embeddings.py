@@ -5,7 +5,6 @@ Images are uint8 [N, S, S, C], embeddings float32 [N, 128].
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 from collections.abc import Callable
@@ -16,7 +15,7 @@ import dlib
 import numpy as np
 
 import faces
-from utils import replacing
+from utils import check_regular, replacing
 
 EMBEDDING = 128  # numbers in an embedding
 CHIP = 150  # pixels: edge of the images that dlib's network takes
@@ -87,11 +86,14 @@ class EmbeddingCache:
 
     def get(self, image: np.ndarray) -> np.ndarray | None:
         """The row that was stored for an image; None if there is none, or it is damaged."""
-        with contextlib.suppress(OSError, ValueError, EOFError):
-            row = np.load(self._path(image))
-            if row.shape == (EMBEDDING + 1,) and row.dtype == np.float32:
-                return row
-        return None
+        try:
+            check_regular(self._path(image))
+            with open(self._path(image), "rb") as file:
+                row = np.lib.format.read_array(file)
+        except Exception:  # it raises anything on damaged files
+            return None
+        whole = row.shape == (EMBEDDING + 1,) and row.dtype == np.float32
+        return row if whole and np.isfinite(row).all() else None
 
     def put(self, image: np.ndarray, row: np.ndarray) -> None:
         """Stores an image's row in an atomic write."""

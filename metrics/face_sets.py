@@ -33,15 +33,17 @@ def evenly_spaced(items: Sequence[Any], number: int | None) -> list[Any]:
     return [items[i * len(items) // number] for i in range(number)]
 
 
-def load_faces(paths: Sequence[str], size: int, channels: int) -> np.ndarray:
+def load_faces(
+    paths: Sequence[str], size: int, channels: int, max_pixels: int = utils.MAX_PIXELS
+) -> np.ndarray:
     """Images of the model's size, uint8 [N, size, size, channels].
 
     Raises:
-      UserError: a file is no image, or of another size.
+      UserError: a file is no image, too large to be read, or of another size.
     """
     images = np.empty([len(paths), size, size, channels], np.uint8)
     for place, path in zip(images, paths, strict=True):
-        image = utils.load_image(path, channels)
+        image = utils.load_image(path, channels, max_pixels)
         if image.shape != place.shape:
             height, width = image.shape[:2]
             raise UserError(

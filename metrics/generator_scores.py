@@ -25,6 +25,7 @@ from metrics.results import GeneratorScore
 from metrics.settings import GeneratorSettings
 from metrics.statistics import Estimate, estimate, jackknife
 from model import DCGAN
+from utils import MAX_PIXELS
 
 BATCH = 64  # images that are inverted in one search
 NEAREST = 64  # samples, and held-out faces, whose nearest training face is sought
@@ -61,7 +62,9 @@ class Nearest:
     by_identity: np.ndarray
 
 
-def _nearest_pixels(images: np.ndarray, training: Sequence[str], progress: Progress) -> np.ndarray:
+def _nearest_pixels(
+    images: np.ndarray, training: Sequence[str], progress: Progress, max_pixels: int
+) -> np.ndarray:
     """Numbers of the training files nearest to images, uint8 [N, S, S, C], by pixels: int [N]."""
     size, channels = images.shape[2:]
     queries = images.reshape(len(images), -1).astype(np.float32) / 255
@@ -69,7 +72,7 @@ def _nearest_pixels(images: np.ndarray, training: Sequence[str], progress: Progr
     with progress(total=len(training), desc="training faces, by pixels") as bar:
         for first in range(0, len(training), BLOCK):
             paths = training[first : first + BLOCK]
-            block = load_faces(paths, size, channels).reshape(len(paths), -1)
+            block = load_faces(paths, size, channels, max_pixels).reshape(len(paths), -1)
             block = block.astype(np.float32) / 255
             # |q - t|^2 - |q|^2: the last term is the same for all t
             squares = np.square(block).sum(axis=1) - 2 * queries @ block.T
@@ -86,17 +89,19 @@ def nearest_training(
     seed: int,
     reader: FaceReader,
     progress: Progress = silent,
+    max_pixels: int = MAX_PIXELS,
 ) -> Nearest:
     """The training faces nearest to images, uint8 [N, S, S, C].
 
-    By pixels among all of them, by embedding among 5,000 that are drawn by the seed.
+    By pixels among all of them, by embedding among 5,000 that are drawn by the seed. Files are
+    read as by `face_sets.load_faces`.
     """
     size, channels = images.shape[2:]
-    numbers = _nearest_pixels(images, training, progress)
-    by_pixels = load_faces([training[i] for i in numbers], size, channels)
+    numbers = _nearest_pixels(images, training, progress, max_pixels)
+    by_pixels = load_faces([training[i] for i in numbers], size, channels, max_pixels)
     squares = np.square((images.astype(np.float64) - by_pixels) / 255)
     drawn = np.random.default_rng(seed).permutation(len(training))[:NEAREST_DRAWN]
-    faces = load_faces([training[i] for i in sorted(drawn)], size, channels)
+    faces = load_faces([training[i] for i in sorted(drawn)], size, channels, max_pixels)
     known = describe(reader, faces, progress, "training faces, by embedding").embeddings
     own = describe(reader, images, progress, "samples and held-out faces").embeddings
     distances = cdist(own, known)
@@ -159,13 +164,14 @@ def _score_nearest(
     generated: np.ndarray,
     held_out: np.ndarray,
     training: Sequence[str],
-    seed: int,
+    settings: GeneratorSettings,
     reader: FaceReader,
     progress: Progress,
 ) -> GeneratorScore:
     """How near samples and held-out faces, uint8 [N, S, S, C], come to training faces."""
     pictures = np.concatenate([generated, held_out])
-    nearest = nearest_training(pictures, training, seed, reader, progress)
+    (seed,) = settings.seed
+    nearest = nearest_training(pictures, training, seed, reader, progress, settings.max_pixels)
     metrics, sheets = {}, {}
     for part, name, kind in (
         (slice(len(generated)), "", "sample"),
@@ -203,7 +209,7 @@ def score(
     """
     (seed,) = settings.seed
     real = evenly_spaced(sets.real, settings.samples)
-    faces = load_faces(real, model.image_size, model.channels)
+    faces = load_faces(real, model.image_size, model.channels, settings.max_pixels)
     z = np.random.default_rng(seed).uniform(-1, 1, [settings.samples, model.z_dim])
     generated = checkpoints.generate(model, z)
     own = describe(reader, generated, progress, "samples", keep=False)
@@ -219,7 +225,7 @@ def score(
     if sets.training:
         held_out = faces[evenly_spaced(range(len(faces)), NEAREST)]
         samples = generated[:NEAREST]
-        parts.append(_score_nearest(samples, held_out, sets.training, seed, reader, progress))
+        parts.append(_score_nearest(samples, held_out, sets.training, settings, reader, progress))
     return GeneratorScore(
         {name: value for part in parts for name, value in part.metrics.items()},
         {name: columns for part in parts for name, columns in part.sheets.items()},

@@ -79,12 +79,12 @@ def _spread(values: np.ndarray, number: int) -> np.ndarray:
 def _read(path: str, number: int) -> MetricValues | None:
     """The cached metrics of `number` faces; None if there are none, or the file is damaged."""
     try:
-        with open(path, encoding="utf-8") as file:
+        with utils.open_text(path) as file:
             stored = json.load(file)["figures"]
         read = {name: np.array(stored[name], np.float64) for name in METRICS}
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
-    return read if all(len(values) == number for values in read.values()) else None
+    return read if all(values.shape == (number,) for values in read.values()) else None
 
 
 def model_hash(model: DCGAN) -> str:

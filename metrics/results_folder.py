@@ -75,10 +75,10 @@ class ResultsFolder:
 
     def _is_evaluation(self) -> bool:
         try:
-            with open(os.path.join(self.path, RESULTS), encoding="utf-8") as file:
+            with utils.open_text(os.path.join(self.path, RESULTS)) as file:
                 content = json.load(file)
             return content["program"] == runs.PROGRAM and "finished" in content
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return False
 
     def start(self, paths: Sequence[str]) -> None:

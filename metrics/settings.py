@@ -39,6 +39,7 @@ class EvaluationSettings:
       precision: of the searches' convolutions, one of cli.PRECISIONS.
       workers: processes for dlib.
       cache: folder for embeddings and the reference's metrics; None: embeddings.default_cache.
+      max_pixels: of a face's file; one of more is refused.
     """
 
     seed: tuple[int, ...] = cli.option(
@@ -59,10 +60,11 @@ class EvaluationSettings:
     precision: str = cli.option(
         "of our searches' convolutions", choices=cli.PRECISIONS, default="auto"
     )
-    workers: int = cli.option("processes for dlib", type=cli.positive_int, default=os.cpu_count())
+    workers: int = cli.option("processes for dlib", type=cli.worker_count, default=os.cpu_count())
     cache: str | None = cli.option(
         "for metrics that take time (default: in ~/.cache)", metavar="DIR"
     )
+    max_pixels: int = cli.max_pixels_option()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -197,7 +199,7 @@ class GeneratorSettings(EvaluationSettings):
         metavar="DIR",
         default=(),
     )
-    samples: int = cli.option("generated and real faces", type=cli.positive_int, default=2000)
+    samples: int = cli.option("generated and real faces", type=cli.picture_count, default=2000)
     inversion: int = cli.option(
         "real faces that G reconstructs", type=cli.positive_int, metavar="N", default=64
     )

@@ -95,7 +95,10 @@ class Checkpoints:
         if not prefixes:
             raise problem or UserError(f"{self._folder}: holds no checkpoint")
         if damaged and repair:
-            tf.compat.v1.train.update_checkpoint_state(self._folder, prefixes[-1], prefixes)
+            # Relative paths: it would keep absolute ones, and a model's folder may be moved.
+            paths = [os.path.relpath(prefix) for prefix in prefixes]
+            folder = os.path.relpath(self._folder)
+            tf.compat.v1.train.update_checkpoint_state(folder, paths[-1], paths)
             for path in itertools.chain(*(glob.glob(f"{glob.escape(p)}.*") for p in damaged)):
                 os.remove(path)
             self._manager = self._new_manager()
@@ -168,11 +171,15 @@ def export_model(path: str, folder: str) -> str:
     os.makedirs(folder)
     checkpoint = checkpoints.inference_checkpoint(model.g, model.d)
     manager = tf.train.CheckpointManager(checkpoint, folder, 1, checkpoint_name="ckpt")
-    written = manager.save(checkpoint_number=int(prefix.rpartition("-")[2]))
+    step = prefix.rpartition("-")[2]
+    written = manager.save(checkpoint_number=int(step) if step.isdecimal() else 0)
     kept = ("architecture", "identity", "data", "packages", "processor")
     names = {field.name for field in dataclasses.fields(Rules)} | {"precision_used"}
     # No paths: they mean nothing elsewhere.
-    options = {name: value for name, value in config["options"].items() if name in names}
-    write_config(folder, {name: config[name] for name in kept} | {"options": options})
+    options = config.get("options")
+    options = options if isinstance(options, dict) else {}
+    options = {name: value for name, value in options.items() if name in names}
+    record = {name: config[name] for name in kept if name in config}
+    write_config(folder, record | {"options": options})
     checkpoints.write_sums(folder)
     return written

@@ -12,7 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import numpy as np
 
 from training.randomness import FilePurpose
-from utils import UserError, crop_and_resize, list_images, load_image
+from utils import MAX_PIXELS, UserError, crop_and_resize, list_images, load_image
 
 BATCHES_AHEAD = 4  # decoded while the networks train
 DEFAULT_CACHE = 2**31  # bytes: 170,000 colour images of 64 pixels
@@ -43,6 +43,7 @@ class ImageFolders:
         train_size: int | None = None,
         holdout: Collection[str] = (),
         cache_bytes: int = DEFAULT_CACHE,
+        max_pixels: int = MAX_PIXELS,
         on_unreadable: Callable[[str], None] = lambda _message: None,
     ) -> None:
         """Lists the files; decodes none.
@@ -51,6 +52,7 @@ class ImageFolders:
           train_size: use so many of the files, drawn once by the seed; None for all.
           holdout: files to leave out, by their names or their paths below their folder.
           cache_bytes: keep the decoded images in memory if all of them need no more.
+          max_pixels: of an image; one of more is not read.
           on_unreadable: is told, once a file, why it is skipped; called from any thread.
 
         Raises:
@@ -64,7 +66,7 @@ class ImageFolders:
             self.files = [self.files[i] for i in sorted(chosen)]
         self.image_size, self.channels = image_size, channels
         self.batch_size, self.seed = batch_size, seed
-        self._on_unreadable = on_unreadable
+        self._max_pixels, self._on_unreadable = max_pixels, on_unreadable
         self._unreadable: set[int] = set()
         self._lock = threading.Lock()
         self._check_number()
@@ -103,7 +105,7 @@ class ImageFolders:
             return self._cache[number]
         if number not in self._unreadable:
             try:
-                image = load_image(self.files[number], self.channels)
+                image = load_image(self.files[number], self.channels, self._max_pixels)
             except UserError as error:
                 with self._lock:  # two threads may have read it
                     if number not in self._unreadable:
@@ -166,6 +168,14 @@ class ImageFolders:
             pool.shutdown(wait=False, cancel_futures=True)
 
 
+def _file_size(path: str) -> int:
+    """Bytes in a file; 0 where a link leads nowhere: to read it is refused later on."""
+    try:
+        return os.path.getsize(path)
+    except OSError:
+        return 0
+
+
 def _list_files(folders: Sequence[str], holdout: Collection[str]) -> tuple[list[str], str]:
     """The files below the folders without those held out, and the hash of what they are."""
     files: list[str] = []
@@ -183,7 +193,7 @@ def _list_files(folders: Sequence[str], holdout: Collection[str]) -> tuple[list[
             if holdout and (names := {relative, os.path.basename(path)}.intersection(holdout)):
                 unused -= names
                 continue
-            identity.update(os.fsencode(f"{relative}\0{os.path.getsize(path)}\n"))
+            identity.update(os.fsencode(f"{relative}\0{_file_size(path)}\n"))
             files.append(path)
     if unused:
         raise UserError(

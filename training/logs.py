@@ -5,7 +5,6 @@ They know scalars by their names, not what was trained: a trainer says which it 
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import dataclasses
 import glob
@@ -14,11 +13,14 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
+from google.protobuf.message import DecodeError
 from tensorboard.compat.proto import event_pb2
 
-from utils import remove_partial, replacing, write_csv
+import cli
+from utils import UserError, open_text, remove_partial, replacing, write_csv
 
 SCALARS = "scalars.csv"
+FRAME = 16  # bytes around each record of TensorBoard's files: its length and two checksums
 SHARED_RUN = "training"  # TensorBoard's run of all that is no scalar
 
 
@@ -61,25 +63,64 @@ class StepResult:
     histograms: Mapping[str, tf.Tensor]
 
 
-def _keep_rows(path: str, columns: Sequence[str], last_step: int) -> None:
-    """Drops the rows of a scalars.csv after `last_step`: a resumed run writes them again."""
-    with open(path, newline="", encoding="utf-8") as file:
-        rows = list(csv.reader(file))
-    # A row cut short by a crash is dropped too.
-    kept = [r for r in rows[1:] if len(r) == len(columns) and int(r[0]) <= last_step]
+def keep_rows(path: str, columns: Sequence[str], last_step: int) -> None:
+    """Drops the rows of a scalars.csv after `last_step`: a resumed run writes them again.
+
+    Damaged ones are dropped, too, and their loss is named.
+
+    Raises:
+      UserError: it is another table.
+    """
+    try:
+        with open_text(path, errors="replace") as file:
+            head, *rows = csv.reader(file)
+    except csv.Error:
+        head, rows = [], []
+    except ValueError:  # not even a head
+        if last_step:
+            cli.say(f"{path}: is empty; what it held of the steps up to {last_step} is lost")
+        head, rows = list(columns), []
+    if head != list(columns):
+        raise UserError(f"{path}: not the table of this training; move it away")
+    steps = [_step_of(row, len(columns)) for row in rows]
+    kept = [row for row, step in zip(rows, steps, strict=True) if step and step <= last_step]
+    # A crash leaves the last row cut short; the steps up to `last_step` had all been written.
+    whole = [step for step in steps if step]
+    if None in steps[:-1] or (whole and whole[-1] < last_step):
+        first = whole[0] if whole else 1
+        cli.say(
+            f"{path}: is damaged; {last_step + 1 - first - len(kept)} of the rows of steps {first} "
+            f"to {last_step} are lost"
+        )
     write_csv(path, columns, kept)
 
 
-def _keep_events(path: str, last_step: int) -> None:
-    """Drops the events after `last_step` from a file of TensorBoard's, as `_keep_rows` does."""
-    with (
-        replacing(path) as temporary,
-        tf.io.TFRecordWriter(temporary) as writer,
-        contextlib.suppress(tf.errors.DataLossError),  # a record that a crash cut short is the last
-    ):
-        for record in tf.data.TFRecordDataset(path):
-            if event_pb2.Event.FromString(record.numpy()).step <= last_step:
-                writer.write(record.numpy())
+def _step_of(row: Sequence[str], columns: int) -> int | None:
+    """The step of a row of scalars.csv; None if it is cut short or damaged."""
+    try:
+        step, epoch = (int(cell) if cell.isdecimal() else 0 for cell in row[:2])
+        for cell in row[2:]:
+            float(cell or 0)
+    except ValueError:
+        return None
+    return step if len(row) == columns and min(step, epoch) > 0 else None
+
+
+def keep_events(path: str, last_step: int) -> None:
+    """Drops the events after `last_step` from a file of TensorBoard's, as `keep_rows` does."""
+    step, unread, damaged = -1, os.path.getsize(path), False
+    with replacing(path) as temporary, tf.io.TFRecordWriter(temporary) as writer:
+        try:
+            for record in tf.data.TFRecordDataset(path):
+                step = event_pb2.Event.FromString(record.numpy()).step
+                unread -= len(record.numpy()) + FRAME
+                if step <= last_step:
+                    writer.write(record.numpy())
+        except (tf.errors.OpError, DecodeError) as error:
+            damaged = "truncated" not in str(error)
+    # A crash cuts a record short; it is the last one, and of a later step.
+    if damaged or (unread and step < last_step):
+        cli.say(f"{path}: is damaged; what follows its event of step {step} is lost")
 
 
 class TrainingLog:
@@ -95,16 +136,18 @@ class TrainingLog:
         """
         self._scalars = scalars
         path = os.path.join(folder, SCALARS)
-        if os.path.exists(path):
-            _keep_rows(path, scalars.columns, first_step)
+        if os.path.lexists(path):
+            keep_rows(path, scalars.columns, first_step)
         for run in glob.glob(os.path.join(glob.escape(folder), "*", "")):
             remove_partial(run)
         for events in glob.glob(os.path.join(glob.escape(folder), "*", "events.out.tfevents.*")):
-            _keep_events(events, first_step)
+            if os.path.isfile(events):
+                keep_events(events, first_step)
         self._file = open(path, "a", newline="", encoding="utf-8")  # noqa: SIM115
         self._csv = csv.writer(self._file)
         if self._file.tell() == 0:
             self._csv.writerow(scalars.columns)
+            self._file.flush()
         self._events = {
             run: tf.summary.create_file_writer(os.path.join(folder, run))
             for run in {SHARED_RUN, *(run for run, _ in scalars.charts.values())}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import glob
 import json
 import os
@@ -63,8 +64,11 @@ def settle(given: Mapping[str, Any]) -> tuple[TrainingSettings, dict[str, Any] |
     values = dict(given)
     if config is not None:
         values = config["options"] | config["architecture"] | config["identity"] | values
+    architecture = from_values(Architecture, values)
+    asked = " ".join(f"{cli.flag(name)} {given[name]}" for name in fixed)
+    checkpoints.check_architecture(dataclasses.asdict(architecture), asked or "the networks")
     settings = TrainingSettings(
-        architecture=from_values(Architecture, values),
+        architecture=architecture,
         rules=from_values(Rules, values),
         data=from_values(DataSettings, values),
         precision=precision,
@@ -109,10 +113,13 @@ def find_run(
     """
     for name in ("checkpoint_dir", "sample_dir", "log_dir"):
         utils.check_writable(getattr(output, name), cli.flag(name))
+    for folder in (output.checkpoint_dir, output.log_dir):
+        utils.check_name(folder, "TensorFlow")
     if not checkpoints.holds_checkpoint(output.checkpoint_dir):
         _refuse_other_runs(output)
         return None
     prefix, config = checkpoints.find_checkpoint(output.checkpoint_dir)
+    check_config(config, os.path.join(output.checkpoint_dir, runs.CONFIG))
     stored = config["architecture"] | config.get("identity", {})
     checkpointing.refuse_contradictions(fixed, stored, prefix, "--checkpoint-dir")
     if init_from is not None:
@@ -121,6 +128,27 @@ def find_run(
             "would be resumed; leave it out, or name another --checkpoint-dir"
         )
     return config
+
+
+def check_config(config: Mapping[str, Any], path: str) -> None:
+    """Raises UserError if a config.json at `path` is not whole enough to go on with its run."""
+    remedy = "mend it, or start another run with --init-from and another --checkpoint-dir"
+    for name, kind in (("options", dict), ("identity", dict), ("data", str)):
+        if not isinstance(config.get(name), kind):
+            raise UserError(f"{path}: lacks the {name} of the run to resume; {remedy}")
+    for name in IDENTITY:
+        if name not in config["identity"]:
+            raise UserError(f"{path}: lacks the {name} of the run to resume; {remedy}")
+    stored = config["options"] | config["identity"]
+    for settings in (Rules, DataSettings, PrecisionSettings):
+        for field in cli.option_fields(settings):
+            if field.name in stored and not cli.could_be_given(field, stored[field.name]):
+                raise UserError(
+                    f"{path}: {field.name} of the run to resume is nothing that "
+                    f"{cli.flag(field.name)} takes; {remedy}"
+                )
+    if stored.get("precision_used", "float32") not in cli.PRECISIONS[1:]:
+        raise UserError(f"{path}: precision_used of the run to resume is none; {remedy}")
 
 
 def _refuse_other_runs(output: OutputSettings) -> None:

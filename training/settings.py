@@ -91,7 +91,7 @@ class Rules:
     )
     beta1: float = cli.option("Adam's decay of the mean gradient", type=cli.decay_rate, default=0.5)
     g_updates: int = cli.option(
-        "updates of G per update of D; paper: 1", "--g_updates", type=cli.positive_int, default=2
+        "updates of G per update of D; paper: 1", "--g_updates", type=cli.update_count, default=2
     )
     flip: bool = cli.option(
         "mirror half of the images", action=argparse.BooleanOptionalAction, default=False
@@ -123,6 +123,7 @@ class DataSettings:
       dataset: folders.
       train_size: how many of their images to use, or `all`.
       holdout: path of a list of file names to leave out.
+      max_pixels: of an image; one of more is not read.
     """
 
     dataset: Sequence[str] = cli.option(
@@ -137,6 +138,7 @@ class DataSettings:
         "images to use, or all", "--train_size", type=image_count, default="all"
     )
     holdout: str | None = cli.option("list of file names, one a line, to leave out", metavar="FILE")
+    max_pixels: int = cli.max_pixels_option()
 
 
 @dataclasses.dataclass(frozen=True)
