@@ -34,6 +34,7 @@ DEFAULTS = {
     "minutes": None,
     "traceback": False,
     "holdout": None,
+    "max_pixels": 100_000_000,
     "flip": False,
     "diffaugment": [],
     "init_from": None,

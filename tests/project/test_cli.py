@@ -26,6 +26,10 @@ ACCEPTED = {
     "decay_rate": {"0": 0, "0.999": 0.999},
     "open_fraction": {"0.5": 0.5},
     "image_size": {"16": 16, "32": 32, "64": 64, "128": 128},
+    "edge": {"1": 1, "4096": 4096},
+    "picture_count": {"1": 1, "1000000": 10**6},
+    "worker_count": {"1": 1, "1024": 1024},
+    "update_count": {"1": 1, "1000": 1000},
 }
 REFUSED = {
     "positive_int": (["0", "-1", "1.5", "x", "", "inf", "nan"], "a whole number above 0"),
@@ -34,6 +38,10 @@ REFUSED = {
     "non_negative_float": (["-0.1", "x", "inf", "nan"], "a number from 0"),
     "decay_rate": (["1", "-0.1", "x", "nan"], "a number from 0 to below 1"),
     "open_fraction": (["0", "1", "x", "nan"], "a number between 0 and 1"),
+    "edge": (["0", "4097", "1.5", "x"], "a whole number from 1 to 4096"),
+    "picture_count": (["0", "1000001", "x"], "a whole number from 1 to 1000000"),
+    "worker_count": (["0", "1025", "x"], "a whole number from 1 to 1024"),
+    "update_count": (["0", "1001", "x"], "a whole number from 1 to 1000"),
     "image_size": (["0", "17", "48", "256", "64.0", "x"], "one of 16, 32, 64, 128"),
 }
 
@@ -112,6 +120,24 @@ def test_the_fields_of_a_settings_class_have_their_defaults() -> None:
         "folders",
         "quiet",
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "good", "bad"),
+    [
+        ("batch_size", [64, 1], [0, -1, 1.5, "8", None, True, [8], {}]),
+        ("rate", [0.5, 2, None], [0, -0.5, "0.5", False, float("nan")]),
+        ("kind", ["plain", "fancy"], ["other", "", None, 1, ["plain"]]),
+        ("folders", [[], ["a"]], ["a", [1], None]),
+        ("quiet", [True, False], [0, 1, "yes", None]),
+    ],
+)
+def test_a_stored_value_is_one_that_the_option_could_have(
+    name: str, good: list[object], bad: list[object]
+) -> None:
+    (field,) = (f for f in cli.option_fields(Settings) if f.name == name)
+    assert [value for value in good if not cli.could_be_given(field, value)] == []
+    assert [value for value in bad if cli.could_be_given(field, value)] == []
 
 
 @pytest.mark.parametrize("spelling", ["--batch-size", "--batchSize", "--batch_size"])
