@@ -10,20 +10,24 @@ import glob
 import hashlib
 import os
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
 import runs
+from context_encoder import ContextEncoder, count_encoder_weights
 from model import DCGAN, count_weights
 from utils import UserError, check_name, check_regular, open_text, to_uint8, write_text
 
+ENCODER_FOLDER = "context-encoder"  # in a DCGAN's folder: that of its context encoder
 SUMS = "SHA256SUMS"  # beside a model that is passed on: what its files must be
 STATE = "checkpoint"  # TensorFlow's file in a folder: which checkpoints are there
-MOST_WEIGHTS = 2**29  # of both networks: 2 GiB
+MOST_WEIGHTS = 2**29  # of all networks of a model: 2 GiB
 DEFAULT = "checkpoint"
+# What is trained, and by which script.
+TRAINED_BY = {"DCGAN": "./train-dcgan.py", "context encoder": "./train-context-encoder.py"}
 SHIPPED = os.path.join(os.path.dirname(os.path.abspath(__file__)), "data", "pretrained")
 
 
@@ -91,14 +95,21 @@ def select_model(path: str | None) -> tuple[str, str]:
     return SHIPPED, f"no model in ./checkpoint: {licence_note(SHIPPED)}"
 
 
-def find_checkpoint(path: str, flag: str = "--checkpoint-dir") -> tuple[str, dict[str, Any]]:
+def find_checkpoint(
+    path: str, flag: str = "--checkpoint-dir", network: str = "DCGAN"
+) -> tuple[str, dict[str, Any]]:
     """The checkpoint that `path` names: a folder (its newest) or one of its checkpoints.
+
+    Args:
+      path: as above.
+      flag: the option that names it.
+      network: what it must be a checkpoint of, of TRAINED_BY.
 
     Returns:
       The checkpoint's path prefix, such as checkpoint/ckpt-12000, and the folder's config.
 
     Raises:
-      UserError: there is none, or another program wrote it.
+      UserError: there is none, another program wrote it, or it is of another network.
     """
     if os.path.isdir(path):
         folder, prefix = path, _newest(path)
@@ -112,7 +123,7 @@ def find_checkpoint(path: str, flag: str = "--checkpoint-dir") -> tuple[str, dic
     if prefix is None:
         raise UserError(
             f"{flag} {path}: holds no checkpoint; train a model first "
-            "(./train-dcgan.py --dataset FOLDER) or name the folder of one"
+            f"({TRAINED_BY[network]} --dataset FOLDER) or name the folder of one"
         )
     config = runs.read_config(folder)
     if config is None or "architecture" not in config:
@@ -120,48 +131,93 @@ def find_checkpoint(path: str, flag: str = "--checkpoint-dir") -> tuple[str, dic
             f"{flag} {path}: the checkpoint there has no {runs.CONFIG} of {runs.PROGRAM}; "
             "another program wrote it, and its networks are not known"
         )
-    check_architecture(config["architecture"], os.path.join(folder, runs.CONFIG))
+    source = os.path.join(folder, runs.CONFIG)
+    found = _network_of(config["architecture"], network)
+    if found != network:
+        raise UserError(
+            f"{flag} {path}: the checkpoint there is a {found}'s, not a {network}'s; a DCGAN's "
+            f"folder has that of its context encoder, {ENCODER_FOLDER}, inside"
+        )
+    check_architecture(config["architecture"], source, network)
     for file in (f"{prefix}.index", *glob.glob(f"{glob.escape(prefix)}.data-*")):
         if os.path.lexists(file):
             check_regular(file)
     return prefix, config
 
 
-def check_architecture(architecture: Any, source: str) -> None:
-    """Looks at what a `DCGAN` is to be made of, before memory is taken for it.
+def _network_of(architecture: Any, asked: str) -> str:
+    """Which of TRAINED_BY an architecture is of; the one `asked` for, if it is not plainly another.
+
+    It is plainly one's if it has a name that this network alone has, and none that another has.
+    """
+    names = set(architecture) if isinstance(architecture, Mapping) else set()
+    named = {
+        network: names.intersection(width for width, _, _ in parts.widths[len(_IMAGES) :])
+        for network, parts in _PARTS.items()
+    }
+    found = [network for network, own in named.items() if own]
+    return found[0] if len(found) == 1 else asked
+
+
+def check_architecture(architecture: Any, source: str, network: str = "DCGAN") -> None:
+    """Looks at what networks are to be made of, before memory is taken for them.
 
     Args:
-      architecture: a mapping of `DCGAN`'s arguments, if all is well.
+      architecture: a mapping of the arguments of `DCGAN` or `ContextEncoder`, if all is well.
       source: what says so, for the error.
+      network: of TRAINED_BY, what is to be made.
 
     Raises:
-      UserError: it is none; or its networks are too large to be meant.
+      UserError: it is none; or the networks are too large to be meant.
     """
+    parts = _PARTS[network]
     if not isinstance(architecture, Mapping):
         raise UserError(
             f"{source}: its architecture is not a list of widths, but {_short(architecture)}"
         )
-    for name, whether, wanted in _WIDTHS:
+    for name, whether, wanted in parts.widths:
         if name not in architecture:
             raise UserError(f"{source}: its architecture has no {name}; it must be {wanted}")
         value = architecture[name]
         if type(value) is not int or not whether(value):
             raise UserError(f"{source}: {name} is {_short(value)}; it must be {wanted}")
-    if unknown := architecture.keys() - {name for name, _, _ in _WIDTHS}:
+    if unknown := architecture.keys() - {name for name, _, _ in parts.widths}:
         raise UserError(f"{source}: its architecture has an unknown {_short(min(unknown))}")
-    weights = count_weights(**architecture)
+    weights = parts.count(**architecture)
     if weights > MOST_WEIGHTS:
         raise UserError(
             f"{source}: its networks would have more than {MOST_WEIGHTS} weights, 2 GiB; lower "
-            "z_dim, gf_dim or df_dim"
+            f"{parts.remedy}"
         )
 
 
-_WIDTHS = (
+Width = tuple[str, Callable[[int], bool], str]  # its name, whether a number can be it, what can
+
+
+class _Parts(NamedTuple):
+    """What an architecture consists of: its widths, how many weights follow, what to lower."""
+
+    widths: tuple[Width, ...]
+    count: Callable[..., int]
+    remedy: str
+
+
+def _positive(name: str) -> Width:
+    return name, lambda v: v > 0, "a whole number above 0"
+
+
+_IMAGES: tuple[Width, ...] = (
     ("image_size", lambda v: v in (16, 32, 64, 128), "16, 32, 64 or 128"),
     ("channels", lambda v: v in (1, 3), "1 or 3"),
-    *((name, lambda v: v > 0, "a whole number above 0") for name in ("z_dim", "gf_dim", "df_dim")),
 )
+_PARTS = {
+    "DCGAN": _Parts(
+        (*_IMAGES, *map(_positive, ("z_dim", "gf_dim", "df_dim"))),
+        count_weights,
+        "z_dim, gf_dim or df_dim",
+    ),
+    "context encoder": _Parts((*_IMAGES, _positive("width")), count_encoder_weights, "width"),
+}
 
 
 def _short(value: Any) -> str:
@@ -236,13 +292,41 @@ def load_model(path: str, compute_dtype: str = "float32") -> tuple[DCGAN, str]:
         inference_checkpoint(model.g, model.d).restore(
             prefix
         ).expect_partial().assert_existing_objects_matched()
-    for name, variable in (*model.g.items(), *model.d.items()):
+    _check_finite(model.g | model.d, prefix)
+    return model, prefix
+
+
+def load_context_encoder(path: str, compute_dtype: str = "float32") -> tuple[ContextEncoder, str]:
+    """The context encoder of the checkpoint that `path` names, for use, and its path prefix.
+
+    Its weights are the averaged ones.
+
+    Args:
+      path: as for `find_checkpoint`; a DCGAN's folder has the encoder's, ENCODER_FOLDER, inside.
+      compute_dtype: as for `ContextEncoder`.
+
+    Raises:
+      UserError: as `load_model`.
+    """
+    prefix, config = find_checkpoint(path, network="context encoder")
+    check_sums(os.path.dirname(prefix))
+    encoder = ContextEncoder(**config["architecture"], compute_dtype=compute_dtype)
+    with reading_checkpoint(prefix):
+        tf.train.Checkpoint(averaged=encoder.e).restore(
+            prefix
+        ).expect_partial().assert_existing_objects_matched()
+    _check_finite(encoder.e, prefix)
+    return encoder, prefix
+
+
+def _check_finite(variables: Mapping[str, tf.Variable], prefix: str) -> None:
+    """Raises UserError if a checkpoint's weights are of a training that has broken down."""
+    for name, variable in variables.items():
         if not np.isfinite(variable.numpy()).all():
             raise UserError(
                 f"{prefix}: holds weights that are not finite ({name}): the training had broken "
                 "down; name an earlier checkpoint"
             )
-    return model, prefix
 
 
 def inference_checkpoint(
@@ -272,3 +356,38 @@ def generate(
     return np.concatenate(
         [to_uint8(_generate(model, tf.constant(batch), weights)) for batch in batches]
     )
+
+
+@tf.function(reduce_retracing=True, autograph=False)
+def _estimate(
+    encoder: ContextEncoder,
+    images: tf.Tensor,
+    mask: tf.Tensor,
+    weights: dict[str, tf.Variable] | None,
+) -> tf.Tensor:
+    return encoder.estimate(images, mask, weights=weights)
+
+
+def estimate(
+    encoder: ContextEncoder,
+    images: np.ndarray,
+    mask: np.ndarray,
+    batch_size: int = 64,
+    weights: dict[str, tf.Variable] | None = None,
+) -> np.ndarray:
+    """What a context encoder makes of images, `batch_size` at a time: as `images`, float32.
+
+    Args:
+      encoder: the network.
+      images: [N, S, S, C] in [-1, 1].
+      mask: [N, S, S, 1], 1 = known, 0 = missing.
+      batch_size: that many at a time.
+      weights: stand in for the encoder's own, as in `ContextEncoder.estimate`.
+    """
+    ends = range(batch_size, len(images), batch_size)
+    batches = zip(np.split(images, ends), np.split(mask, ends), strict=True)
+    parts = [
+        _estimate(encoder, tf.constant(some, tf.float32), tf.constant(known, tf.float32), weights)
+        for some, known in batches
+    ]
+    return np.concatenate(parts)

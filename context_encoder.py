@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import math
 
 import tensorflow as tf
@@ -18,6 +19,18 @@ WIDEST = 8  # the most channels of a feature map, as a multiple of `width`
 KNOWN_WEIGHT = 0.05
 # Mean squared errors below it (46 dB), of values in 0..1, are not worth more effort.
 ERROR_FLOOR = 2.5e-5
+
+
+def count_encoder_weights(image_size: int, channels: int, width: int) -> int:
+    """Numbers in all variables of a `ContextEncoder` with these arguments, without making one."""
+    layers = int(math.log2(image_size // START))
+    widths = [width * min(2**i, WIDEST) for i in range(layers)]
+    down = [channels + 1, *widths]
+    up = [channels, *widths]
+    kernels = sum(KERNEL**2 * a * b for way in (down, up) for a, b in itertools.pairwise(way))
+    biases = sum(widths) + sum(up[:-1])
+    refine = REFINE_KERNEL**2 * 2 * width * width + width
+    return kernels + biases + START**4 * widths[-1] + refine
 
 
 class ContextEncoder(tf.Module):

@@ -35,6 +35,11 @@ def train() -> None:
     _run("train-dcgan.py")
 
 
+def train_context_encoder() -> None:
+    """dcgan-train-context-encoder: train-context-encoder.py."""
+    _run("train-context-encoder.py")
+
+
 def sample() -> None:
     """dcgan-sample: sample-dcgan.py."""
     _run("sample-dcgan.py")

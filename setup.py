@@ -6,6 +6,15 @@ from setuptools import setup
 from setuptools.command.build_py import build_py
 
 ROOMS = ("training", "completion", "metrics")
+COMMANDS = (
+    "align",
+    "train",
+    "train-context-encoder",
+    "sample",
+    "complete",
+    "evaluate",
+    "distributions",
+)
 
 
 class BuildPackage(build_py):
@@ -56,8 +65,8 @@ setup(
     },
     entry_points={
         "console_scripts": [
-            f"dcgan-{command} = dcgan_completion.launcher:{command}"
-            for command in ("align", "train", "sample", "complete", "evaluate", "distributions")
+            f"dcgan-{command} = dcgan_completion.launcher:{command.replace('-', '_')}"
+            for command in COMMANDS
         ]
     },
     classifiers=[

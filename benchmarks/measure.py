@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import subprocess
 import sys
 import tempfile
@@ -14,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 import devices
+from context_encoder import ContextEncoder
 from model import KERNEL, START
 from training.dataset import ImageFolders
 
@@ -72,6 +74,19 @@ def step_flop(architecture: dict[str, int], batch_size: int, g_updates: int) -> 
     update_g = 3 * sum(g) + 2 * sum(d)
     update_d = 2 * (3 * sum(d) - d[0])
     return batch_size * (g_updates * update_g + update_d)
+
+
+def encoder_step_flop(encoder: ContextEncoder, batch_size: int) -> int:
+    """FLOP of the convolutions of one training step of a context encoder, counted as above."""
+    edges = {
+        name: encoder.image_size // 2 ** (int(name.removesuffix("_kernel")[-1]) + 1)
+        for name in encoder.e
+        if name.endswith("_kernel") and name.startswith(("down", "up"))
+    }
+    edges["refine_kernel"] = encoder.image_size // 2
+    flop = {name: 2 * edge**2 * math.prod(encoder.e[name].shape) for name, edge in edges.items()}
+    # The images need no gradient.
+    return batch_size * (3 * sum(flop.values()) - flop["down0_kernel"])
 
 
 def print_machine() -> None:

@@ -47,6 +47,52 @@ def tensorflow_step(dtype: str, batch_size: int, images: Any) -> Callable[[], fl
     return step
 
 
+def summary(seconds: float, batch_size: int, gflop: float, rate: float) -> dict[str, float]:
+    """What a step's time means, for the JSON; `rate` is that of matrix products, GFLOP/s."""
+    return {
+        "step_s": seconds,
+        "images_per_s": batch_size / seconds,
+        "share_of_limit": gflop / rate / seconds,
+        "matmul_gflops": rate,
+    }
+
+
+def encoder_step(dtype: str, batch_size: int, images: Any) -> tuple[Callable[[], float], float]:
+    """A training step of the context encoder, masks drawn beside it, and its GFLOP."""
+    import measure
+
+    from context_encoder import ContextEncoder
+    from training.encoder_trainer import ContextEncoderTrainer
+    from training.settings import EncoderRules
+
+    encoder = ContextEncoder(compute_dtype=dtype)
+    trainer = ContextEncoderTrainer(encoder, EncoderRules(batch_size=batch_size), images)
+    inputs = trainer.draw_inputs(0, range(batch_size))
+
+    def step() -> float:
+        scalars, _ = trainer.train_step(images, *inputs)
+        return float(scalars["psnr"])
+
+    return step, measure.encoder_step_flop(encoder, batch_size) / 1e9
+
+
+def print_encoder(dtypes: list[str], batch_size: int, steps: int, images: Any) -> dict[str, Any]:
+    """Times the context encoder's step; what it prints as a table, by precision."""
+    result: dict[str, Any] = {"float32": None, "bfloat16": None}
+    print("\n| context encoder | s a step | images/s | matrix product, GFLOP/s | share of limit |")
+    print("| --- | --- | --- | --- | --- |")
+    for dtype in dtypes:
+        step, gflop = encoder_step(dtype, batch_size, images)
+        seconds, rate = time_steps({"step": step}, dtype, steps)
+        value = seconds["step"]
+        result[dtype] = summary(value, batch_size, gflop, rate)
+        print(
+            f"| {dtype} | {value:.3f} | {batch_size / value:.1f} | {rate:.0f} | "
+            f"{gflop / rate / value:.2f} |"
+        )
+    return result
+
+
 def time_steps(
     steps: dict[str, Callable[[], float]], dtype: str, number: int
 ) -> tuple[dict[str, float], float]:
@@ -150,17 +196,13 @@ def main() -> None:
                 f"{gflop / rate / value:.2f} |"
             )
         value = seconds["this project"]
-        result[dtype] = {
-            "step_s": value,
-            "images_per_s": args.batch_size / value,
-            "share_of_limit": gflop / rate / value,
-            "matmul_gflops": rate,
-        }
+        result[dtype] = summary(value, args.batch_size, gflop, rate)
         if "torch" in seconds:
             peer = (peer or {"float32_step_s": None, "bfloat16_step_s": None}) | {
                 f"{dtype}_step_s": seconds["torch"]
             }
             print(f"| {dtype} | torch / this project | {seconds['torch'] / value:.2f} | | | |")
+    encoder = print_encoder(dtypes, args.batch_size, args.steps, images)
     if not args.skip_kernels:
         print_kernels(dtypes, args.batch_size, architecture)
     with measure.images_in(args.dataset) as images:
@@ -170,6 +212,7 @@ def main() -> None:
         "auto": devices.Precision.choose("auto").used,
         "input_images_per_s": streamed,
         "torch": peer,
+        "context_encoder": encoder,
     }
     print(json.dumps(result))
 

@@ -30,9 +30,20 @@ def _uniform(
     return tf.random.stateless_uniform(shape, seed, low, high, alg="philox")
 
 
-def flip(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """Each image mirrored left to right with probability 1/2."""
-    mirrored = _uniform([tf.shape(images)[0], 1, 1, 1], seed, 0, 1) < 0.5
+def flip(
+    images: tf.Tensor, seed: tf.Tensor, first: int | tf.Tensor = 0, total: int | None = None
+) -> tf.Tensor:
+    """Each image mirrored left to right with probability 1/2.
+
+    Args:
+      images: [N, S, S, C].
+      seed: of the draws.
+      first: the images' first place in a batch, for all of which the seed draws.
+      total: how many that batch has; None: the images are all of it.
+    """
+    number = tf.shape(images)[0]
+    drawn = _uniform([number if total is None else total, 1, 1, 1], seed, 0, 1)
+    mirrored = drawn[first : first + number] < 0.5
     return tf.where(mirrored, tf.reverse(images, axis=[2]), images)
 
 

@@ -14,6 +14,7 @@ import tensorflow as tf
 
 import checkpoints
 import cli
+from context_encoder import ContextEncoder
 from model import DCGAN
 from runs import write_config
 from training.loop import Trainer
@@ -123,14 +124,16 @@ class Checkpoints:
             ) from error
 
 
-def load_initial_weights(model: DCGAN, averaged: dict[str, tf.Variable], path: str) -> str:
+def load_initial_weights(
+    model: DCGAN | ContextEncoder, averaged: dict[str, tf.Variable], path: str
+) -> str:
     """Gives a new training the weights of the checkpoint that `path` names.
 
-    An exported model holds no generator but the averaged one; both generators then start from it.
+    An exported model holds G or E with its averaged weights alone; its own then start from them.
 
     Args:
       model: the networks.
-      averaged: the averaged generator, by the names of `model.g`.
+      averaged: the averaged weights, by the names of `model.g` or `model.e`.
       path: as for `checkpoints.find_checkpoint`.
 
     Returns:
@@ -139,20 +142,22 @@ def load_initial_weights(model: DCGAN, averaged: dict[str, tf.Variable], path: s
     Raises:
       UserError: as `checkpoints.load_model`; or its architecture is not the model's.
     """
-    prefix, config = checkpoints.find_checkpoint(path, "--init-from")
+    if isinstance(model, DCGAN):
+        network, tree, own = "DCGAN", "model/g/", model.g
+        inference = checkpoints.inference_checkpoint(averaged, model.d)
+    else:
+        network, tree, own = "context encoder", "model/e/", model.e
+        inference = tf.train.Checkpoint(averaged=averaged)
+    prefix, config = checkpoints.find_checkpoint(path, "--init-from", network)
     refuse_contradictions(model.architecture, config["architecture"], prefix, "--init-from")
     checkpoints.check_sums(os.path.dirname(prefix))
     with checkpoints.reading_checkpoint(prefix):
         stored = tf.train.load_checkpoint(prefix).get_variable_to_shape_map()
-        exported = not any(name.startswith("model/g/") for name in stored)
-        checkpoint = (
-            checkpoints.inference_checkpoint(averaged, model.d)
-            if exported
-            else tf.train.Checkpoint(model=model, averaged=averaged)
-        )
+        exported = not any(name.startswith(tree) for name in stored)
+        checkpoint = inference if exported else tf.train.Checkpoint(model=model, averaged=averaged)
         checkpoint.restore(prefix).expect_partial().assert_existing_objects_matched()
     if exported:
-        for name, variable in model.g.items():
+        for name, variable in own.items():
             variable.assign(averaged[name])
     return prefix
 

@@ -28,6 +28,7 @@ class ImageFolders:
 
     Attributes:
       files: paths, in the order of their folders and sorted below each.
+      held_out: paths of the files left out, in the same order.
       identity: a hash of the paths below their folders and of the files' sizes; where the
         folders are does not matter.
     """
@@ -59,7 +60,7 @@ class ImageFolders:
           UserError: a folder that holds no image, fewer images than a batch, or a name in
             `holdout` that no file has.
         """
-        self.files, self.identity = _list_files(folders, holdout)
+        self.files, self.held_out, self.identity = _list_files(folders, holdout)
         if train_size is not None and train_size < len(self.files):
             generator = np.random.default_rng([seed, FilePurpose.SUBSET])
             chosen = generator.permutation(len(self.files))[:train_size]
@@ -138,6 +139,24 @@ class ImageFolders:
             if not wanted:
                 return
 
+    def load_held_out(self, number: int) -> np.ndarray:
+        """At most so many of the files left out, spread evenly over them: uint8 [N, S, S, C].
+
+        Those that cannot be read are told and left out.
+        """
+        number = min(number, len(self.held_out))
+        images = []
+        for i in range(number):
+            try:
+                path = self.held_out[i * len(self.held_out) // number]
+                image = load_image(path, self.channels, self._max_pixels)
+            except UserError as error:
+                self._on_unreadable(str(error))
+            else:
+                images.append(crop_and_resize(image, self.image_size))
+        shape = [len(images), self.image_size, self.image_size, self.channels]
+        return np.reshape(np.array(images, np.uint8), shape)
+
     def batch(self, step: int, share: slice = slice(None)) -> np.ndarray:
         """The images of `step` (from 0), or that share of them: uint8 [batch_size, S, S, C].
 
@@ -176,9 +195,12 @@ def _file_size(path: str) -> int:
         return 0
 
 
-def _list_files(folders: Sequence[str], holdout: Collection[str]) -> tuple[list[str], str]:
-    """The files below the folders without those held out, and the hash of what they are."""
+def _list_files(
+    folders: Sequence[str], holdout: Collection[str]
+) -> tuple[list[str], list[str], str]:
+    """The files below the folders, those held out, and the hash of what the others are."""
     files: list[str] = []
+    held_out: list[str] = []
     identity, unused = hashlib.sha256(), set(holdout)
     for folder in folders:
         found = list_images(folder)
@@ -192,6 +214,7 @@ def _list_files(folders: Sequence[str], holdout: Collection[str]) -> tuple[list[
             relative = path[prefix:]
             if holdout and (names := {relative, os.path.basename(path)}.intersection(holdout)):
                 unused -= names
+                held_out.append(path)
                 continue
             identity.update(os.fsencode(f"{relative}\0{_file_size(path)}\n"))
             files.append(path)
@@ -200,4 +223,4 @@ def _list_files(folders: Sequence[str], holdout: Collection[str]) -> tuple[list[
             f"--holdout: {sorted(unused)[0]} is not among the images of --dataset (nor are "
             f"{len(unused) - 1} other names); give file names, one a line"
         )
-    return files, identity.hexdigest()
+    return files, held_out, identity.hexdigest()

@@ -13,7 +13,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-STREAM = 0x401E5  # keeps these random numbers apart from those of the dataset's order
+from training.randomness import MaskPurpose
+
 # Kind -> the probability that an image's hole is of that kind.
 SHARES = {
     "center": 0.25,
@@ -55,16 +56,27 @@ def draw_holes(size: int, seed: int, step: int, places: Sequence[int]) -> np.nda
 
 
 def _generator(seed: int, step: int, place: int) -> np.random.Generator:
-    return np.random.default_rng([seed, STREAM, step, place])
+    return np.random.default_rng([seed, MaskPurpose.STREAM, step, place])
 
 
 def draw_hole(size: int, random: np.random.Generator) -> tuple[str, np.ndarray]:
     """A kind of SHARES and a mask of that kind, float32 [size, size, 1]."""
-    kind = random.choice(list(SHARES), p=list(SHARES.values()))
+    kind = str(random.choice(list(SHARES), p=list(SHARES.values())))
+    return kind, _draw_kind(kind, size, random)
+
+
+def _draw_kind(kind: str, size: int, random: np.random.Generator) -> np.ndarray:
     missing = np.array(KINDS[kind](size, random))
     if missing.all() or not missing.any():  # possible for random pixels of a small image
         missing[tuple(random.integers(size, size=2))] ^= True
-    return str(kind), (~missing).astype(np.float32)[..., np.newaxis]
+    return (~missing).astype(np.float32)[..., np.newaxis]
+
+
+def fixed_holes(kind: str, size: int, number: int) -> np.ndarray:
+    """Masks of a kind of SHARES to evaluate under, always the same: [number, size, size, 1]."""
+    fixed = [MaskPurpose.STREAM, MaskPurpose.FIXED]
+    draws = [np.random.default_rng([*fixed, place]) for place in range(number)]
+    return np.reshape([_draw_kind(kind, size, random) for random in draws], [number, size, size, 1])
 
 
 # --- kinds: what is missing, bool [size, size] ---

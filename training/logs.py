@@ -34,11 +34,13 @@ class LoggedScalars:
         logs) and the chart's name. Equal charts of several runs are drawn as one.
       losses: scalars that must stay finite, are plotted and shown while a run goes on, each with
         its label in the plot.
+      axis: what they are, for the plot's vertical axis.
     """
 
     group: str
     charts: Mapping[str, tuple[str, str]]
     losses: Mapping[str, str]
+    axis: str = "loss"
 
     @property
     def columns(self) -> list[str]:
@@ -81,7 +83,9 @@ def keep_rows(path: str, columns: Sequence[str], last_step: int) -> None:
             cli.say(f"{path}: is empty; what it held of the steps up to {last_step} is lost")
         head, rows = list(columns), []
     if head != list(columns):
-        raise UserError(f"{path}: not the table of this training; move it away")
+        raise UserError(
+            f"{path}: not the table of this training; move it away, or choose another --log-dir"
+        )
     steps = [_step_of(row, len(columns)) for row in rows]
     kept = [row for row, step in zip(rows, steps, strict=True) if step and step <= last_step]
     # A crash leaves the last row cut short; the steps up to `last_step` had all been written.
@@ -133,6 +137,9 @@ class TrainingLog:
         """Opens the logs in `folder`, which exists, to go on after `first_step`.
 
         What an earlier run has written about later steps is dropped.
+
+        Raises:
+          UserError: a training with other scalars wrote the logs there.
         """
         self._scalars = scalars
         path = os.path.join(folder, SCALARS)
@@ -203,7 +210,7 @@ class TrainingLog:
             tf.summary.image(self._tag(name), picture[np.newaxis])
 
 
-def plot_losses(folder: str, losses: Mapping[str, str]) -> list[str]:
+def plot_losses(folder: str, losses: Mapping[str, str], axis: str = "loss") -> list[str]:
     """Draws losses.png and losses.pdf from the scalars.csv in `folder`; returns their paths.
 
     Thin lines are the losses of each step, thick ones their rolling average over a
@@ -212,20 +219,22 @@ def plot_losses(folder: str, losses: Mapping[str, str]) -> list[str]:
     Args:
       folder: of the logs.
       losses: columns of the CSV, each with its label; rows without a value are left out.
+      axis: label of the vertical axis.
     """
     from matplotlib.figure import Figure
 
     with open(os.path.join(folder, SCALARS), newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     figure = Figure(figsize=(7, 4), layout="constrained")
-    axes = figure.add_subplot(xlabel="step", ylabel="loss")
+    axes = figure.add_subplot(xlabel="step", ylabel=axis)
     longest = max(10, len(rows) // 100)
     for name, label in losses.items():
         points = [(int(row["step"]), float(row[name])) for row in rows if row[name]]
         if not points:
             continue
         steps, values = np.array(points).T
-        window = min(longest, len(values))
+        # As many steps, if only some of them have a value.
+        window = max(1, min(longest * len(values) // len(rows), len(values)))
         (line,) = axes.plot(steps, values, linewidth=0.4, alpha=0.4)
         average = np.convolve(values, np.full(window, 1 / window), mode="valid")
         axes.plot(steps[window - 1 :], average, color=line.get_color(), label=label)

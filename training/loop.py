@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Protocol
 
 import numpy as np
@@ -13,6 +14,8 @@ import devices
 from training.dataset import ImageFolders
 from training.logs import LoggedScalars, StepResult
 from utils import UserError
+
+Inputs = tuple[np.ndarray, ...]
 
 
 class Monitor(Protocol):
@@ -44,10 +47,25 @@ class Trainer(Protocol):
     def set_learning_rates(self, share: float = 1.0) -> None:
         """Sets the learning rates to a share of the rules', whatever a checkpoint has restored."""
 
+    def draw_inputs(self, step: int, places: range) -> Inputs:
+        """What a step (from 0) takes besides its images, such as masks; may be nothing.
+
+        A function of its arguments alone; called from a thread, while the step before is taken.
+
+        Args:
+          step: its number.
+          places: in the global batch, which this process computes with.
+
+        Returns:
+          arrays of len(places) rows.
+        """
+
     def train_step(
-        self, images: np.ndarray | tf.distribute.DistributedValues
+        self,
+        images: np.ndarray | tf.distribute.DistributedValues,
+        *inputs: np.ndarray | tf.distribute.DistributedValues,
     ) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:
-        """Takes a step on real images, uint8 [N, S, S, C], and counts it.
+        """Takes a step on real images, uint8 [N, S, S, C], and on `draw_inputs`; counts it.
 
         Returns:
           scalars and histograms, as in `StepResult`.
@@ -55,6 +73,9 @@ class Trainer(Protocol):
 
     def estimate_statistics(self, batches: int) -> None:
         """Prepares what is saved and sampled, such as batch statistics, from some batches."""
+
+    def evaluate(self) -> dict[str, tf.Tensor]:
+        """Scalars of images that are not trained on; may be none."""
 
     def sample_pictures(self) -> np.ndarray:
         """Images that show the progress of the training, uint8 [N, S, S, C]."""
@@ -95,17 +116,37 @@ def train(
     first_step = int(trainer.step.numpy())
     steps = range(first_step, last_step)
     local, per_replica = devices.local_replicas(strategy), dataset.batch_size // replicas
-    part = slice(local.start * per_replica, local.stop * per_replica)  # of each batch, for us
-    batches = dataset.batches(first_step, last_step, part)
+    places = range(local.start * per_replica, local.stop * per_replica)  # in each batch, for us
+    batches = dataset.batches(first_step, last_step, slice(places.start, places.stop))
+    drawn = _one_ahead(lambda step: trainer.draw_inputs(step, places), steps)
     decay_steps = decay_epochs * dataset.steps_per_epoch
     trainer.set_learning_rates()
-    for step, images in zip(steps, batches, strict=True):
+    for step, images, inputs in zip(steps, batches, drawn, strict=True):
+        parts = (images, *inputs)
         if replicas > 1:
-            images = distribute_batch(strategy, images, local.start, per_replica)
+            parts = tuple(
+                distribute_batch(strategy, part, local.start, per_replica) for part in parts
+            )
         if last_step - step <= decay_steps:
             trainer.set_learning_rates((last_step - step) / decay_steps)
-        scalars, histograms = trainer.train_step(images)
+        scalars, histograms = trainer.train_step(*parts)
         yield StepResult(step + 1, step // dataset.steps_per_epoch + 1, scalars, histograms)
+
+
+def _one_ahead(draw: Callable[[int], Inputs], steps: Iterable[int]) -> Iterator[Inputs]:
+    """What `draw` gives for each step, computed in a thread while the step before is taken."""
+    pending: Future[Inputs] | None = None
+    pool = ThreadPoolExecutor(max_workers=1)
+    try:
+        for step in steps:
+            following = pool.submit(draw, step)
+            if pending is not None:
+                yield pending.result()
+            pending = following
+        if pending is not None:
+            yield pending.result()
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def distribute_batch(

@@ -24,12 +24,10 @@ from training.dataset import ImageFolders
 from training.loop import Trainer
 from training.settings import (
     IDENTITY,
-    Architecture,
-    DataSettings,
+    OPTIONS,
+    OptionClasses,
     OutputSettings,
     PrecisionSettings,
-    Rules,
-    RunSettings,
     TrainingSettings,
 )
 from utils import UserError
@@ -42,11 +40,14 @@ Settings = TypeVar("Settings")
 # --- settings ---
 
 
-def settle(given: Mapping[str, Any]) -> tuple[TrainingSettings, dict[str, Any] | None, str]:
+def settle(
+    given: Mapping[str, Any], options: OptionClasses = OPTIONS
+) -> tuple[TrainingSettings, dict[str, Any] | None, str]:
     """The settings of a run, each as given, or else as in the run to resume, or its default.
 
     Args:
       given: the options that the user gave, by the names of their fields.
+      options: the command's settings classes.
 
     Returns:
       The settings; the config of the run to resume, None if there is none; a line to tell the
@@ -55,22 +56,25 @@ def settle(given: Mapping[str, Any]) -> tuple[TrainingSettings, dict[str, Any] |
     Raises:
       UserError: a folder that cannot be used, an option that contradicts the run.
     """
-    output, run = from_values(OutputSettings, given), from_values(RunSettings, given)
-    fixed = {name: given[name] for name in given if name in (*_names(Architecture), *IDENTITY)}
+    output, run = from_values(options.output, given), from_values(options.run, given)
+    kept = (*_names(options.architecture), *IDENTITY)
+    fixed = {name: given[name] for name in given if name in kept}
     for folder in given["dataset"]:
         utils.check_folder(folder, "--dataset")
-    config = find_run(output, run.init_from, fixed)
+    config = find_run(output, run.init_from, fixed, options)
     precision, note = settle_precision(given, config)
     values = dict(given)
     if config is not None:
         values = config["options"] | config["architecture"] | config["identity"] | values
-    architecture = from_values(Architecture, values)
+    architecture = from_values(options.architecture, values)
     asked = " ".join(f"{cli.flag(name)} {given[name]}" for name in fixed)
-    checkpoints.check_architecture(dataclasses.asdict(architecture), asked or "the networks")
+    checkpoints.check_architecture(
+        dataclasses.asdict(architecture), asked or "the networks", architecture.network
+    )
     settings = TrainingSettings(
         architecture=architecture,
-        rules=from_values(Rules, values),
-        data=from_values(DataSettings, values),
+        rules=from_values(options.rules, values),
+        data=from_values(options.data, values),
         precision=precision,
         run=run,
         output=output,
@@ -99,7 +103,10 @@ def settle_precision(
 
 
 def find_run(
-    output: OutputSettings, init_from: str | None, fixed: Mapping[str, Any]
+    output: OutputSettings,
+    init_from: str | None,
+    fixed: Mapping[str, Any],
+    options: OptionClasses = OPTIONS,
 ) -> dict[str, Any] | None:
     """The config of the run to resume in some folders; None if a new one can begin there.
 
@@ -107,6 +114,7 @@ def find_run(
       output: the folders.
       init_from: the checkpoint that a new run would start from.
       fixed: values that the user gave, of options that a resumed run cannot change.
+      options: the command's settings classes.
 
     Raises:
       UserError: the folders cannot be used, or something contradicts the run in them.
@@ -115,22 +123,25 @@ def find_run(
         utils.check_writable(getattr(output, name), cli.flag(name))
     for folder in (output.checkpoint_dir, output.log_dir):
         utils.check_name(folder, "TensorFlow")
-    if not checkpoints.holds_checkpoint(output.checkpoint_dir):
+    utils.check_writable(output.model_dir, "--checkpoint-dir")
+    if not checkpoints.holds_checkpoint(output.model_dir):
         _refuse_other_runs(output)
         return None
-    prefix, config = checkpoints.find_checkpoint(output.checkpoint_dir)
-    check_config(config, os.path.join(output.checkpoint_dir, runs.CONFIG))
+    prefix, config = checkpoints.find_checkpoint(
+        output.model_dir, network=options.architecture.network
+    )
+    check_config(config, os.path.join(output.model_dir, runs.CONFIG), options)
     stored = config["architecture"] | config.get("identity", {})
     checkpointing.refuse_contradictions(fixed, stored, prefix, "--checkpoint-dir")
     if init_from is not None:
         raise UserError(
-            f"--init-from {init_from} contradicts the run in {output.checkpoint_dir}, which "
+            f"--init-from {init_from} contradicts the run in {output.model_dir}, which "
             "would be resumed; leave it out, or name another --checkpoint-dir"
         )
     return config
 
 
-def check_config(config: Mapping[str, Any], path: str) -> None:
+def check_config(config: Mapping[str, Any], path: str, options: OptionClasses = OPTIONS) -> None:
     """Raises UserError if a config.json at `path` is not whole enough to go on with its run."""
     remedy = "mend it, or start another run with --init-from and another --checkpoint-dir"
     for name, kind in (("options", dict), ("identity", dict), ("data", str)):
@@ -140,7 +151,7 @@ def check_config(config: Mapping[str, Any], path: str) -> None:
         if name not in config["identity"]:
             raise UserError(f"{path}: lacks the {name} of the run to resume; {remedy}")
     stored = config["options"] | config["identity"]
-    for settings in (Rules, DataSettings, PrecisionSettings):
+    for settings in (options.rules, options.data, options.precision):
         for field in cli.option_fields(settings):
             if field.name in stored and not cli.could_be_given(field, stored[field.name]):
                 raise UserError(
@@ -157,7 +168,7 @@ def _refuse_other_runs(output: OutputSettings) -> None:
     found += glob.glob(os.path.join(glob.escape(output.log_dir), logs.SCALARS))
     if found:
         raise UserError(
-            f"{found[0]} is of another run, and --checkpoint-dir {output.checkpoint_dir} holds no "
+            f"{found[0]} is of another run, and --checkpoint-dir {output.model_dir} holds no "
             "checkpoint to resume; move it away, or choose another --sample-dir and --log-dir"
         )
 
@@ -215,12 +226,12 @@ class RunWriter:
         """
         self._trainer, self._dataset, self._epochs = trainer, dataset, epochs
         self._output = output
-        for folder in (output.checkpoint_dir, output.sample_dir, output.log_dir):
+        for folder in (output.model_dir, output.sample_dir, output.log_dir):
             os.makedirs(folder, exist_ok=True)
             utils.remove_partial(folder)
-        checkpointing.remove_leftovers(output.checkpoint_dir)
-        runs.write_config(output.checkpoint_dir, config)
-        self.saver = checkpointing.Checkpoints(trainer, output.checkpoint_dir, output.keep)
+        checkpointing.remove_leftovers(output.model_dir)
+        runs.write_config(output.model_dir, config)
+        self.saver = checkpointing.Checkpoints(trainer, output.model_dir, output.keep)
         self.saver.save()  # from here on the run can be resumed
         self._first_step, self._start = int(trainer.step.numpy()), time.monotonic()
         self._open = contextlib.ExitStack()
@@ -246,6 +257,10 @@ class RunWriter:
         Raises:
           UserError: a loss is not finite, or a checkpoint cannot be written.
         """
+        saves = ends or result.step % self._output.checkpoint_interval == 0
+        if saves:
+            scalars = {**result.scalars, **self._trainer.evaluate()}
+            result = dataclasses.replace(result, scalars=scalars)
         values = self._log.write_step(result)
         warning = self._trainer.monitor.check(result.step, values, self.saver.latest)
         if warning:
@@ -253,7 +268,7 @@ class RunWriter:
         self._show_progress(result, values)
         if ends or result.step % self._output.sample_interval == 0:
             self._write_samples(result)
-        if ends or result.step % self._output.checkpoint_interval == 0:
+        if saves:
             self._trainer.estimate_statistics(SAVE_BATCHES)
             self._log.flush()
             self.saver.save()

@@ -1,15 +1,17 @@
-"""The settings of a training: defaults, choices and help of train-dcgan.py's options.
+"""The settings of a training: defaults, choices and help of the training commands' options.
 
 Readable without TensorFlow: command lines are built from these classes. A resumed run keeps the
-values of `Architecture`, `Rules`, `DataSettings` and `PrecisionSettings` that are not given anew.
+values of the architecture, the rules, `DataSettings` and `PrecisionSettings` that are not given
+anew.
 """
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
+import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import cli
 
@@ -39,7 +41,13 @@ def policies(text: str) -> list[str]:
 
 @dataclasses.dataclass(frozen=True)
 class Architecture:
-    """The networks: what `model.DCGAN` takes, and a checkpoint's config.json holds."""
+    """The networks: what `model.DCGAN` takes, and a checkpoint's config.json holds.
+
+    Attributes:
+      network: their name, as `checkpoints.find_checkpoint` takes it.
+    """
+
+    network: ClassVar[str] = "DCGAN"
 
     image_size: int = cli.option(
         "edge of the images in pixels: 16, 32, 64 or 128",
@@ -168,6 +176,12 @@ class RunSettings:
     deterministic: bool = cli.option(
         "on GPUs: repeatable to the bit, and slower", action="store_true", default=False
     )
+
+
+@dataclasses.dataclass(frozen=True)
+class DCGANRunSettings(RunSettings):
+    """How a DCGAN is trained: it has batch statistics."""
+
     sync_batch_norm: bool = cli.option(
         "on several devices: normalise by the statistics of the global batch; slower",
         action="store_true",
@@ -190,16 +204,121 @@ class OutputSettings:
     )
     keep: int = cli.option("checkpoints to keep", type=cli.positive_int, default=5)
 
+    @property
+    def model_dir(self) -> str:
+        """The folder of the run's checkpoints and its config.json."""
+        return self.checkpoint_dir
 
-OPTIONS = (Architecture, Rules, DataSettings, PrecisionSettings, RunSettings, OutputSettings)
+
+# --- the context encoder's ---
+
+
+def _like(settings: type, name: str, default: Any = dataclasses.MISSING, also: str = "") -> Any:
+    """A field like that of another settings class, with another default, or more help."""
+    (field,) = [field for field in cli.option_fields(settings) if field.name == name]
+    if default is dataclasses.MISSING:
+        default = field.default
+    arguments = dict(field.metadata["arguments"])
+    text = arguments.pop("help") + also
+    return cli.option(text, *field.metadata["flags"], default=default, **arguments)
+
+
+@dataclasses.dataclass(frozen=True)
+class EncoderArchitecture:
+    """The network: what `ContextEncoder` takes, and a checkpoint's config.json holds."""
+
+    network: ClassVar[str] = "context encoder"
+
+    image_size: int = _like(Architecture, "image_size", also="; as the DCGAN's, if there is one")
+    channels: int = _like(Architecture, "channels", also="; as the DCGAN's, if there is one")
+    width: int = cli.option(
+        "channels of the largest feature maps", type=cli.positive_int, default=48
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class EncoderRules:
+    """How the network is trained.
+
+    Attributes:
+      warmup_steps: over so many steps at the start of a run the learning rate rises linearly.
+      average_decay: a step keeps this share of the averaged weights (0: the weights themselves).
+      others: as in `Rules`.
+    """
+
+    batch_size: int = _like(Rules, "batch_size")
+    seed: int = cli.option("of weights, masks and order", type=cli.seed, default=0)
+    learning_rate: float = _like(Rules, "learning_rate", 0.001)
+    warmup_steps: int = cli.option(
+        "over the first N steps the learning rate rises linearly",
+        type=cli.positive_int,
+        metavar="N",
+        default=500,
+    )
+    decay_epochs: float = _like(Rules, "decay_epochs", 10.0)
+    beta1: float = _like(Rules, "beta1", 0.9)
+    flip: bool = _like(Rules, "flip")
+    average_decay: float = cli.option(
+        "share that a step keeps of the averaged weights, which estimates come from; 0: the "
+        "weights themselves",
+        type=cli.decay_rate,
+        default=0.999,
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class EncoderOutputSettings(OutputSettings):
+    """The folders of a run, apart from those of the DCGAN's, and how often it writes into them."""
+
+    checkpoint_dir: str = cli.option(
+        "of the DCGAN; the encoder is written to its folder context-encoder",
+        "--checkpoint_dir",
+        default="checkpoint",
+    )
+    sample_dir: str = _like(OutputSettings, "sample_dir", "samples/context-encoder")
+    log_dir: str = _like(OutputSettings, "log_dir", "logs/context-encoder")
+
+    @property
+    def model_dir(self) -> str:
+        """The folder of the run's checkpoints and its config.json, inside the DCGAN's."""
+        from checkpoints import ENCODER_FOLDER
+
+        return os.path.join(self.checkpoint_dir, ENCODER_FOLDER)
+
+
+# --- all of them ---
+
+
+class OptionClasses(NamedTuple):
+    """The settings classes of a command."""
+
+    architecture: type[Architecture | EncoderArchitecture]
+    rules: type[Rules | EncoderRules]
+    data: type[DataSettings]
+    precision: type[PrecisionSettings]
+    run: type[RunSettings]
+    output: type[OutputSettings]
+
+
+OPTIONS = OptionClasses(
+    Architecture, Rules, DataSettings, PrecisionSettings, DCGANRunSettings, OutputSettings
+)
+ENCODER_OPTIONS = OptionClasses(
+    EncoderArchitecture,
+    EncoderRules,
+    DataSettings,
+    PrecisionSettings,
+    RunSettings,
+    EncoderOutputSettings,
+)
 
 
 @dataclasses.dataclass(frozen=True)
 class TrainingSettings:
-    """All settings of a DCGAN's training, none left open; made by `run.settle`."""
+    """All settings of a training, none left open; made by `run.settle`."""
 
-    architecture: Architecture
-    rules: Rules
+    architecture: Architecture | EncoderArchitecture
+    rules: Rules | EncoderRules
     data: DataSettings
     precision: Precision
     run: RunSettings
@@ -224,3 +343,36 @@ def resumed_default_text(field: dataclasses.Field[Any]) -> str:
     """`default_text` of a field whose value a resumed run keeps."""
     text = default_text(field)
     return f"{text}, or as in the run that is resumed" if text else ""
+
+
+def build_parser(description: str | None, options: OptionClasses) -> argparse.ArgumentParser:
+    """A training command's options: the reference's under their own and a kebab-case spelling."""
+    parser = cli.ArgumentParser(description)
+    images = parser.add_argument_group("images")
+    networks = parser.add_argument_group("networks")
+    training = parser.add_argument_group("training")
+    output = parser.add_argument_group("output")
+    kept, plain = resumed_default_text, default_text
+    elsewhere = (*AUGMENTATION, "seed", "init_from")
+
+    def others(settings: type) -> list[str]:
+        return [f.name for f in cli.option_fields(settings) if f.name not in elsewhere]
+
+    cli.add_options(images, options.data, kept)
+    cli.add_options(images, options.rules, kept, AUGMENTATION)
+    cli.add_options(networks, options.architecture, kept)
+    cli.add_options(networks, options.rules, kept, ["seed"])
+    cli.add_options(networks, options.run, plain, ["init_from"])
+    cli.add_options(training, options.rules, kept, others(options.rules))
+    cli.add_options(training, options.precision, kept)
+    cli.add_options(training, options.run, plain, others(options.run))
+    cli.add_options(output, options.output, plain)
+    return parser
+
+
+def given_options(args: argparse.Namespace, options: OptionClasses) -> dict[str, Any]:
+    """The values that the user gave, by the names of their fields."""
+    given: dict[str, Any] = {}
+    for settings in options:
+        given |= cli.given_options(args, settings)
+    return given

@@ -13,6 +13,7 @@ import checkpoints
 import devices
 from model import DCGAN
 from training import augment
+from training.averaging import averaged_copies, move_averages
 from training.logs import LoggedScalars
 from training.loop import check_finite
 from training.randomness import StepPurpose
@@ -85,12 +86,7 @@ class DCGANTrainer(tf.Module):
         self.scalars, self.monitor = SCALARS, SaturationMonitor()
         devices.check_divides(self.strategy, rules.batch_size)
         self.step = tf.Variable(0, dtype=tf.int64, trainable=False)
-        self.averaged = {
-            name: tf.Variable(
-                tf.identity(v), trainable=False, aggregation=tf.VariableAggregation.MEAN
-            )
-            for name, v in model.g.items()
-        }
+        self.averaged = averaged_copies(model.g)
         self.d_optimizer, self.g_optimizer = (
             keras.optimizers.Adam(rate, beta_1=rules.beta1, epsilon=ADAM_EPSILON)
             for rate in (rules.d_learning_rate or rules.learning_rate, rules.learning_rate)
@@ -163,6 +159,14 @@ class DCGANTrainer(tf.Module):
         }
         return scalars, {"D(x)": d_real, "D(G(z))": d_fake}
 
+    def draw_inputs(self, _step: int, _places: range) -> tuple[np.ndarray, ...]:
+        """Nothing: noise is drawn in the step."""
+        return ()
+
+    def evaluate(self) -> dict[str, tf.Tensor]:
+        """Nothing: evaluate.py says how good a generator is."""
+        return {}
+
     @tf.function(reduce_retracing=True, autograph=False)
     def train_step(
         self, images: np.ndarray | tf.Tensor | tf.distribute.DistributedValues
@@ -184,7 +188,7 @@ class DCGANTrainer(tf.Module):
         # Scalars are equal on all replicas, which have reduced them.
         scalars = {name: local(value)[0] for name, value in scalars.items()}
         histograms = {name: tf.concat(local(value), 0) for name, value in histograms.items()}
-        self._average()
+        move_averages(self.averaged, self.model.g, self.step, self.rules.average_decay)
         self.step.assign_add(1)
         return scalars, histograms
 
@@ -216,15 +220,6 @@ class DCGANTrainer(tf.Module):
         if self.replicas > 1:
             scalars = context.all_reduce(tf.distribute.ReduceOp.MEAN, scalars)
         return scalars, histograms | {"z": tf.reshape(z, [-1])}
-
-    def _average(self) -> None:
-        """Moves the averaged weights towards G's, faster at first: the start is soon forgotten."""
-        step = tf.cast(self.step, tf.float32)
-        decay = tf.minimum(self.rules.average_decay, (1 + step) / (10 + step))
-        for name, variable in self.model.g.items():
-            if variable.trainable:
-                averaged = self.averaged[name]
-                averaged.assign_sub((1 - decay) * (averaged - variable))
 
     @tf.function(reduce_retracing=True, autograph=False)
     def estimate_statistics(self, batches: tf.Tensor) -> None:

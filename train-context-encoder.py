@@ -1,0 +1,79 @@
+#!/usr/bin/env python3
+"""Train a context encoder, which estimates at once what is missing in an image.
+
+It belongs to a DCGAN and is written beside it, to CHECKPOINT_DIR/context-encoder. A run that finds
+its own checkpoint there goes on from it. Ctrl-C saves one before it stops.
+
+examples:
+  ./train-context-encoder.py --dataset ./data/your-dataset/aligned --checkpoint-dir checkpoint
+  ./train-context-encoder.py --dataset flowers --image-size 32 --width 32 --minutes 30
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import cli
+from training import settings
+
+if TYPE_CHECKING:
+    from training.dataset import ImageFolders
+    from training.encoder_trainer import ContextEncoderTrainer
+    from training.settings import TrainingSettings
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line."""
+    return settings.build_parser(__doc__, settings.ENCODER_OPTIONS)
+
+
+def fit_to_dcgan(given: dict[str, Any]) -> dict[str, Any]:
+    """The options given, with the size and channels of the images of the DCGAN beside, if any.
+
+    Raises:
+      UserError: others are given, or --checkpoint-dir holds something else.
+    """
+    import checkpoints
+    from training import checkpointing, run
+
+    folder = run.from_values(settings.EncoderOutputSettings, given).checkpoint_dir
+    if not checkpoints.holds_checkpoint(folder):
+        return given
+    prefix, config = checkpoints.find_checkpoint(folder)
+    images = {name: config["architecture"][name] for name in ("image_size", "channels")}
+    checkpointing.refuse_contradictions(given, images, prefix, "--checkpoint-dir")
+    return given | images
+
+
+def make_trainer(settled: TrainingSettings, dataset: ImageFolders) -> ContextEncoderTrainer:
+    """The network and what trains it, at step 0."""
+    from context_encoder import ContextEncoder
+    from training.encoder_trainer import HELD_OUT, SAMPLES, ContextEncoderTrainer
+
+    model = ContextEncoder(
+        **dataclasses.asdict(settled.architecture),
+        seed=settled.rules.seed,
+        compute_dtype=settled.precision.used,
+    )
+    held_out = dataset.load_held_out(HELD_OUT)
+    pictures = (held_out if len(held_out) else dataset.batch(0))[:SAMPLES]
+    return ContextEncoderTrainer(model, settled.rules, pictures, held_out)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Trains; returns the exit status."""
+    args = build_parser().parse_args(argv)
+    given = settings.given_options(args, settings.ENCODER_OPTIONS)
+    cli.prepare_tensorflow()
+    from training import command
+
+    given = fit_to_dcgan(given)
+    return command.run_training(given, settings.ENCODER_OPTIONS, args.traceback, make_trainer)
+
+
+if __name__ == "__main__":
+    sys.exit(cli.run_main(main))
