@@ -44,7 +44,16 @@ class ToyTrainer:
     def set_learning_rates(self, share: float = 1.0) -> None:
         self.rates.append(share)
 
-    def train_step(self, images: np.ndarray) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:
+    def draw_inputs(self, step: int, places: range) -> tuple[np.ndarray, ...]:
+        return (np.full([len(places)], step),)
+
+    def evaluate(self) -> dict[str, tf.Tensor]:
+        return {}
+
+    def train_step(
+        self, images: np.ndarray, steps: np.ndarray
+    ) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:
+        assert steps.tolist() == [int(self.step)] * len(images)
         error = self.mean - float(to_signed(images).mean())
         self.mean.assign_sub(0.5 * self.rates[-1] * error)
         self.step.assign_add(1)

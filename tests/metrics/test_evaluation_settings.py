@@ -111,7 +111,7 @@ def test_help_tells_the_defaults() -> None:
         "how z is searched (default: auto)",
         "(default: telea)",
         "generated and real faces (default: 2000)",
-        "evenly spaced (default: all)",
+        "number of faces, evenly spaced among the sorted paths (default: all)",
     ):
         assert words in text
     assert "default: None" not in text

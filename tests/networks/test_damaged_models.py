@@ -16,6 +16,7 @@ import checkpoints
 from utils import UserError
 
 GOLDEN = ROOT / "tests" / "golden" / "checkpoint"
+FACES = ROOT / "tests" / "golden" / "faces"
 PREFIX = "ckpt-600"
 PARTS = ("checkpoint", f"{PREFIX}.index", f"{PREFIX}.data-00000-of-00001", "config.json")
 
@@ -132,13 +133,106 @@ def test_a_config_is_checked_whole(case: str, model: Path, run_any: Run) -> None
     before = contents(model.parent)
     for script, *arguments in (
         ("sample-dcgan.py",),
-        ("complete.py", ROOT / "tests" / "golden" / "faces"),
-        ("train-dcgan.py", "--dataset", ROOT / "tests" / "golden" / "faces"),
+        ("complete.py", FACES),
+        ("train-dcgan.py", "--dataset", FACES),
+        ("train-context-encoder.py", "--dataset", FACES),
         ("data/export-model.py", "checkpoint", "exported"),
     ):
         done = run_any(script, *arguments, cwd=model.parent)
         assert_refused(done, "checkpoint/config.json: ", words)
     assert contents(model.parent) == before
+
+
+WIDTHS = {"image_size": 16, "channels": 3, "width": 4}
+ENCODERS = {
+    "a text": ("encoder", "its architecture is not a list of widths, but 'encoder'"),
+    "empty": ({}, "its architecture has no image_size; it must be 16, 32, 64 or 128"),
+    "missing": ({"image_size": 16, "channels": 3}, "its architecture has no width; it must be"),
+    "huge": (WIDTHS | {"width": 10**9}, "more than 536870912 weights, 2 GiB; lower width"),
+    "without end": (WIDTHS | {"width": 10**400}, "more than 536870912 weights, 2 GiB; lower"),
+    "zero": (WIDTHS | {"width": 0}, "width is 0; it must be a whole number above 0"),
+    "textual": (WIDTHS | {"width": "4"}, "width is '4'; it must be"),
+    "a list": (WIDTHS | {"width": [4]}, "width is [4]; it must be"),
+    "true": (WIDTHS | {"channels": True}, "channels is True; it must be 1 or 3"),
+    "another size": (WIDTHS | {"image_size": 48}, "image_size is 48; it must be 16, 32, 64 or 128"),
+    "unknown": (WIDTHS | {"seed": 1}, "its architecture has an unknown 'seed'"),
+    "of both networks": (WIDTHS | {"z_dim": 8}, "its architecture has an unknown 'z_dim'"),
+}
+
+
+@pytest.fixture
+def encoder(model: Path) -> Path:
+    """A folder with an encoder's config.json, to be damaged, in that of a DCGAN."""
+    folder = Path(shutil.copytree(GOLDEN, model / "context-encoder"))
+    rules = {"warmup_steps": 500, "learning_rate": 0.001, "precision_used": "float32"}
+    config = {"architecture": WIDTHS, "options": rules}
+    write_config(folder, json.loads((GOLDEN / "config.json").read_text()) | config)
+    return folder
+
+
+def write_config(folder: Path, config: object) -> None:
+    (folder / "config.json").write_text(json.dumps(config))
+
+
+@pytest.mark.parametrize("case", ENCODERS)
+def test_an_encoders_config_is_checked_whole(case: str, encoder: Path, run_any: Run) -> None:
+    architecture, words = ENCODERS[case]
+    config = json.loads((encoder / "config.json").read_text())
+    write_config(encoder, config | {"architecture": architecture})
+    cwd = encoder.parent.parent
+    before = contents(cwd)
+    done = run_any("train-context-encoder.py", "--dataset", FACES, cwd=cwd)
+    assert_refused(done, "checkpoint/context-encoder/config.json: ", words)
+    with pytest.raises(UserError) as caught:
+        checkpoints.load_context_encoder(str(encoder))
+    assert words in str(caught.value)
+    assert_one_line(caught.value, encoder)
+    assert contents(cwd) == before
+
+
+@pytest.mark.parametrize("damaged", [{"z_dim": None}, {"gf_dim": 10**9, "image_size": "16"}])
+def test_a_damaged_dcgan_is_not_taken_for_an_encoder(
+    damaged: dict[str, object], model: Path
+) -> None:
+    config = json.loads((GOLDEN / "config.json").read_text())
+    write_config(model, config | {"architecture": damaged})
+    with pytest.raises(UserError, match=r"is a DCGAN's, not a context encoder's"):
+        checkpoints.load_context_encoder(str(model))
+    with pytest.raises(UserError, match=r"config\.json: "):
+        checkpoints.load_model(str(model))
+
+
+RESUMED_ENCODERS = {
+    "no options": (("options",), None),
+    "no data": (("data",), None),
+    "a textual batch": (("identity", "batch_size"), "8"),
+    "no warm-up": (("options", "warmup_steps"), 0),
+    "a fractional warm-up": (("options", "warmup_steps"), 2.5),
+    "a rate of nothing": (("options", "learning_rate"), 0),
+    "a textual limit": (("options", "max_pixels"), "many"),
+    "an unknown precision": (("options", "precision_used"), "float8"),
+}
+
+
+@pytest.mark.parametrize("case", RESUMED_ENCODERS)
+def test_the_config_of_an_encoders_run_to_resume_is_checked(
+    case: str, encoder: Path, run_any: Run
+) -> None:
+    (*outer, last), value = RESUMED_ENCODERS[case]
+    config = json.loads((encoder / "config.json").read_text())
+    place = config
+    for name in outer:
+        place = place[name]
+    place[last] = value
+    if value is None:
+        del place[last]
+    write_config(encoder, config)
+    cwd = encoder.parent.parent
+    before = contents(cwd)
+    done = run_any("train-context-encoder.py", "--dataset", FACES, cwd=cwd)
+    path = "checkpoint/context-encoder/config.json: "
+    assert_refused(done, path, last, "run to resume", "--init-from")
+    assert contents(cwd) == before
 
 
 RESUMED = {
@@ -170,9 +264,7 @@ def test_the_config_of_a_run_to_resume_is_checked(case: str, model: Path, run_an
         del place[last]
     (model / "config.json").write_text(json.dumps(config))
     before = contents(model.parent)
-    done = run_any(
-        "train-dcgan.py", "--dataset", ROOT / "tests" / "golden" / "faces", cwd=model.parent
-    )
+    done = run_any("train-dcgan.py", "--dataset", FACES, cwd=model.parent)
     assert_refused(done, "checkpoint/config.json: ", last, "run to resume", "--init-from")
     assert contents(model.parent) == before
     # Who only uses the model needs nothing of it.
@@ -201,7 +293,8 @@ def test_a_list_of_checkpoints_that_leads_out_of_its_folder_is_refused(
     before = contents(model.parent)
     for script, *arguments in (
         ("sample-dcgan.py",),
-        ("train-dcgan.py", "--dataset", ROOT / "tests" / "golden" / "faces"),
+        ("train-dcgan.py", "--dataset", FACES),
+        ("train-context-encoder.py", "--dataset", FACES),
     ):
         done = run_any(script, *arguments, cwd=model.parent)
         assert_refused(done, "checkpoint/checkpoint: names a checkpoint in another folder")
@@ -221,8 +314,7 @@ def test_a_damaged_list_of_checkpoints_is_not_taken_for_none(
 ) -> None:
     (model / "checkpoint").write_bytes(content)
     before = contents(model.parent)
-    faces = ROOT / "tests" / "golden" / "faces"
-    done = run_any("train-dcgan.py", "--dataset", faces, cwd=model.parent)
+    done = run_any("train-dcgan.py", "--dataset", FACES, cwd=model.parent)
     assert_refused(done, "checkpoint/checkpoint: is damaged", "another folder")
     assert contents(model.parent) == before
     assert checkpoints.find_checkpoint(str(model / PREFIX))  # named itself

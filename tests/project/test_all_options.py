@@ -23,6 +23,7 @@ LEAST = {
     "evaluate.py": ["faces"],
     "sample-dcgan.py": [],
     "simple-distributions.py": [],
+    "train-context-encoder.py": ["--dataset", "faces"],
     "train-dcgan.py": ["--dataset", "faces"],
 }
 NEVER = ("x", "nan", "inf", "-1", "1e999", 5000 * "9")  # of no option that has a type
@@ -149,8 +150,9 @@ def test_of_a_repeated_option_the_last_counts(script: str, name: str) -> None:
         assert value_of(name, second, spelling, first) == value_of(name, first)
 
 
-def test_of_a_switch_that_is_repeated_the_last_counts() -> None:
-    parser = load_script("train-dcgan.py").build_parser()
+@pytest.mark.parametrize("script", ["train-context-encoder.py", "train-dcgan.py"])
+def test_of_a_switch_that_is_repeated_the_last_counts(script: str) -> None:
+    parser = load_script(script).build_parser()
     for words, flip in ((["--flip", "--no-flip"], False), (["--no-flip", "--flip"], True)):
         assert parser.parse_args(["--dataset", "faces", *words]).flip is flip
 
@@ -207,6 +209,7 @@ MODEL = ROOT / "tests" / "golden" / "checkpoint"
 FACES = ROOT / "tests" / "golden" / "faces"
 ALIGN = ("align-dlib.py", FACES, "align", "outerEyesAndNose")
 TRAIN = ("train-dcgan.py", "--dataset", FACES, "--image-size", 16, "--batch-size", 8)
+ENCODE = ("train-context-encoder.py", *TRAIN[1:])
 EVALUATE = ("evaluate.py", FACES, "--checkpoint-dir", MODEL)
 PLACES = {
     "outputDir": (*ALIGN, "/proc/x"),
@@ -214,6 +217,9 @@ PLACES = {
     "--checkpoint-dir": (*TRAIN, "--checkpoint-dir", "/proc/x"),
     "--sample-dir": (*TRAIN, "--sample-dir", "/proc/x"),
     "--log-dir": (*TRAIN, "--log-dir", "/proc/x"),
+    "--checkpoint-dir of an encoder": (*ENCODE, "--checkpoint-dir", "/proc/x"),
+    "--sample-dir of an encoder": (*ENCODE, "--sample-dir", "/proc/x"),
+    "--log-dir of an encoder": (*ENCODE, "--log-dir", "/proc/x"),
     "--out": (*EVALUATE, "--out", "/proc/x"),
     "--cache": (*EVALUATE, "--cache", "/proc/x"),
     "--out of samples": ("sample-dcgan.py", "--checkpoint-dir", MODEL, "--out", "/proc/x.png"),
@@ -240,9 +246,14 @@ def test_places_where_nothing_can_be_written_are_refused(
 # --- networks that no memory holds ---
 
 
-@pytest.mark.parametrize("option", ["--z-dim", "--gf-dim", "--df-dim"])
-def test_networks_that_are_too_large_are_refused(option: str, run_any: Run, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("words", "option"),
+    [(TRAIN, "--z-dim"), (TRAIN, "--gf-dim"), (TRAIN, "--df-dim"), (ENCODE, "--width")],
+)
+def test_networks_that_are_too_large_are_refused(
+    words: tuple[object, ...], option: str, run_any: Run, tmp_path: Path
+) -> None:
     for width in (10**6, 10**18):
-        done = run_any(*TRAIN, option, width, cwd=tmp_path)
+        done = run_any(*words, option, width, cwd=tmp_path)
         assert_refused(done, f"{option} {width}", "2 GiB", "lower")
     assert contents(tmp_path) == {}

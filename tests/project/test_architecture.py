@@ -35,7 +35,7 @@ ALLOWED: dict[str, set[str]] = {
     "cli": {"utils"},
     "launcher": {"cli"},
     "runs": {"devices", "utils"},
-    "checkpoints": {"model", "runs", "utils"},
+    "checkpoints": {"context_encoder", "model", "runs", "utils"},
     "training": SHARED,
     "completion": SHARED | {"faces"},
     "metrics": SHARED | {"faces", "completion"},
@@ -53,11 +53,12 @@ WITHOUT_NETWORK = [
     "metrics.embeddings",
     "metrics.statistics",
 ]
-NETWORKS = {"model", "context_encoder", "ops", "checkpoints"}
+NETWORKS = {"context_encoder", "model", "ops", "checkpoints"}
 # What writes results down, and neither makes nor measures them.
 WRITERS = ["runs", "training.logs", "completion.output_folder", "metrics.tables"]
 MAKERS = NETWORKS | {
     "training.trainer",
+    "training.encoder_trainer",
     "completion.completer",
     "metrics.benchmark",
     "metrics.generator_scores",

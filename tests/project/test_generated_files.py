@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 from collections.abc import Callable
@@ -21,17 +22,20 @@ import utils
 from completion import input_images, mask_files
 from completion.output_folder import CompletionFolder
 from completion.run import earlier_precision
+from context_encoder import ContextEncoder, count_encoder_weights
 from devices import Precision
 from metrics import reference
 from metrics.embeddings import EmbeddingCache
 from metrics.results_folder import ResultsFolder
-from model import DCGAN
+from model import DCGAN, count_weights
 from training import logs
 from training import run as training_run
+from training import settings as training_settings
 from utils import UserError
 
 FACE = Image.fromarray(load_picture(ROOT / "tests" / "golden" / "faces" / "face-3-00000.png"))
 CONFIG = json.loads((ROOT / "tests" / "golden" / "checkpoint" / "config.json").read_text())
+ENCODER = {"image_size": 16, "channels": 3, "width": 4}
 
 
 def inputs(few: int, many: int) -> pytest.MarkDecorator:
@@ -192,8 +196,13 @@ def test_inputs_and_masks(number: int, tmp_path: Path) -> None:
 # --- models and runs ---
 
 
+@pytest.mark.parametrize("network", checkpoints.TRAINED_BY)
 @inputs(150, 1500)
-def test_a_models_config(number: int, tmp_path: Path) -> None:
+def test_a_models_config(number: int, network: str, tmp_path: Path) -> None:
+    architecture, count = {
+        "DCGAN": (CONFIG["architecture"], count_weights),
+        "context encoder": (ENCODER, count_encoder_weights),
+    }[network]
     for name in ("checkpoint", "ckpt-600.index", "ckpt-600.data-00000-of-00001"):
         (tmp_path / name).symlink_to(ROOT / "tests" / "golden" / "checkpoint" / name)
     path = tmp_path / "config.json"
@@ -201,39 +210,55 @@ def test_a_models_config(number: int, tmp_path: Path) -> None:
     def check(text: str) -> None:
         path.write_text(text)
         try:
-            _, config = checkpoints.find_checkpoint(str(tmp_path))
+            _, config = checkpoints.find_checkpoint(str(tmp_path), network=network)
         except UserError as error:
             refusal_of(tmp_path, error)
         else:
             sizes = config["architecture"]
             assert all(type(value) is int and value > 0 for value in sizes.values())
-            assert 4 * checkpoints.count_weights(**sizes) <= 2**31
+            assert 4 * count(**sizes) <= 2**31
             assert sizes["image_size"] in (16, 32, 64, 128)
 
-    whole = {name: CONFIG[name] for name in ("program", "architecture")}
+    whole = {"program": CONFIG["program"], "architecture": architecture}
     meet(check, number, text=(altered(whole) | JSON).map(json.dumps) | some.text())
 
 
+def encoder_config() -> dict[str, Any]:
+    """What a context encoder's config.json tells of its run, of the default settings."""
+    classes = training_settings.ENCODER_OPTIONS
+    options: dict[str, Any] = {"precision_used": "float32"}
+    for settings in (classes.rules, classes.data, classes.precision, classes.run):
+        options |= dataclasses.asdict(settings())
+    identity = {name: options[name] for name in training_settings.IDENTITY}
+    return {"options": options, "identity": identity, "data": CONFIG["data"]}
+
+
+@pytest.mark.parametrize("network", checkpoints.TRAINED_BY)
 @inputs(150, 1500)
-def test_the_config_of_a_run_to_resume(number: int, tmp_path: Path) -> None:
+def test_the_config_of_a_run_to_resume(number: int, network: str, tmp_path: Path) -> None:
+    classes = training_settings.OPTIONS
     whole = {n: v for n, v in CONFIG.items() if n in ("options", "identity", "data")}
     whole["options"] = {
         name: value for name, value in CONFIG["options"].items() if not name.endswith("_dir")
     }
     whole["architecture"] = CONFIG["architecture"]
+    if network == "context encoder":
+        classes, whole = training_settings.ENCODER_OPTIONS, encoder_config()
+        whole["architecture"] = ENCODER
     settled = 0
 
     def check(config: Any) -> None:
         nonlocal settled
         config |= {"architecture": whole["architecture"]}
         try:
-            training_run.check_config(config, "config.json")
+            training_run.check_config(config, "config.json", classes)
         except UserError as error:
             refusal_of("config.json", error)
             return
         options = config["options"] | config["identity"]
-        rules = training_run.from_values(training_run.Rules, options)
-        assert all(isinstance(v, str) for v in rules.diffaugment)
+        rules = training_run.from_values(classes.rules, options)
+        assert all(isinstance(v, str) for v in getattr(rules, "diffaugment", ()))
+        assert type(getattr(rules, "warmup_steps", 1)) is int
         assert isinstance(rules.seed, int)
         assert rules.learning_rate > 0
         assert 0 <= rules.average_decay < 1
@@ -398,7 +423,7 @@ def test_weights_are_counted_as_they_are_made(number: int) -> None:
         }
         model = DCGAN(**sizes)
         made = sum(int(np.prod(v.shape)) for net in (model.g, model.d) for v in net.values())
-        assert checkpoints.count_weights(**sizes) == made
+        assert count_weights(**sizes) == made
 
     width = some.integers(1, 5)
     meet(
@@ -409,4 +434,20 @@ def test_weights_are_counted_as_they_are_made(number: int) -> None:
         z_dim=width,
         gf_dim=width,
         df_dim=width,
+    )
+
+
+@inputs(40, 400)
+def test_an_encoders_weights_are_counted_as_they_are_made(number: int) -> None:
+    def check(image_size: int, channels: int, width: int) -> None:
+        sizes = {"image_size": image_size, "channels": channels, "width": width}
+        made = sum(int(np.prod(v.shape)) for v in ContextEncoder(**sizes).e.values())
+        assert count_encoder_weights(**sizes) == made
+
+    meet(
+        check,
+        number,
+        image_size=some.sampled_from([16, 32, 64, 128]),
+        channels=some.sampled_from([1, 3]),
+        width=some.integers(1, 9),
     )

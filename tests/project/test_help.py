@@ -11,6 +11,7 @@ from helpers import ROOT, load_script
 
 SCRIPTS = (
     "train-dcgan.py",
+    "train-context-encoder.py",
     "complete.py",
     "evaluate.py",
     "align-dlib.py",

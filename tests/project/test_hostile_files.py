@@ -189,12 +189,15 @@ def test_folders_whose_names_are_no_utf8_are_written_or_refused(
         "completed",
     ]
     data = ("--dataset", FACE.parent, *TINY)
+    encoder = ("--dataset", FACE.parent, "--image-size", 16)
     (tmp_path / name / "a.dat").write_bytes(b"")
     align = ("align-dlib.py", FACE.parent, "align", "outerEyesAndNose", "b")
     before = contents(tmp_path)
     for script, *arguments in (
         ("train-dcgan.py", *data, "--checkpoint-dir", f"{name}/model"),
         ("train-dcgan.py", *data, "--log-dir", f"{name}/logs"),
+        ("train-context-encoder.py", *encoder, "--checkpoint-dir", f"{name}/model"),
+        ("train-context-encoder.py", *encoder, "--log-dir", f"{name}/logs"),
         ("sample-dcgan.py", "--checkpoint-dir", f"{name}/model"),
         ("data/export-model.py", MODEL, f"{name}/model"),
         (*align, "--dlib-face-predictor", f"{name}/a.dat"),

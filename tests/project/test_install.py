@@ -14,7 +14,15 @@ from pathlib import Path
 import pytest
 from helpers import ROOMS, ROOT, copy_code
 
-COMMANDS = ("align", "train", "sample", "complete", "evaluate", "distributions")
+COMMANDS = (
+    "align",
+    "train",
+    "train-context-encoder",
+    "sample",
+    "complete",
+    "evaluate",
+    "distributions",
+)
 
 
 @pytest.fixture(scope="module")
