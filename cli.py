@@ -156,6 +156,31 @@ def could_be_given(field: dataclasses.Field[Any], value: Any) -> bool:
     return same and value in arguments.get("choices", (value,))
 
 
+def options_of(
+    settings: Any, choice: str, of_choices: dict[str, tuple[str, ...]]
+) -> dict[str, Any]:
+    """A settings object's options; None for those that do not belong to what was chosen."""
+    chosen = getattr(settings, choice)
+    return {
+        field.name: getattr(settings, field.name)
+        if chosen in of_choices.get(field.name, (chosen,))
+        else None
+        for field in option_fields(settings)
+    }
+
+
+def check_belongs(
+    name: str, choice: str, chosen: str, of_choices: dict[str, tuple[str, ...]]
+) -> None:
+    """Raises UserError if an option that was given belongs to other choices than `chosen`."""
+    values = of_choices.get(name, (chosen,))
+    if chosen not in values:
+        raise UserError(
+            f"{flag(name)} belongs to {flag(choice)} {' or '.join(values)} and contradicts "
+            f"{flag(choice)} {chosen}; leave one of them out"
+        )
+
+
 def _number(
     convert: Callable[[str], float], valid: Callable[[float], bool], wanted: str
 ) -> Callable[[str], float]:

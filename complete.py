@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any
 import cli
 import utils
 from completion import input_images
-from completion.settings import CompletionSettings, MaskSettings, SearchSettings
+from completion.search_settings import SearchSettings
+from completion.settings import CompletionSettings, MaskSettings
 
 if TYPE_CHECKING:
     from completion.output_folder import CompletionFolder

@@ -140,7 +140,8 @@ def main() -> None:
     import devices
     from completion import mask_source
     from completion.completer import Completer
-    from completion.settings import MaskSettings, SearchSettings
+    from completion.search_settings import SearchSettings
+    from completion.settings import MaskSettings
     from metrics import embeddings
 
     measure.print_machine()

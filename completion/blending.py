@@ -24,7 +24,7 @@ def fill(images: np.ndarray, mask: Mask, generated: np.ndarray, blend: str = "no
       images: uint8 [N, S, S, C].
       mask: of the images.
       generated: G(z), uint8 [N, S, S, C].
-      blend: of settings.BLENDS. `none` takes the generated pixels, `poisson` their gradients,
+      blend: of BLENDS. `none` takes the generated pixels, `poisson` their gradients,
         `smooth` their gradients and curvature (`poisson_blend`, its smoothness SMOOTHNESS).
 
     Returns:

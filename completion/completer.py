@@ -13,7 +13,7 @@ import utils
 from completion import blending, latent_search, masks
 from completion.masks import Mask
 from completion.randomness import Purpose, image_generator, seed_generator
-from completion.settings import SearchSettings
+from completion.search_settings import SearchSettings
 from model import DCGAN
 
 POOL_BATCH = 64  # images of the pool that are generated in one call

@@ -14,7 +14,8 @@ from completion import input_images
 from completion.completer import Completer
 from completion.mask_source import MaskSource
 from completion.output_folder import CompletionFolder
-from completion.settings import CompletionSettings, MaskSettings, SearchSettings
+from completion.search_settings import SearchSettings
+from completion.settings import CompletionSettings, MaskSettings
 from devices import Precision
 from model import DCGAN
 from utils import UserError

@@ -1,4 +1,4 @@
-"""The settings of a completion: of its search, its masks, its images and results.
+"""The settings of a completion besides those of its search: of its masks, images and results.
 
 Defaults, choices and help of the options are written here alone; command lines are built from
 these classes. Importing this needs no TensorFlow.
@@ -15,42 +15,8 @@ import cli
 from completion import masks
 from utils import UserError
 
-APPROACHES = ("auto", "adam", "pgd", "hmc")
-BLENDS = ("none", "poisson", "smooth")
-DISTANCES = ("l1", "l2")
 # Iterations between pictures: of auto, of the other approaches.
 AUTO_OUT_INTERVAL, OUT_INTERVAL = 10, 50
-# What differs from the defaults of `SearchSettings`. adam, pgd and hmc: values of the reference and
-# the tutorial; auto: what was measured to be best (docs/completion.md).
-DEFAULTS: dict[str, dict[str, Any]] = {
-    "auto": {
-        "n_iter": 40,
-        "average": 5,
-        "lr": 0.07,
-        "decay": 0.3,
-        "lam": 0.0,
-        "weighted": 0.25,
-        "blend": "smooth",
-        "pool": 2048,
-    },
-    "adam": {"n_iter": 1000},
-    "pgd": {"n_iter": 1000},
-    "hmc": {"n_iter": 20, "lr": None},
-}
-AUTO_SINGLE = {"n_iter": 100}  # auto with one search for each sample needs more iterations
-# Options that only some approaches have.
-OF_APPROACHES = {
-    "lr": ("auto", "adam", "pgd"),
-    "beta1": ("auto", "adam"),
-    "beta2": ("auto", "adam"),
-    "eps": ("auto", "adam"),
-    "decay": ("auto", "adam"),
-    "momentum": ("pgd",),
-    "hmc_beta": ("hmc",),
-    "hmc_eps": ("hmc",),
-    "hmc_l": ("hmc",),
-    "hmc_anneal": ("hmc",),
-}
 # Options that only some kinds of masks have.
 OF_MASK_TYPES = {
     "center_scale": ("center",),
@@ -74,129 +40,6 @@ def shard(text: str) -> tuple[int, int]:
     if not (part.isdecimal() and parts.isdecimal() and 1 <= int(part) <= int(parts)):
         raise argparse.ArgumentTypeError(f"{text!r} is not like 2/4, the second of four parts")
     return int(part), int(parts)
-
-
-@dataclasses.dataclass(frozen=True)
-class SearchSettings:
-    """How z is searched and the hole filled.
-
-    Attributes:
-      approach: one of APPROACHES.
-      lr: step size of the search (adam, pgd, auto).
-      n_iter: iterations.
-      lam, distance: of `DCGAN.completion_loss`.
-      weighted: share of the importance weights in how much a known pixel counts, 0 to 1
-        (`masks.contextual_weights`).
-      beta1, beta2, eps, decay: of latent_search.adam (adam, auto).
-      momentum: of latent_search.pgd.
-      hmc_beta, hmc_eps, hmc_l, hmc_anneal: of latent_search.HamiltonianMonteCarlo.
-      average: number of searches, from different starts, of whose mean a completion is made.
-      blend: how the hole is filled, of BLENDS; see `blending.fill`.
-      pool: number of generated images among which z starts at the nearest, by the known pixels; 0:
-        it starts anywhere.
-    """
-
-    approach: str = cli.option(
-        "auto: the best that was measured, in a tenth of the time of the others; adam, pgd: "
-        "the reference's and the tutorial's; hmc: Hamiltonian Monte Carlo, whose iterations take "
-        "as long as 101 of the others",
-        choices=APPROACHES,
-        default="auto",
-    )
-    lr: float | None = cli.option("step size", type=cli.positive_float, default=0.01)
-    n_iter: int = cli.option(
-        "iterations; 100 for auto with --average 1; on 2 cores with bfloat16 one of 64 searches "
-        "takes 0.1 s, or 0.2 s where --lam is not 0",
-        "--nIter",
-        type=cli.positive_int,
-        default=1000,
-    )
-    lam: float = cli.option(
-        "weight of the perceptual loss", type=cli.non_negative_float, default=0.1
-    )
-    distance: str = cli.option(
-        "of known pixels: l1, absolute, or l2, squared", choices=DISTANCES, default="l1"
-    )
-    weighted: float = cli.option(
-        "share of importance weights, by which known pixels near the hole count more, 0 to 1",
-        type=cli.closed_fraction,
-        default=0.0,
-    )
-    beta1: float = cli.option("adam's decay of the mean gradient", type=cli.decay_rate, default=0.9)
-    beta2: float = cli.option("adam's decay of its square", type=cli.decay_rate, default=0.999)
-    eps: float = cli.option("adam's epsilon", type=cli.positive_float, default=1e-8)
-    decay: float = cli.option(
-        "decoupled weight decay on z", type=cli.non_negative_float, default=0.0
-    )
-    momentum: float = cli.option("pgd's Nesterov momentum", type=cli.decay_rate, default=0.9)
-    hmc_beta: float = cli.option(
-        "inverse temperature", "--hmcBeta", type=cli.positive_float, default=0.2
-    )
-    hmc_eps: float = cli.option(
-        "time of a leapfrog step", "--hmcEps", type=cli.positive_float, default=0.001
-    )
-    hmc_l: int = cli.option("leapfrog steps", "--hmcL", type=cli.picture_count, default=100)
-    hmc_anneal: float = cli.option(
-        "beta is multiplied by it after each iteration",
-        "--hmcAnneal",
-        type=cli.positive_float,
-        default=1.0,
-    )
-    average: int = cli.option(
-        "a completion is the mean of K searches from different starts: nearer to the truth, and "
-        "softer; 1 with --samples",
-        type=cli.positive_int,
-        metavar="K",
-        default=1,
-    )
-    blend: str = cli.option(
-        "none: the hole is G(z)'s; poisson: its gradients are; smooth: its curvature, too, so "
-        "that there is no bend at the hole boundary",
-        choices=BLENDS,
-        default="none",
-    )
-    pool: int = 0
-
-    @classmethod
-    def of(cls, approach: str = "auto", samples: int = 1, **overrides: Any) -> SearchSettings:
-        """The approach's settings, changed by the overrides.
-
-        Args:
-          approach: of APPROACHES.
-          samples: completions of each image. Several are meant to differ, so that each is of one
-            search unless `average` is overridden.
-          overrides: values of fields; None keeps the approach's own.
-
-        Raises:
-          UserError: an override belongs to another approach.
-        """
-        given = {name: value for name, value in overrides.items() if value is not None}
-        for name in given:
-            _check_belongs(name, "approach", approach, OF_APPROACHES)
-        if samples > 1:
-            given.setdefault("average", 1)
-        own = DEFAULTS[approach]
-        if approach == "auto" and given.get("average") == 1:
-            own = own | AUTO_SINGLE
-        return cls(**{"approach": approach} | own | given)
-
-    def options(self) -> dict[str, Any]:
-        """The values of the options for config.json; None for those of other approaches."""
-        return _options_of(self, "approach", OF_APPROACHES)
-
-    @staticmethod
-    def default_text(field: dataclasses.Field[Any]) -> str:
-        """What the help says of a field's default: one for all approaches, or by approach."""
-        approaches: dict[str, list[str]] = {}
-        if field.name == "approach":
-            return f"default: {field.default}"
-        for approach in OF_APPROACHES.get(field.name, APPROACHES):
-            own = DEFAULTS[approach].get(field.name, field.default)
-            text = f"{own:g}" if isinstance(own, float) else str(own)
-            approaches.setdefault(text, []).append(approach)
-        if len(approaches) == 1:
-            return f"default: {next(iter(approaches))}"
-        return "; ".join(f"{', '.join(names)}: {text}" for text, names in approaches.items())
 
 
 @dataclasses.dataclass(frozen=True)
@@ -261,7 +104,7 @@ class MaskSettings:
         """
         kind = given.setdefault("mask_type", "file" if "mask" in given else cls.mask_type)
         for name in given:
-            _check_belongs(name, "mask_type", kind, OF_MASK_TYPES)
+            cli.check_belongs(name, "mask_type", kind, OF_MASK_TYPES)
         settings = cls(**given)
         if kind == "file" and settings.mask is None:
             raise UserError(
@@ -282,7 +125,7 @@ class MaskSettings:
 
     def options(self) -> dict[str, Any]:
         """The values of the options for config.json; None for those of other kinds of masks."""
-        return _options_of(self, "mask_type", OF_MASK_TYPES)
+        return cli.options_of(self, "mask_type", OF_MASK_TYPES)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -375,28 +218,3 @@ class CompletionSettings:
 
 def _plain_default(field: dataclasses.Field[Any]) -> str:
     return "" if field.default is None or field.default is False else f"default: {field.default}"
-
-
-def _options_of(
-    settings: Any, choice: str, of_choices: dict[str, tuple[str, ...]]
-) -> dict[str, Any]:
-    """A settings object's options; None for those that do not belong to what was chosen."""
-    chosen = getattr(settings, choice)
-    return {
-        field.name: getattr(settings, field.name)
-        if chosen in of_choices.get(field.name, (chosen,))
-        else None
-        for field in cli.option_fields(settings)
-    }
-
-
-def _check_belongs(
-    name: str, choice: str, chosen: str, of_choices: dict[str, tuple[str, ...]]
-) -> None:
-    """Raises UserError if an option that was given belongs to other choices than `chosen`."""
-    values = of_choices.get(name, (chosen,))
-    if chosen not in values:
-        raise UserError(
-            f"{cli.flag(name)} belongs to {cli.flag(choice)} {' or '.join(values)} and contradicts "
-            f"{cli.flag(choice)} {chosen}; leave one of them out"
-        )

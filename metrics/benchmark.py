@@ -16,7 +16,8 @@ import utils
 from completion import blending, mask_source
 from completion.completer import Completer
 from completion.masks import Mask
-from completion.settings import MaskSettings, SearchSettings
+from completion.search_settings import SearchSettings
+from completion.settings import MaskSettings
 from metrics import baselines, embeddings, image_metrics
 from metrics.embeddings import FaceEmbeddings, FaceReader
 from metrics.progress import Progress, describe, silent
@@ -105,7 +106,7 @@ def search_method(
     Args:
       model: completes.
       search: the settings of the search.
-      blends: of completion.settings.BLENDS; empty for the search's own.
+      blends: of completion.search_settings.BLENDS; empty for the search's own.
       batch: images of a batch.
       precision: of the search's convolutions.
     """

@@ -16,7 +16,8 @@ from scipy.spatial.distance import cdist
 import checkpoints
 from completion import mask_source
 from completion.completer import Completer
-from completion.settings import MaskSettings, SearchSettings
+from completion.search_settings import SearchSettings
+from completion.settings import MaskSettings
 from metrics import embeddings, image_metrics
 from metrics.embeddings import FaceReader
 from metrics.face_sets import FaceSets, evenly_spaced, load_faces

@@ -12,7 +12,8 @@ import numpy as np
 import utils
 from completion import mask_source
 from completion.masks import Mask
-from completion.settings import MaskSettings, SearchSettings
+from completion.search_settings import SearchSettings
+from completion.settings import MaskSettings
 from metrics import benchmark
 from metrics.benchmark import KnownFaces
 from metrics.progress import Progress, silent

@@ -12,7 +12,8 @@ from typing import Any
 import cli
 import utils
 from completion import masks
-from completion.settings import APPROACHES, BLENDS, MaskSettings, SearchSettings
+from completion.search_settings import APPROACHES, BLENDS, SearchSettings
+from completion.settings import MaskSettings
 from utils import UserError
 
 REFERENCE_MASK = "center"  # the kind of mask under which the reference's settings are measured

@@ -27,7 +27,7 @@ from completion_helpers import (
 from helpers import Run, contents, load_picture
 from PIL import Image
 
-from completion.settings import SearchSettings
+from completion.search_settings import SearchSettings
 from model import DCGAN
 
 pytest_plugins = ["completion_fixtures"]

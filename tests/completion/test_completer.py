@@ -13,7 +13,7 @@ import utils
 from completion import blending, masks
 from completion.completer import Completer
 from completion.masks import Mask
-from completion.settings import APPROACHES, SearchSettings
+from completion.search_settings import APPROACHES, SearchSettings
 from model import DCGAN
 
 SIZE = 16

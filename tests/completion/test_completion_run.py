@@ -7,7 +7,8 @@ import itertools
 import pytest
 
 from completion import run as completion_run
-from completion.settings import CompletionSettings, MaskSettings, SearchSettings
+from completion.search_settings import SearchSettings
+from completion.settings import CompletionSettings, MaskSettings
 from devices import Precision
 from utils import UserError
 

@@ -8,8 +8,9 @@ import dataclasses
 import pytest
 
 import cli
-from completion import settings
-from completion.settings import APPROACHES, CompletionSettings, MaskSettings, SearchSettings
+from completion import search_settings, settings
+from completion.search_settings import APPROACHES, SearchSettings
+from completion.settings import CompletionSettings, MaskSettings
 from utils import UserError
 
 # --- search ---
@@ -36,7 +37,7 @@ def test_several_samples_are_of_one_search_each() -> None:
 
 @pytest.mark.parametrize("approach", APPROACHES)
 def test_an_approach_has_its_own_options_alone(approach: str) -> None:
-    for name, approaches in settings.OF_APPROACHES.items():
+    for name, approaches in search_settings.OF_APPROACHES.items():
         if approach in approaches:
             assert getattr(SearchSettings.of(approach, **{name: 0.5}), name) == 0.5
             continue
@@ -49,7 +50,7 @@ def test_an_approach_has_its_own_options_alone(approach: str) -> None:
         )
     options = SearchSettings.of(approach).options()
     lacking = {name for name, value in options.items() if value is None}
-    assert lacking == {n for n, own in settings.OF_APPROACHES.items() if approach not in own}
+    assert lacking == {n for n, own in search_settings.OF_APPROACHES.items() if approach not in own}
     assert "pool" not in options
 
 

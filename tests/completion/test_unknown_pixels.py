@@ -13,7 +13,8 @@ import utils
 from completion import mask_source
 from completion.completer import Completer, Completion
 from completion.masks import Mask
-from completion.settings import APPROACHES, MaskSettings, SearchSettings
+from completion.search_settings import APPROACHES, SearchSettings
+from completion.settings import MaskSettings
 from model import DCGAN
 
 FIXED = ("center", "left", "right", "top", "bottom", "grid")

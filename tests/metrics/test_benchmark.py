@@ -11,7 +11,8 @@ from metrics_helpers import PlainReader, RecordedProgress
 
 import checkpoints
 from completion.masks import Mask
-from completion.settings import MaskSettings, SearchSettings
+from completion.search_settings import SearchSettings
+from completion.settings import MaskSettings
 from metrics import benchmark, face_sets, progress, reference
 from metrics.benchmark import Benchmark, KnownFaces, Method
 from metrics.results import METRICS

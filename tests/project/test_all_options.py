@@ -9,7 +9,8 @@ import pytest
 from helpers import ROOT, Run, assert_refused, contents, load_script
 
 from completion import masks
-from completion.settings import APPROACHES, OF_APPROACHES, OF_MASK_TYPES
+from completion.search_settings import APPROACHES, OF_APPROACHES
+from completion.settings import OF_MASK_TYPES
 from metrics import settings as metrics_settings
 from utils import UserError
 

@@ -43,6 +43,7 @@ ALLOWED: dict[str, set[str]] = {
 # What knows no network, whatever it imports.
 WITHOUT_NETWORK = [
     "faces",
+    "completion.search_settings",
     "completion.settings",
     "completion.masks",
     "completion.mask_files",
@@ -64,7 +65,7 @@ MAKERS = NETWORKS | {
     "metrics.generator_scores",
 }
 # Imported when a command line is built: --help does not wait for TensorFlow.
-LIGHT = ["cli", "utils", "faces", *(name for name in FILES if name.endswith(".settings"))]
+LIGHT = ["cli", "utils", "faces", *(name for name in FILES if name.endswith("settings"))]
 SLOW = {"cv2", "dlib", "keras", "matplotlib", "scipy", "skimage", "tensorflow"}
 
 

@@ -13,7 +13,7 @@ from helpers import copy_code
 from PIL import Image
 
 import utils
-from completion.settings import SearchSettings
+from completion.search_settings import SearchSettings
 
 # OpenFace's path is ours: ./align-dlib.py. Otherwise to the letter, but for the last line's
 # ImageMagick, which completion.gif stands for.
