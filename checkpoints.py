@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import glob
 import hashlib
+import json
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -317,6 +318,25 @@ def load_context_encoder(path: str, compute_dtype: str = "float32") -> tuple[Con
         ).expect_partial().assert_existing_objects_matched()
     _check_finite(encoder.e, prefix)
     return encoder, prefix
+
+
+def encoder_folder(path: str) -> str | None:
+    """The folder of the context encoder beside the DCGAN that `path` names; None without one.
+
+    Args:
+      path: as for `find_checkpoint`.
+    """
+    own = path if os.path.isdir(path) else os.path.dirname(path)
+    folder = os.path.join(own, ENCODER_FOLDER)
+    return folder if holds_checkpoint(folder) else None
+
+
+def network_hash(architecture: Mapping[str, Any], variables: Mapping[str, tf.Variable]) -> str:
+    """A hash of a network's architecture and variables, in whatever file they are."""
+    digest = hashlib.sha256(json.dumps(dict(architecture), sort_keys=True).encode())
+    for name in sorted(variables):
+        digest.update(name.encode() + variables[name].numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _check_finite(variables: Mapping[str, tf.Variable], prefix: str) -> None:

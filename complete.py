@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import cli
 import utils
 from completion import input_images
-from completion.search_settings import SearchSettings
+from completion.search_settings import SEARCHES, SearchSettings
 from completion.settings import CompletionSettings, MaskSettings
 
 if TYPE_CHECKING:
@@ -51,19 +51,20 @@ def build_parser() -> argparse.ArgumentParser:
 
 def read_settings(
     argv: Sequence[str] | None,
-) -> tuple[CompletionSettings, SearchSettings, MaskSettings]:
-    """What the command line says.
+) -> tuple[CompletionSettings, dict[str, Any], MaskSettings]:
+    """What the command line says; of the search the options that were given.
+
+    Its other settings depend on whether the model has a context encoder.
 
     Raises:
       UserError: options contradict each other.
     """
     args = build_parser().parse_args(argv)
     given = cli.given_options(args, CompletionSettings)
-    search = SearchSettings.of(
-        samples=given.get("samples", 1), **cli.given_options(args, SearchSettings)
-    )
+    search = cli.given_options(args, SearchSettings)
+    approach = SearchSettings.of(samples=given.get("samples", 1), **search).approach
     mask = MaskSettings.of(**cli.given_options(args, MaskSettings))
-    return CompletionSettings.of(search.approach, args.images, **given), search, mask
+    return CompletionSettings.of(approach, args.images, **given), search, mask
 
 
 def open_folder(
@@ -106,7 +107,7 @@ def open_folder(
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Completes the images; returns the exit status."""
-    settings, search, mask = read_settings(argv)
+    settings, asked, mask = read_settings(argv)
     paths = input_images.list_inputs(settings.images)
     utils.check_writable(settings.out_dir, "--outDir")
 
@@ -114,7 +115,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     import checkpoints
     import runs
     from completion import run as completion_run
-    from completion.completer import Completer
     from completion.mask_source import MaskSource
     from completion.output_folder import CompletionFolder
     from devices import Precision
@@ -125,6 +125,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(note)
     model, prefix = checkpoints.load_model(path)
     completion_run.check_image_size(settings.img_size, model, prefix)
+    search, encoder, note = completion_run.choose_search(
+        prefix, model, settings.samples, asked, mask
+    )
+    if note:
+        print(note)
     failed: list[str] = []
     images = input_images.select_usable(
         paths, model.image_size, settings.resize, failed, settings.max_pixels
@@ -136,11 +141,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     settings = dataclasses.replace(
         settings, checkpoint_dir=path, img_size=model.image_size, batch_size=size
     )
-    out = CompletionFolder(settings.out_dir)
-    options = completion_run.recorded_options(settings, search, mask, prefix)
+    searched = search.approach in SEARCHES
+    out = CompletionFolder(settings.out_dir, searched=searched)
+    options = completion_run.recorded_options(settings, search, mask, prefix, encoder)
     precision, config = open_folder(out, options, precision, images, settings.overwrite)
-    completer = Completer(
-        model, search, batch_size=size, samples=settings.samples, precision=precision.used
+    completer = completion_run.make_completer(
+        model, search, encoder, size, settings.samples, precision.used
     )
     for message in failed:
         cli.say(f"skipped: {message}")
@@ -151,7 +157,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     for message in unreadable:
         cli.say(f"skipped: {message}")
     runs.write_config(out.path, config | {"completion": {"finished": True}})
-    print(f"{done} images completed by {prefix}: see {out.path}/final and completion.gif")
+    gif = " and completion.gif" if searched else ""
+    print(f"{done} images completed by {prefix}: see {out.path}/final{gif}")
     return 1 if failed or unreadable else 0
 
 

@@ -11,9 +11,11 @@ import tensorflow as tf
 
 import utils
 from completion import blending, latent_search, masks
+from completion.direct import DirectCompleter
 from completion.masks import Mask
 from completion.randomness import Purpose, image_generator, seed_generator
 from completion.search_settings import SearchSettings
+from context_encoder import ContextEncoder
 from model import DCGAN
 
 POOL_BATCH = 64  # images of the pool that are generated in one call
@@ -36,18 +38,18 @@ def update_rule(settings: SearchSettings) -> latent_search.Rule:
 class Completion:
     """Where the completion of N images stands: K samples of each, from A searches a sample.
 
-    A is `SearchSettings.average`. Samples, and the searches of a sample, are sorted by their total
-    loss, the best first.
+    A is `SearchSettings.average`. Samples, and the searches of a sample, are sorted by the loss
+    that the search minimises, the best first.
 
     Attributes:
       iteration: number of iterations done.
       samples_z: the best latent so far of each search, [N, K, A, z_dim].
       samples_losses: total, contextual and perceptual loss of each sample's best search, each
-        [N, K].
+        [N, K]; of the known pixels alone, where the search is guided, too.
       samples_generated: G(z), the mean over a sample's searches, uint8 [N, K, S, S, C].
       samples_completed: the images with their holes filled from it, uint8 [N, K, S, S, C].
-      history: the least total loss among an image's searches at every iteration since the previous
-        state, [iterations, N].
+      history: the least loss among an image's searches at every iteration since the previous
+        state, as the search minimises it, [iterations, N].
     """
 
     iteration: int
@@ -95,6 +97,7 @@ class Completer:
         batch_size: int = 64,
         samples: int = 1,
         precision: str = "float32",
+        encoder: ContextEncoder | None = None,
     ) -> None:
         """Computes nothing yet.
 
@@ -104,8 +107,18 @@ class Completer:
           batch_size: images of a batch; smaller batches are padded to it.
           samples: completions of each image, from different starts.
           precision: of the convolutions in the search; what is returned is computed in float32.
+          encoder: guides the search where the settings say so, under masks that keep pixels.
+
+        Raises:
+          ValueError: the settings ask for a guide, and there is no encoder.
         """
+        if settings.guide and encoder is None:
+            raise ValueError("a guided search needs a context encoder")
+        self._guide = None
+        if encoder is not None and settings.guide:
+            self._guide = DirectCompleter(encoder, batch_size=batch_size, precision=precision)
         self.model, self.settings = model, settings
+        self.image_size, self.channels = model.image_size, model.channels
         self.batch_size, self.samples = batch_size, samples
         self._searches = samples * settings.average  # number of them for each image
         self._fast = model.in_precision(precision)
@@ -135,20 +148,26 @@ class Completer:
         # The search is given nothing but the known values: no missing pixel can reach it.
         known = np.pad(mask.known_values(images), padding, mode="edge")
         weights = masks.contextual_weights(mask.known, settings.weighted)
-        weights = np.pad(weights, padding, mode="edge")
+        targets, counts = self._targets(images, mask, weights)
+        targets, weights, counts = (
+            np.pad(x, padding, mode="edge") for x in (targets, weights, counts)
+        )
+        starts = self._start(known, targets, counts, mask.block, seed)
         # Row by row: all searches of the first image, then those of the second, ...
-        data = tuple(np.repeat(x, self._searches, 0) for x in (utils.to_signed(known), weights))
+        signed, weights, counts = (
+            np.repeat(x, self._searches, 0) for x in (utils.to_signed(targets), weights, counts)
+        )
         found = latent_search.minimise(
             self._loss(mask.block),
-            self._start(known, weights, mask.block, seed),
+            starts,
             self._rule,
-            data=data,
+            data=(signed, counts),
             iterations=settings.n_iter,
             interval=interval,
             randoms=self._generators(known, seed),
         )
         for state in found:
-            generated, losses = self._evaluate(state.z, *data, mask.block)
+            generated, losses = self._evaluate(state.z, signed, weights, counts, mask.block)
             samples_z, samples_losses, generated = self._rank(state.z, losses, generated, count)
             history = state.history.reshape(-1, self.batch_size, self._searches)[:, :count]
             completed = [
@@ -180,6 +199,22 @@ class Completer:
             np.concatenate([p.history for p in parts], axis=1),
         )
 
+    def _targets(
+        self, images: np.ndarray, mask: Mask, weights: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """What G(z) is to be like, in the range 0..255, and how much each of its pixels counts.
+
+        The known values and their `weights`. Where the search is guided, the estimate stands in
+        the hole, each pixel with the settings' weight: as the known ones have a mean of 1, it is
+        what one counts beside a known one.
+        """
+        known = mask.known_values(images)
+        if self._guide is None or not mask.keeps_pixels:
+            return known, weights
+        estimate = np.float32(127.5) * (self._guide.estimate(images, mask) + 1)
+        guide = np.float32(self.settings.guide) * (1 - mask.known)
+        return np.where(mask.known > 0, known, estimate), weights + guide
+
     def _loss(self, block: int) -> latent_search.LossFunction:
         """The total completion loss, which the search minimises, for blocks of that edge."""
         settings, model = self.settings, self._fast
@@ -196,12 +231,14 @@ class Completer:
         generators = (image_generator(values, seed, Purpose.SEARCH) for values in known)
         return [own for generator in generators for own in generator.spawn(self._searches)]
 
-    def _start(self, known: np.ndarray, weights: np.ndarray, block: int, seed: int) -> np.ndarray:
+    def _start(
+        self, known: np.ndarray, targets: np.ndarray, counts: np.ndarray, block: int, seed: int
+    ) -> np.ndarray:
         """Where each row's search begins, [rows, z_dim]: the pool's best z, or random ones.
 
         Args:
           known: the images' known values, as `Mask.known_values` gives them.
-          weights: how much each of their pixels or blocks counts.
+          targets, counts: as `_targets` gives them.
           block: edge of the mask's blocks in pixels.
           seed: as for `states`.
         """
@@ -213,8 +250,8 @@ class Completer:
             ]
             return np.concatenate(starts).astype(np.float32)
         z, pool = self._generated_pool(block, seed)
-        targets = known[:, ::block, ::block].reshape(len(known), -1)
-        counts = np.repeat(weights, known.shape[3], axis=3).reshape(targets.shape)
+        targets = targets[:, ::block, ::block].reshape(len(known), -1)
+        counts = np.repeat(counts, known.shape[3], axis=3).reshape(targets.shape)
         return z[latent_search.nearest(pool, targets, counts, self._searches).ravel()]
 
     def _generated_pool(self, block: int, seed: int) -> tuple[np.ndarray, tf.Tensor]:
@@ -230,23 +267,32 @@ class Completer:
         return self._pool[1:]
 
     def _evaluate(
-        self, z: np.ndarray, images: np.ndarray, weights: np.ndarray, block: int
+        self,
+        z: np.ndarray,
+        images: np.ndarray,
+        weights: np.ndarray,
+        counts: np.ndarray,
+        block: int,
     ) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
-        """G(z) in [-1, 1], and total, contextual and perceptual loss, all in float32."""
-        generated, contextual, perceptual = _generate_and_evaluate(
+        """G(z) in [-1, 1]; the loss that is minimised; total, contextual and perceptual loss.
+
+        All in float32; the last three with `weights`, of the known pixels alone.
+        """
+        generated, searched, contextual, perceptual = _generate_and_evaluate(
             self.model,
-            *(tf.constant(x) for x in (z, images, weights)),
+            *(tf.constant(x) for x in (z, images, weights, counts)),
             block,
             self.settings.distance,
         )
         contextual, perceptual = contextual.numpy(), perceptual.numpy()
-        total = contextual + np.float32(self.settings.lam) * perceptual
-        return generated.numpy(), (total, contextual, perceptual)
+        perceptual_part = np.float32(self.settings.lam) * perceptual
+        total, searched = contextual + perceptual_part, searched.numpy() + perceptual_part
+        return generated.numpy(), (searched, total, contextual, perceptual)
 
     def _rank(
         self, z: np.ndarray, losses: Sequence[np.ndarray], generated: np.ndarray, count: int
     ) -> tuple[np.ndarray, tuple[np.ndarray, ...], np.ndarray]:
-        """The samples of the first `count` images, their searches sorted by their total loss.
+        """The samples of the first `count` images, their searches sorted by the first loss.
 
         Returns:
           `samples_z`, `samples_losses` and `samples_generated` of a `Completion`.
@@ -263,7 +309,7 @@ class Completer:
 
         return (
             grouped(z),
-            tuple(grouped(values)[:, :, 0] for values in losses),
+            tuple(grouped(values)[:, :, 0] for values in losses[1:]),
             utils.to_uint8(grouped(generated).mean(axis=2)),
         )
 
@@ -277,10 +323,20 @@ def _generate_blocks(model: DCGAN, z: tf.Tensor, block: int) -> tf.Tensor:
 
 @tf.function(reduce_retracing=True, autograph=False)
 def _generate_and_evaluate(
-    model: DCGAN, z: tf.Tensor, images: tf.Tensor, weights: tf.Tensor, block: int, distance: str
-) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """G(z), and the contextual and the perceptual loss: with D, even if the search has lam 0."""
+    model: DCGAN,
+    z: tf.Tensor,
+    images: tf.Tensor,
+    weights: tf.Tensor,
+    counts: tf.Tensor,
+    block: int,
+    distance: str,
+) -> tuple[tf.Tensor, ...]:
+    """G(z), the contextual loss with `counts` and with `weights`, and the perceptual loss.
+
+    With D, even if the search has lam 0.
+    """
     _, contextual, perceptual = model.completion_loss(
         z, images, weights, lam=1, block=block, distance=distance
     )
-    return model.generator(z), contextual, perceptual
+    searched, *_ = model.completion_loss(z, images, counts, lam=0, block=block, distance=distance)
+    return model.generator(z), searched, contextual, perceptual

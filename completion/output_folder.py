@@ -36,17 +36,28 @@ class CompletionFolder:
     TABLE = "results.csv"
     PICTURES = ("before.png", "masked.png", "completion.gif", "hats_imgs", "completed", "logs")
     RESULTS = (TABLE, "final", "samples")
-    COLUMNS = ("input", "output", "contextual", "perceptual", "total")
+    FILES, LOSSES = ("input", "output"), ("contextual", "perceptual", "total")
 
-    def __init__(self, path: str) -> None:
-        """Changes nothing in the folder `path`, which may not exist yet."""
-        self.path = path
+    def __init__(self, path: str, *, searched: bool = True) -> None:
+        """Changes nothing in the folder `path`, which may not exist yet.
+
+        Args:
+          path: of the folder.
+          searched: whether images are completed by a search, which has losses and goes through
+            several states.
+        """
+        self.path, self._searched = path, searched
         self._rows: list[Sequence[Any]] = []  # of results.csv
         # Of the current batch: its folder, its animation's frames, its losses, its known pixels.
         self._batch = path
         self._frames: list[str] = []
         self._losses: list[np.ndarray] = []
         self._masked = np.empty(0)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Of results.csv."""
+        return self.FILES + (self.LOSSES if self._searched else ())
 
     @property
     def done(self) -> set[str]:
@@ -112,7 +123,7 @@ class CompletionFolder:
             np.array([row[2:] for row in rows], float)
         except (ValueError, csv.Error):
             raise self.refusal("a damaged results.csv") from None
-        if head != [*self.COLUMNS] or any(len(row) != len(head) for row in rows):
+        if head != [*self.columns] or any(len(row) != len(head) for row in rows):
             raise self.refusal("a damaged results.csv")
         return rows
 
@@ -157,7 +168,7 @@ class CompletionFolder:
         """
         self._batch = self.path if batch == 1 else os.path.join(self.path, f"batch-{batch:04d}")
         self._frames, self._losses, self._masked = [], [], masked
-        for name in ("hats_imgs", "completed", "logs"):
+        for name in ("hats_imgs", "completed", "logs") if self._searched else ("",):
             os.makedirs(os.path.join(self._batch, name), exist_ok=True)
         save_image(os.path.join(self._batch, "before.png"), image_grid(before))
         save_image(os.path.join(self._batch, "masked.png"), image_grid(masked))
@@ -171,13 +182,41 @@ class CompletionFolder:
         self._losses.append(state.history)
 
     def finish_batch(self, names: Mapping[str, str], before: np.ndarray, last: Completion) -> None:
-        """Writes the results of a batch.
+        """Writes the results of a batch's search.
 
         Args:
           names: input path -> output name without extension, in the batch's order.
           before: the images as given, uint8 [N, S, S, C].
           last: their completion.
         """
+        self._write_logs(names, last)
+        if last.samples_completed.shape[1] > 1:
+            for i, name in enumerate(names.values()):
+                self._write_samples(name, before[i], self._masked[i], last.samples_completed[i])
+        total, contextual, perceptual = last.losses
+        losses = np.stack([contextual, perceptual, total], axis=1)
+        self.finish_images(names, last.completed, [[f"{x:.6g}" for x in row] for row in losses])
+
+    def finish_images(
+        self,
+        names: Mapping[str, str],
+        completed: np.ndarray,
+        losses: Sequence[Sequence[str]] | None = None,
+    ) -> None:
+        """Writes completed images, uint8 [N, S, S, C], and their rows of results.csv.
+
+        Args:
+          names: input path -> output name without extension, in the images' order.
+          completed: the images.
+          losses: the cells of LOSSES for each image; None without a search.
+        """
+        for i, (path, name) in enumerate(names.items()):
+            save_image(os.path.join(self.path, "final", f"{name}.png"), completed[i])
+            self._rows.append([path, f"{name}.png", *(losses[i] if losses else ())])
+        write_csv(os.path.join(self.path, self.TABLE), self.columns, self._rows)
+
+    def _write_logs(self, names: Mapping[str, str], last: Completion) -> None:
+        """A batch's losses, latents and animation."""
         logs, outputs = os.path.join(self._batch, "logs"), list(names.values())
         history = np.concatenate(self._losses)
         rows = ([i, *(f"{loss:.6g}" for loss in row)] for i, row in enumerate(history))
@@ -192,13 +231,6 @@ class CompletionFolder:
         with replacing(os.path.join(logs, "z.npz")) as temporary, open(temporary, "wb") as file:
             np.savez(file, **arrays)
         save_gif(os.path.join(self._batch, "completion.gif"), self._frames)
-        for i, (path, name) in enumerate(names.items()):
-            save_image(os.path.join(self.path, "final", f"{name}.png"), last.completed[i])
-            if several:
-                self._write_samples(name, before[i], self._masked[i], last.samples_completed[i])
-            total, contextual, perceptual = (f"{loss[i]:.6g}" for loss in last.losses)
-            self._rows.append([path, f"{name}.png", contextual, perceptual, total])
-        write_csv(os.path.join(self.path, self.TABLE), self.COLUMNS, self._rows)
 
     def _write_samples(
         self, name: str, before: np.ndarray, masked: np.ndarray, completed: np.ndarray

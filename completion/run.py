@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
+import tqdm
 
+import checkpoints
 import cli
 import utils
 from completion import input_images
-from completion.completer import Completer
+from completion.completer import Completer, Completion
+from completion.direct import DirectCompleter
 from completion.mask_source import MaskSource
 from completion.output_folder import CompletionFolder
-from completion.search_settings import SearchSettings
+from completion.search_settings import SEARCHES, SearchSettings
 from completion.settings import CompletionSettings, MaskSettings
+from context_encoder import ContextEncoder
 from devices import Precision
 from model import DCGAN
 from utils import UserError
@@ -30,6 +34,99 @@ def check_image_size(asked: int | None, model: DCGAN, prefix: str) -> None:
             f"--img-size {asked} contradicts the model {prefix}, which completes "
             f"{model.image_size}x{model.image_size}; leave the option out"
         )
+
+
+def load_encoder(
+    prefix: str, model: DCGAN, asked: Mapping[str, Any], mask: MaskSettings
+) -> ContextEncoder | None:
+    """The context encoder that an approach uses; None where it uses none.
+
+    auto without one, or under masks that keep no pixels, is not guided.
+
+    Args:
+      prefix: of the model's checkpoint, in whose folder the encoder lies.
+      model: the encoder must be for images like its.
+      asked: the options of the search that were given.
+      mask: what is missing.
+
+    Raises:
+      UserError: there is none, or nothing for it to estimate, and it was asked for; it is damaged,
+        or of other images.
+    """
+    approach, guide = asked.get("approach", SearchSettings.approach), asked.get("guide")
+    if approach not in ("auto", "direct") or guide == 0:
+        return None
+    flag = "--approach direct" if approach == "direct" else f"--guide {guide}" if guide else ""
+    if not mask.keeps_pixels:
+        if flag:
+            raise UserError(
+                f"{flag}: there is no hole to estimate in --mask-type {mask.mask_type}; leave one "
+                "of them out"
+            )
+        return None
+    folder = checkpoints.encoder_folder(prefix)
+    if folder is None:
+        if flag:
+            raise UserError(
+                f"{flag}: there is no context encoder beside {prefix}; train one "
+                "(./train-context-encoder.py) or leave the option out"
+            )
+        return None
+    remedy = "" if approach == "direct" else "; --guide 0 completes without it"
+    try:
+        encoder, _ = checkpoints.load_context_encoder(folder)
+    except UserError as error:
+        raise UserError(f"{error}{remedy}") from error
+    ours, its = ((n.image_size, n.channels) for n in (model, encoder))
+    if ours != its:
+        raise UserError(
+            f"{folder}: the context encoder is for images of {its[0]} pixels and {its[1]} "
+            f"channels, the DCGAN for {ours[0]} and {ours[1]}; train it anew{remedy}"
+        )
+    return encoder
+
+
+def choose_search(
+    prefix: str, model: DCGAN, samples: int, asked: Mapping[str, Any], mask: MaskSettings
+) -> tuple[SearchSettings, ContextEncoder | None, str]:
+    """The settings of a search, its context encoder, and a line for the user (may be empty).
+
+    Args:
+      prefix, model, asked, mask: as for `load_encoder`.
+      samples: completions of each image.
+
+    Raises:
+      UserError: as `load_encoder` and `SearchSettings.of`.
+    """
+    encoder, note = load_encoder(prefix, model, asked, mask), ""
+    search = SearchSettings.of(samples=samples, guided=encoder is not None, **asked)
+    if search.approach == "auto" and encoder is None and mask.keeps_pixels and "guide" not in asked:
+        note = (
+            f"no context encoder beside {prefix}: with one, completions come nearer to the truth "
+            "(./train-context-encoder.py)"
+        )
+    return search, encoder, note
+
+
+def make_completer(
+    model: DCGAN,
+    search: SearchSettings,
+    encoder: ContextEncoder | None,
+    batch_size: int,
+    samples: int,
+    precision: str,
+) -> Completer | DirectCompleter:
+    """What completes images by those settings; arguments as for `Completer`."""
+    if search.approach in SEARCHES:
+        return Completer(
+            model,
+            search,
+            batch_size=batch_size,
+            samples=samples,
+            precision=precision,
+            encoder=encoder,
+        )
+    return DirectCompleter(encoder, search.blend, batch_size=batch_size, precision=precision)
 
 
 def names_of_shard(paths: Sequence[str], shard: tuple[int, int] | None) -> dict[str, str]:
@@ -52,10 +149,20 @@ def default_batch_size(samples: int, images: int) -> int:
 
 
 def recorded_options(
-    settings: CompletionSettings, search: SearchSettings, mask: MaskSettings, checkpoint: str
+    settings: CompletionSettings,
+    search: SearchSettings,
+    mask: MaskSettings,
+    checkpoint: str,
+    encoder: ContextEncoder | None = None,
 ) -> dict[str, Any]:
-    """The options that decide on the results, as JSON gives them back, without the precision."""
+    """The options that decide on the results, as JSON gives them back, without the precision.
+
+    The context encoder is among them by its hash.
+    """
     options = settings.options() | search.options() | mask.options() | {"checkpoint": checkpoint}
+    options["context_encoder"] = encoder and checkpoints.network_hash(
+        encoder.architecture, encoder.e
+    )
     del options["precision"]
     return json.loads(json.dumps(options))
 
@@ -79,7 +186,9 @@ def earlier_precision(
       options: `recorded_options` of this command.
       precision: of this command.
     """
-    earlier = dict(earlier)
+    # A run of an earlier version had no context encoder.
+    unguided = {"guide": options["guide"] and 0.0, "context_encoder": None}
+    earlier = unguided | dict(earlier)
     asked = earlier.pop("precision", "auto")
     used = earlier.pop("precision_used", None)
     before = Precision("auto", asked) if used is None else Precision(asked, used)
@@ -90,7 +199,7 @@ def earlier_precision(
 
 
 def complete_images(
-    completer: Completer,
+    completer: Completer | DirectCompleter,
     source: MaskSource,
     names: Mapping[str, str],
     out: CompletionFolder,
@@ -101,7 +210,7 @@ def complete_images(
     """Completes images batch by batch into the output folder.
 
     Args:
-      completer: has the model, the search and the batch size.
+      completer: has the batch size, and what completes.
       source: gives the masks; its seed is the search's, too.
       names: image path -> output name.
       out: has been started or resumed; images that are done there are left out.
@@ -115,28 +224,42 @@ def complete_images(
     Raises:
       UserError: memory does not suffice, or as `MaskSource.masks_of`.
     """
-    model, size = completer.model, completer.batch_size
-    iterations = completer.settings.n_iter
+    size, searched = completer.batch_size, isinstance(completer, Completer)
+    iterations = completer.settings.n_iter if searched else 1
     paths = [path for path in names if path not in out.done]
     finished = len(out.done)
     total, initial = iterations * -(-len(names) // size), iterations * (finished // size)
-    with cli.progress_bar(total=total, initial=initial, unit="iteration") as bar:
+    unit = "iteration" if searched else "batch"
+    with cli.progress_bar(total=total, initial=initial, unit=unit) as bar:
         batches = input_images.load_batches(
-            paths, model.image_size, model.channels, size, failed, max_pixels
+            paths, completer.image_size, completer.channels, size, failed, max_pixels
         )
         for number, (batch, images) in enumerate(batches, finished // size + 1):
             mask = source.masks_of(batch, images)
             out.start_batch(number, images, utils.to_uint8(mask.visible(utils.to_signed(images))))
+            own = {path: names[path] for path in batch}
             try:
-                for state in completer.states(images, mask, source.seed, interval):
-                    out.write_state(state)
-                    bar.set_description(f"batch {number}, loss {state.losses[0].mean():.1f}")
-                    bar.update(len(state.history))
+                if searched:
+                    states = completer.states(images, mask, source.seed, interval)
+                    out.finish_batch(own, images, _follow(states, out, number, bar))
+                else:
+                    out.finish_images(own, completer.complete(images, mask))
+                    bar.update()
             except (tf.errors.ResourceExhaustedError, MemoryError) as error:
                 raise UserError(
                     f"--batch-size {size}: memory does not suffice for so many images at a time; "
                     "lower it, or --samples or --average"
                 ) from error
-            out.finish_batch({path: names[path] for path in batch}, images, state)
             finished += len(batch)
     return finished
+
+
+def _follow(
+    states: Iterator[Completion], out: CompletionFolder, number: int, bar: tqdm.tqdm
+) -> Completion:
+    """Writes the states of a batch's search, shows its loss, and returns the last one."""
+    for state in states:
+        out.write_state(state)
+        bar.set_description(f"batch {number}, loss {state.losses[0].mean():.1f}")
+        bar.update(len(state.history))
+    return state

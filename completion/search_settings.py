@@ -10,8 +10,10 @@ import dataclasses
 from typing import Any
 
 import cli
+from utils import UserError
 
-APPROACHES = ("auto", "adam", "pgd", "hmc")
+SEARCHES = ("auto", "adam", "pgd", "hmc")
+APPROACHES = (*SEARCHES, "direct")
 BLENDS = ("none", "poisson", "smooth")
 DISTANCES = ("l1", "l2")
 # What differs from the defaults of `SearchSettings`. adam, pgd and hmc: values of the reference and
@@ -30,10 +32,20 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "adam": {"n_iter": 1000},
     "pgd": {"n_iter": 1000},
     "hmc": {"n_iter": 20, "lr": None},
+    "direct": {"blend": "smooth"},
 }
 AUTO_SINGLE = {"n_iter": 100}  # auto with one search for each sample needs more iterations
+# auto where a context encoder guides it, and what differs where several samples are to differ.
+GUIDED = {"guide": 1.0, "n_iter": 40, "average": 1}
+GUIDED_SAMPLES = {"guide": 0.3}
 # Options that only some approaches have.
 OF_APPROACHES = {
+    "guide": ("auto",),
+    "n_iter": SEARCHES,
+    "lam": SEARCHES,
+    "distance": SEARCHES,
+    "weighted": SEARCHES,
+    "average": SEARCHES,
     "lr": ("auto", "adam", "pgd"),
     "beta1": ("auto", "adam"),
     "beta2": ("auto", "adam"),
@@ -52,7 +64,9 @@ class SearchSettings:
     """How z is searched and the hole filled.
 
     Attributes:
-      approach: one of APPROACHES.
+      approach: one of APPROACHES; SEARCHES search z, direct takes a context encoder's estimate.
+      guide: what a missing pixel, which a context encoder has estimated, counts beside a known one
+        in the contextual loss; 0: the search is not guided.
       lr: step size of the search (adam, pgd, auto).
       n_iter: iterations.
       lam, distance: of `DCGAN.completion_loss`.
@@ -70,9 +84,16 @@ class SearchSettings:
     approach: str = cli.option(
         "auto: the best that was measured, in a tenth of the time of the others; adam, pgd: "
         "the reference's and the tutorial's; hmc: Hamiltonian Monte Carlo, whose iterations take "
-        "as long as 101 of the others",
+        "as long as 101 of the others; direct: no search, the context encoder's estimate at once",
         choices=APPROACHES,
         default="auto",
+    )
+    guide: float = cli.option(
+        "what a pixel that the context encoder estimates counts beside a known one: 1 as much, 0 "
+        "nothing",
+        type=cli.non_negative_float,
+        metavar="W",
+        default=0.0,
     )
     lr: float | None = cli.option("step size", type=cli.positive_float, default=0.01)
     n_iter: int = cli.option(
@@ -129,25 +150,35 @@ class SearchSettings:
     pool: int = 0
 
     @classmethod
-    def of(cls, approach: str = "auto", samples: int = 1, **overrides: Any) -> SearchSettings:
+    def of(
+        cls, approach: str = "auto", samples: int = 1, guided: bool = False, **overrides: Any
+    ) -> SearchSettings:
         """The approach's settings, changed by the overrides.
 
         Args:
           approach: of APPROACHES.
           samples: completions of each image. Several are meant to differ, so that each is of one
             search unless `average` is overridden.
+          guided: whether there is a context encoder, and something for it to estimate.
           overrides: values of fields; None keeps the approach's own.
 
         Raises:
-          UserError: an override belongs to another approach.
+          UserError: an override belongs to another approach, or there can be one sample only.
         """
         given = {name: value for name, value in overrides.items() if value is not None}
         for name in given:
             cli.check_belongs(name, "approach", approach, OF_APPROACHES)
+        if samples > 1 and approach not in SEARCHES:
+            raise UserError(
+                f"--samples {samples}: --approach {approach} makes one completion of an image; "
+                "leave one of them out"
+            )
         if samples > 1:
             given.setdefault("average", 1)
         own = DEFAULTS[approach]
-        if approach == "auto" and given.get("average") == 1:
+        if approach == "auto" and guided and given.get("guide") != 0:
+            own = own | GUIDED | (GUIDED_SAMPLES if samples > 1 else {})
+        elif approach == "auto" and given.get("average") == 1:
             own = own | AUTO_SINGLE
         return cls(**{"approach": approach} | own | given)
 
@@ -158,13 +189,18 @@ class SearchSettings:
     @staticmethod
     def default_text(field: dataclasses.Field[Any]) -> str:
         """What the help says of a field's default: one for all approaches, or by approach."""
-        approaches: dict[str, list[str]] = {}
         if field.name == "approach":
             return f"default: {field.default}"
-        for approach in OF_APPROACHES.get(field.name, APPROACHES):
-            own = DEFAULTS[approach].get(field.name, field.default)
-            text = f"{own:g}" if isinstance(own, float) else str(own)
-            approaches.setdefault(text, []).append(approach)
+        of = OF_APPROACHES.get(field.name, APPROACHES)
+        settings = {approach: DEFAULTS[approach] for approach in of}
+        if "auto" in of and field.name in GUIDED:
+            unguided = settings.pop("auto")
+            settings = {"auto": unguided | GUIDED, "unguided auto": unguided} | settings
+        approaches: dict[str, list[str]] = {}
+        for name, own in settings.items():
+            value = own.get(field.name, field.default)
+            text = f"{value:g}" if isinstance(value, float) else str(value)
+            approaches.setdefault(text, []).append(name)
         if len(approaches) == 1:
             return f"default: {next(iter(approaches))}"
         return "; ".join(f"{', '.join(names)}: {text}" for text, names in approaches.items())

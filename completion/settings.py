@@ -13,10 +13,12 @@ from typing import Any
 
 import cli
 from completion import masks
+from completion.search_settings import SEARCHES
 from utils import UserError
 
 # Iterations between pictures: of auto, of the other approaches.
 AUTO_OUT_INTERVAL, OUT_INTERVAL = 10, 50
+OF_APPROACHES = {"out_interval": SEARCHES}  # options that only some approaches have
 # Options that only some kinds of masks have.
 OF_MASK_TYPES = {
     "center_scale": ("center",),
@@ -191,7 +193,13 @@ class CompletionSettings:
 
     @classmethod
     def of(cls, approach: str, images: Sequence[str], **given: Any) -> CompletionSettings:
-        """Settings from what was given; the approach decides on the default of out_interval."""
+        """Settings from what was given; the approach decides on the default of out_interval.
+
+        Raises:
+          UserError: an option belongs to another approach.
+        """
+        for name in given:
+            cli.check_belongs(name, "approach", approach, OF_APPROACHES)
         interval = AUTO_OUT_INTERVAL if approach == "auto" else OUT_INTERVAL
         return cls(tuple(images), **{"out_interval": interval} | given)
 

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from helpers import ROOT, TINY, Run, load_script, run_script
+from helpers import ROOT, TINY, Run, load_script, run_script, save_encoder
 
 if TYPE_CHECKING:
+    from context_encoder import ContextEncoder
     from model import DCGAN
 
 # The scripts set these themselves; the tests of modules run under the same conditions.
@@ -109,6 +110,22 @@ def model(vivid: Path) -> DCGAN:
     import checkpoints
 
     return checkpoints.load_model(str(vivid))[0]
+
+
+@pytest.fixture(scope="session")
+def encoder() -> ContextEncoder:
+    """A context encoder that nothing has been learned by, for images of 16 pixels."""
+    from context_encoder import ContextEncoder
+
+    return ContextEncoder(image_size=16, width=4, seed=1)
+
+
+@pytest.fixture(scope="session")
+def guided(vivid: Path, encoder: ContextEncoder, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of `vivid` with that context encoder in it."""
+    folder = shutil.copytree(vivid, tmp_path_factory.mktemp("guided") / "checkpoint")
+    save_encoder(encoder, folder)
+    return folder
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import shutil
 import subprocess
@@ -10,9 +11,13 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
+
+if TYPE_CHECKING:
+    from context_encoder import ContextEncoder
 
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = ("training", "completion", "metrics")
@@ -91,3 +96,16 @@ def save_picture(path: Path, picture: np.ndarray | Image.Image, **options: objec
     picture = Image.fromarray(picture) if isinstance(picture, np.ndarray) else picture
     picture.save(path, **options)
     return path
+
+
+def save_encoder(encoder: ContextEncoder, folder: Path) -> Path:
+    """Saves a context encoder in a DCGAN's folder as its training does; returns its own folder."""
+    import tensorflow as tf
+
+    own = folder / "context-encoder"
+    own.mkdir()
+    checkpoint = tf.train.Checkpoint(averaged=encoder.e)
+    tf.train.CheckpointManager(checkpoint, str(own), None, checkpoint_name="ckpt").save(3)
+    config = {"program": "dcgan-completion", "architecture": dict(encoder.architecture)}
+    (own / "config.json").write_text(json.dumps(config))
+    return own

@@ -8,12 +8,15 @@ import pytest
 from completion_helpers import SCRIPT
 from helpers import load_script
 
+from completion.search_settings import SearchSettings
+
 pytest_plugins = ["completion_fixtures"]
 
 
 def resolved(*options: str) -> argparse.Namespace:
     """All that the options come to, as config.json has it; and --overwrite."""
-    settings, search, mask = load_script(SCRIPT).read_settings(["a.png", *options])
+    settings, asked, mask = load_script(SCRIPT).read_settings(["a.png", *options])
+    search = SearchSettings.of(samples=settings.samples, **asked)
     values = settings.options() | search.options() | mask.options()
     return argparse.Namespace(**values, overwrite=settings.overwrite)
 

@@ -13,7 +13,7 @@ import utils
 from completion import blending, masks
 from completion.completer import Completer
 from completion.masks import Mask
-from completion.search_settings import APPROACHES, SearchSettings
+from completion.search_settings import SEARCHES, SearchSettings
 from model import DCGAN
 
 SIZE = 16
@@ -34,7 +34,7 @@ def quick(approach: str, **overrides: object) -> SearchSettings:
     return SearchSettings.of(approach, **small | overrides)
 
 
-@pytest.mark.parametrize("approach", APPROACHES)
+@pytest.mark.parametrize("approach", SEARCHES)
 def test_a_result_does_not_depend_on_its_neighbours(
     approach: str, model: DCGAN, images: np.ndarray
 ) -> None:
@@ -49,7 +49,7 @@ def test_a_result_does_not_depend_on_its_neighbours(
     assert np.abs(elsewhere.completed.astype(int) - together.completed[order]).max() <= 1
 
 
-@pytest.mark.parametrize("approach", APPROACHES)
+@pytest.mark.parametrize("approach", SEARCHES)
 def test_a_result_depends_on_the_seed(approach: str, model: DCGAN, images: np.ndarray) -> None:
     completer = Completer(model, quick(approach), batch_size=2)
     zs = [completer.complete(images[:2], center(2), seed).z for seed in (0, 1, 0)]

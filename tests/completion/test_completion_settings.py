@@ -9,7 +9,7 @@ import pytest
 
 import cli
 from completion import search_settings, settings
-from completion.search_settings import APPROACHES, SearchSettings
+from completion.search_settings import APPROACHES, GUIDED, SEARCHES, SearchSettings
 from completion.settings import CompletionSettings, MaskSettings
 from utils import UserError
 
@@ -33,6 +33,32 @@ def test_several_samples_are_of_one_search_each() -> None:
     assert SearchSettings.of("auto", samples=1) == SearchSettings.of("auto")
     alone, averaged = (SearchSettings.of("auto", average=k) for k in (1, 2))
     assert alone.n_iter > averaged.n_iter == SearchSettings.of().n_iter
+
+
+def test_auto_is_guided_where_there_is_an_encoder() -> None:
+    unguided, guided = (SearchSettings.of(guided=guided) for guided in (False, True))
+    assert unguided.guide == 0 < guided.guide
+    assert dataclasses.replace(unguided, **GUIDED) == guided
+    assert SearchSettings.of(guided=True, guide=0.0) == unguided
+    assert SearchSettings.of(guided=True, guide=2.0, n_iter=7, average=3) == dataclasses.replace(
+        guided, guide=2.0, n_iter=7, average=3
+    )
+    several = SearchSettings.of(guided=True, samples=4)
+    assert 0 < several.guide <= guided.guide
+    assert several.average == 1
+    for approach in ("adam", "pgd", "hmc", "direct"):
+        assert SearchSettings.of(approach, guided=True) == SearchSettings.of(approach)
+        assert SearchSettings.of(approach).guide == 0
+
+
+def test_an_estimate_is_one_completion() -> None:
+    with pytest.raises(UserError) as caught:
+        SearchSettings.of("direct", samples=2)
+    assert str(caught.value) == (
+        "--samples 2: --approach direct makes one completion of an image; leave one of them out"
+    )
+    with pytest.raises(UserError, match="--out-interval belongs to --approach auto or adam"):
+        CompletionSettings.of("direct", ["a.png"], out_interval=3)
 
 
 @pytest.mark.parametrize("approach", APPROACHES)
@@ -113,7 +139,7 @@ def test_masks_that_contradict_themselves(given: dict[str, object], error: str) 
 
 
 def test_the_approach_decides_how_often_pictures_are_written() -> None:
-    for approach in APPROACHES:
+    for approach in SEARCHES:
         own = CompletionSettings.of(approach, ["a.png"])
         assert own.out_interval == (10 if approach == "auto" else 50)
         assert CompletionSettings.of(approach, ["a.png"], out_interval=7).out_interval == 7

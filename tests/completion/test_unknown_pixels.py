@@ -12,13 +12,20 @@ import pytest
 import utils
 from completion import mask_source
 from completion.completer import Completer, Completion
+from completion.direct import DirectCompleter
 from completion.masks import Mask
-from completion.search_settings import APPROACHES, SearchSettings
+from completion.search_settings import SEARCHES, SearchSettings
 from completion.settings import MaskSettings
+from context_encoder import ContextEncoder
 from model import DCGAN
 
+CASES = (*SEARCHES, "guided auto")
 FIXED = ("center", "left", "right", "top", "bottom", "grid")
-SMALL = {"auto": {"pool": 32, "average": 2}, "hmc": {"hmc_l": 3, "hmc_eps": 0.05}}
+SMALL = {
+    "auto": {"pool": 32, "average": 2},
+    "guided auto": {"pool": 32, "average": 2, "guide": 1.0},
+    "hmc": {"hmc_l": 3, "hmc_eps": 0.05},
+}
 
 
 @pytest.fixture(scope="module")
@@ -27,11 +34,12 @@ def images(faces16: Path) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def completer_of(model: DCGAN) -> Callable[[str], Completer]:
+def completer_of(model: DCGAN, encoder: ContextEncoder) -> Callable[[str], Completer]:
     @functools.cache
-    def make(approach: str) -> Completer:
-        options = {"n_iter": 4, "lam": 0.1} | SMALL.get(approach, {})
-        return Completer(model, SearchSettings.of(approach, **options), batch_size=2, samples=2)
+    def make(case: str) -> Completer:
+        options = {"n_iter": 4, "lam": 0.1} | SMALL.get(case, {})
+        search = SearchSettings.of(case.removeprefix("guided "), **options)
+        return Completer(model, search, batch_size=2, samples=2, encoder=encoder)
 
     return make
 
@@ -51,7 +59,7 @@ def assert_same(one: Completion, other: Completion) -> None:
 
 
 @pytest.mark.parametrize("mask_type", FIXED)
-@pytest.mark.parametrize("approach", APPROACHES)
+@pytest.mark.parametrize("approach", CASES)
 def test_missing_pixels_change_nothing(
     approach: str, mask_type: str, completer_of: Callable[[str], Completer], images: np.ndarray
 ) -> None:
@@ -64,7 +72,7 @@ def test_missing_pixels_change_nothing(
     assert (completer_of(approach).complete(shown, mask, 3).z != one.z).any()
 
 
-@pytest.mark.parametrize("approach", APPROACHES)
+@pytest.mark.parametrize("approach", CASES)
 def test_nor_do_they_under_a_feathered_hole(
     approach: str, completer_of: Callable[[str], Completer], images: np.ndarray
 ) -> None:
@@ -76,7 +84,7 @@ def test_nor_do_they_under_a_feathered_hole(
     assert_same(one, other)
 
 
-@pytest.mark.parametrize("approach", APPROACHES)
+@pytest.mark.parametrize("approach", CASES)
 def test_of_lowres_only_the_averages_are_known(
     approach: str, completer_of: Callable[[str], Completer], images: np.ndarray
 ) -> None:
@@ -85,3 +93,17 @@ def test_of_lowres_only_the_averages_are_known(
     assert (turned != images).any()
     one, other = (completer_of(approach).complete(given, mask, 3) for given in (images, turned))
     assert_same(one, other)
+
+
+@pytest.mark.parametrize("mask_type", FIXED)
+def test_an_estimate_knows_no_missing_pixel(
+    mask_type: str, encoder: ContextEncoder, images: np.ndarray
+) -> None:
+    mask = mask_source.draw_masks(MaskSettings(mask_type), images, seed=0)
+    completer = DirectCompleter(encoder, batch_size=2)
+    hidden = under_the_hole(images, mask)
+    one, other = (completer.complete(given, mask) for given in (images, hidden))
+    np.testing.assert_array_equal(one, other)
+    shown = np.where(mask.known > 0, 255 - images, images)
+    changed = completer.complete(shown, mask)
+    assert ((changed != one) & (mask.known == 0)).any()

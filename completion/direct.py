@@ -1,0 +1,58 @@
+"""What a context encoder makes of an image's known pixels: alone, or for a search to be guided."""
+
+from __future__ import annotations
+
+import numpy as np
+
+import checkpoints
+import utils
+from completion import blending
+from completion.masks import Mask
+from context_encoder import ContextEncoder
+
+
+class DirectCompleter:
+    """Completes images by a context encoder's estimates, in batches of one shape.
+
+    A result depends on the encoder, the batch's shape, the mask and the image's known pixels: not
+    on its missing ones, nor on the other images of the batch.
+    """
+
+    def __init__(
+        self,
+        encoder: ContextEncoder,
+        blend: str = "smooth",
+        *,
+        batch_size: int = 64,
+        precision: str = "float32",
+    ) -> None:
+        """Computes nothing yet.
+
+        Args:
+          encoder: for use, as checkpoints.load_context_encoder gives it.
+          blend: how the hole is filled, of BLENDS; see `blending.fill`.
+          batch_size: images of a batch; smaller batches are padded to it.
+          precision: of the encoder's convolutions.
+        """
+        self.blend, self.batch_size = blend, batch_size
+        self.image_size, self.channels = encoder.image_size, encoder.channels
+        self._encoder = encoder.in_precision(precision)
+
+    def estimate(self, images: np.ndarray, mask: Mask) -> np.ndarray:
+        """The estimates of whole images, float32 [N, S, S, C] in [-1, 1].
+
+        Args:
+          images: uint8 [N, S, S, C].
+          mask: of the images; it keeps pixels.
+        """
+        count = len(images)
+        padding = [(0, -count % self.batch_size), (0, 0), (0, 0), (0, 0)]
+        known = np.pad(mask.known, padding, mode="edge")
+        # The encoder is given nothing but the known values: no missing pixel can reach it.
+        values = np.pad(utils.to_signed(mask.known_values(images)), padding, mode="edge")
+        return checkpoints.estimate(self._encoder, values, known, self.batch_size)[:count]
+
+    def complete(self, images: np.ndarray, mask: Mask) -> np.ndarray:
+        """Images, uint8 [N, S, S, C], with their holes filled from the estimates."""
+        estimates = utils.to_uint8(self.estimate(images, mask))
+        return blending.fill(images, mask, estimates, self.blend)

@@ -1,0 +1,170 @@
+"""The search that a context encoder guides, and its estimate alone, in Python."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import utils
+from completion import blending, mask_source, masks
+from completion.completer import Completer
+from completion.direct import DirectCompleter
+from completion.masks import Mask
+from completion.search_settings import SearchSettings
+from completion.settings import MaskSettings
+from context_encoder import ContextEncoder
+from model import DCGAN
+
+WEIGHT = 2.0
+
+
+@pytest.fixture(scope="module")
+def images(faces16: Path) -> np.ndarray:
+    return np.stack([utils.load_image(path) for path in sorted(faces16.iterdir())[:5]])
+
+
+def quick(**overrides: object) -> SearchSettings:
+    small = {"guide": WEIGHT, "n_iter": 4, "pool": 32, "average": 1}
+    return SearchSettings.of("auto", guided=True, **small | overrides)
+
+
+def mask_of(images: np.ndarray, mask_type: str = "center") -> Mask:
+    return mask_source.draw_masks(MaskSettings(mask_type), images, seed=0)
+
+
+def estimate_of(encoder: ContextEncoder, images: np.ndarray, mask: Mask) -> np.ndarray:
+    """What the encoder says of the images, float64 in [-1, 1], without our batches."""
+    given = tf.constant(utils.to_signed(images))
+    return encoder.estimate(given, tf.constant(mask.known)).numpy().astype(np.float64)
+
+
+# --- the guided search ---
+
+
+def guided_loss(
+    model: DCGAN, z: np.ndarray, images: np.ndarray, estimate: np.ndarray, mask: Mask, weighted=0.25
+) -> tuple[np.ndarray, np.ndarray]:
+    """The loss that a guided search minimises, and its part of the known pixels, in float64."""
+    generated = model.generator(tf.constant(z)).numpy().astype(np.float64)
+    weights = masks.contextual_weights(mask.known, weighted).astype(np.float64)
+    known = (weights * np.abs(generated - utils.to_signed(images))).sum(axis=(1, 2, 3))
+    hole = ((1 - mask.known) * np.abs(generated - estimate)).sum(axis=(1, 2, 3))
+    return known + WEIGHT * hole, known
+
+
+def test_what_is_minimised_has_the_estimate_in_the_hole(
+    model: DCGAN, encoder: ContextEncoder, images: np.ndarray
+) -> None:
+    mask = mask_of(images)
+    completer = Completer(model, quick(samples=2), batch_size=5, samples=2, encoder=encoder)
+    *_, last = completer.states(images, mask, seed=3, interval=2)
+    estimate = estimate_of(encoder, images, mask)
+    by_sample = [
+        guided_loss(model, last.samples_z[:, k, 0], images, estimate, mask) for k in range(2)
+    ]
+    # The samples are ranked by it, and it is what is followed; what is reported is of known pixels.
+    assert (by_sample[0][0] <= by_sample[1][0] * (1 + 1e-5)).all()
+    assert (by_sample[0][0] <= last.history.min(axis=0) * (1 + 1e-4)).all()
+    for k in range(2):
+        np.testing.assert_allclose(last.samples_losses[1][:, k], by_sample[k][1], rtol=1e-4)
+    np.testing.assert_allclose(last.losses[0], last.losses[1])
+
+
+def test_a_guided_search_starts_at_the_face_most_like_photo_and_estimate(
+    model: DCGAN, encoder: ContextEncoder, images: np.ndarray
+) -> None:
+    mask, search = mask_of(images), quick(pool=40, weighted=0.5)
+    first, whole = (
+        next(
+            Completer(model, search, batch_size=5, samples=number, encoder=encoder).states(
+                images, mask, seed=7, interval=4
+            )
+        )
+        for number in (1, 40)
+    )
+    z = whole.samples_z[0, :, 0]  # as many samples as the pool has: all of it
+    pictures = utils.to_uint8(model.generator(tf.constant(z)).numpy()).astype(np.float64)
+    weights = masks.contextual_weights(mask.known, 0.5) + WEIGHT * (1 - mask.known)
+    estimate = 127.5 * (estimate_of(encoder, images, mask) + 1)
+    targets = np.where(mask.known > 0, images, estimate)
+    for i in range(len(images)):
+        apart = (weights[i] * (targets[i] - pictures) ** 2).sum(axis=(1, 2, 3))
+        np.testing.assert_array_equal(first.z[i], z[np.argmin(apart)])
+
+
+def test_a_guide_draws_the_hole_towards_the_estimate(
+    model: DCGAN, encoder: ContextEncoder, images: np.ndarray
+) -> None:
+    mask = mask_of(images)
+    estimate = estimate_of(encoder, images, mask)
+    apart = []
+    for guide in (0.0, 1.0, 100.0):
+        search = quick(guide=guide, n_iter=30, average=1)
+        completer = Completer(model, search, batch_size=5, encoder=encoder)
+        generated = utils.to_signed(completer.complete(images, mask, seed=0).generated)
+        apart.append(np.abs((generated - estimate) * (1 - mask.known)).sum())
+    assert apart[0] > apart[1] > apart[2]
+
+
+def test_without_a_guide_the_encoder_changes_nothing(
+    model: DCGAN, encoder: ContextEncoder, images: np.ndarray
+) -> None:
+    search = quick(guide=0.0)
+    one, other = (
+        Completer(model, search, batch_size=5, encoder=e).complete(images, mask_of(images), 0)
+        for e in (encoder, None)
+    )
+    np.testing.assert_array_equal(one.samples_z, other.samples_z)
+    np.testing.assert_array_equal(one.completed, other.completed)
+
+
+@pytest.mark.parametrize("mask_type", masks.GENERATED_WHOLE)
+def test_where_no_pixel_is_kept_there_is_no_guide(
+    mask_type: str, model: DCGAN, encoder: ContextEncoder, images: np.ndarray
+) -> None:
+    mask = mask_of(images, mask_type)
+    one, other = (
+        Completer(model, search, batch_size=5, encoder=encoder).complete(images, mask, 0)
+        for search in (quick(), dataclasses.replace(quick(), guide=0.0))
+    )
+    np.testing.assert_array_equal(one.samples_z, other.samples_z)
+    np.testing.assert_array_equal(one.samples_losses[0], other.samples_losses[0])
+
+
+def test_a_guided_search_needs_an_encoder(model: DCGAN) -> None:
+    with pytest.raises(ValueError, match="needs a context encoder"):
+        Completer(model, quick())
+
+
+# --- the estimate alone ---
+
+
+@pytest.mark.parametrize("blend", ["none", "poisson", "smooth"])
+def test_a_direct_completion_is_the_estimate_blended(
+    blend: str, encoder: ContextEncoder, images: np.ndarray
+) -> None:
+    mask = mask_of(images)
+    completed = DirectCompleter(encoder, blend, batch_size=5).complete(images, mask)
+    estimate = np.rint((estimate_of(encoder, images, mask) + 1) * 127.5)
+    wanted = blending.fill(images, mask, estimate.astype(np.uint8), blend)
+    known = np.broadcast_to(mask.known > 0, images.shape)
+    np.testing.assert_array_equal(completed[known], images[known])
+    # A pixel near a half may be rounded the other way by another convolution.
+    assert np.abs(completed.astype(int) - wanted).max() <= 1
+
+
+def test_an_estimate_does_not_depend_on_its_neighbours(
+    encoder: ContextEncoder, images: np.ndarray
+) -> None:
+    mask = mask_of(images, "pattern")
+    completer = DirectCompleter(encoder, batch_size=2)
+    together = completer.estimate(images, mask)
+    assert together.dtype == np.float32
+    for i in range(5):
+        np.testing.assert_array_equal(
+            completer.estimate(images[i : i + 1], mask[i : i + 1])[0], together[i]
+        )
