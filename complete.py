@@ -128,8 +128,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     search, encoder, note = completion_run.choose_search(
         prefix, model, settings.samples, asked, mask
     )
-    if note:
-        print(note)
     failed: list[str] = []
     images = input_images.select_usable(
         paths, model.image_size, settings.resize, failed, settings.max_pixels
@@ -145,6 +143,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     out = CompletionFolder(settings.out_dir, searched=searched)
     options = completion_run.recorded_options(settings, search, mask, prefix, encoder)
     precision, config = open_folder(out, options, precision, images, settings.overwrite)
+    if note:
+        print(note)
     completer = completion_run.make_completer(
         model, search, encoder, size, settings.samples, precision.used
     )

@@ -134,7 +134,9 @@ def test_where_memory_does_not_suffice_the_option_to_lower_is_named(
 ) -> None:
     if number == 1:  # TensorFlow itself asks for 16 TB in vain, not NumPy on its behalf
         monkeypatch.setattr(Completer, "states", lambda *_: (tf.zeros([n]) for n in [2**42]))
-    done = run_complete("1.png", "--batch-size", number, "--outDir", "large", cwd=folder)
+    done = run_complete(
+        "1.png", "--guide", 0, "--batch-size", number, "--outDir", "large", cwd=folder
+    )
     assert (done.returncode, done.stdout) == (2, "")
     line = done.stderr.splitlines()[-1]  # below the progress bar
     assert f"--batch-size {number}: memory" in line

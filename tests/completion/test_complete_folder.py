@@ -161,6 +161,7 @@ def test_a_folder_of_an_earlier_version_goes_on(
 def test_a_stopped_run_is_unfinished(copy: Path, run_complete: Run) -> None:
     out = copy / "out"
     words = [GIVEN[0], "--nIter", "1000000", "--outInterval", "20", "--outDir", "out"]
+    words += ["--guide", "0"]
     process = subprocess.Popen(
         [sys.executable, str(ROOT / SCRIPT), *words],
         cwd=copy,

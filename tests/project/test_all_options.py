@@ -179,7 +179,9 @@ def test_options_of_another_search_or_mask_are_refused(
 ) -> None:
     script = load_script("complete.py")
     option = "--" + name.replace("_", "-")
-    value = [] if name == "invert_mask" else ["1" if name == "hmc_l" else "0.25"]
+    values = {"invert_mask": [], "distance": ["l2"]}
+    values |= {key: ["1"] for key in ("hmc_l", "n_iter", "average")}
+    value = values.get(name, ["0.25"])
     with pytest.raises(UserError) as caught:
         script.read_settings(["a.png", option, *value, *other])
     assert str(caught.value).startswith(f"{option} belongs to {other[0]} {' or '.join(owners)} ")
