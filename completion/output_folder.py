@@ -2,150 +2,48 @@
 
 from __future__ import annotations
 
-import csv
 import os
 import re
-import shutil
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from runs import read_config, write_config
-from utils import (
-    UserError,
-    image_grid,
-    open_text,
-    replacing,
-    save_gif,
-    save_image,
-    write_csv,
-)
+from completion.resumable_folder import ResumableFolder
+from utils import image_grid, replacing, save_gif, save_image, write_csv
 
 if TYPE_CHECKING:
     from completion.completer import Completion
 
 
-class CompletionFolder:
+class CompletionFolder(ResumableFolder):
     """The output folder of complete.py.
 
     The first batch's images lie in it, those of later batches in batch-0002 and so on, under the
     reference's names; final/, results.csv and config.json are about all images.
     """
 
+    FLAG = "--outDir"
+    WHAT = KEY = "completion"
     TABLE = "results.csv"
-    PICTURES = ("before.png", "masked.png", "completion.gif", "hats_imgs", "completed", "logs")
-    RESULTS = (TABLE, "final", "samples")
     COLUMNS = ("input", "output", "contextual", "perceptual", "total")
+    NUMBERS = COLUMNS[2:]
+    RESULTS = (TABLE, "final", "samples")
+    PICTURES = ("before.png", "masked.png", "completion.gif", "hats_imgs", "completed", "logs")
 
     def __init__(self, path: str) -> None:
         """Changes nothing in the folder `path`, which may not exist yet."""
-        self.path = path
-        self._rows: list[Sequence[Any]] = []  # of results.csv
+        super().__init__(path)
         # Of the current batch: its folder, its animation's frames, its losses, its known pixels.
         self._batch = path
         self._frames: list[str] = []
         self._losses: list[np.ndarray] = []
         self._masked = np.empty(0)
 
-    @property
-    def done(self) -> set[str]:
-        """Paths of the inputs whose results are there."""
-        return {row[0] for row in self._rows}
-
-    def existing(self) -> list[str]:
-        """Paths of what an earlier completion left in the folder, but for config.json."""
-        try:
-            names = sorted(os.listdir(self.path))
-        except FileNotFoundError:
-            return []
-        known = (*self.PICTURES, *self.RESULTS)
-        ours = [name for name in names if name in known or re.fullmatch(r"batch-\d{4,}", name)]
-        return [os.path.join(self.path, name) for name in ours]
-
-    def holds(self, path: str) -> bool:
-        """Whether a file is one of `existing`, or in one of those folders."""
-        real = os.path.realpath(path)
-        ours = [os.path.realpath(existing) for existing in self.existing()]
-        return any(real == own or real.startswith(own + os.sep) for own in ours)
-
-    def unfinished_options(self, overwrite: bool = False) -> dict[str, Any] | None:
-        """The options of the unfinished completion in the folder; None: a new one can start there.
-
-        Args:
-          overwrite: a completion in the folder may be replaced, finished or not.
-
-        Raises:
-          UserError: the folder holds something that must not be lost.
-        """
-        config = read_config(self.path)
-        if config is None:
-            if existing := self.existing():
-                raise UserError(
-                    f"--outDir {self.path}: {existing[0]} is not of a completion; choose another "
-                    "folder"
-                )
-            return None
-        if "completion" not in config:
-            raise UserError(f"--outDir {self.path}: is the folder of a model; choose another one")
-        if overwrite:
-            return None
-        completion, options = config["completion"], config.get("options")
-        if not (isinstance(completion, dict) and isinstance(options, dict)):
-            raise self.refusal("a damaged config.json")
-        if completion.get("finished", True):
-            raise self.refusal("a finished completion")
-        return options
-
-    def _read_rows(self) -> list[Sequence[Any]]:
-        """The rows of results.csv, none if there is none yet.
-
-        Raises:
-          UserError: it is damaged. It is written whole or not at all, so that it was changed.
-        """
-        path = os.path.join(self.path, self.TABLE)
-        if not os.path.lexists(path):
-            return []
-        try:
-            with open_text(path, errors="surrogateescape") as file:
-                head, *rows = csv.reader(file)
-            np.array([row[2:] for row in rows], float)
-        except (ValueError, csv.Error):
-            raise self.refusal("a damaged results.csv") from None
-        if head != [*self.COLUMNS] or any(len(row) != len(head) for row in rows):
-            raise self.refusal("a damaged results.csv")
-        return rows
-
-    def refusal(self, what: str) -> UserError:
-        """The error to raise where the folder holds a completion that cannot be resumed."""
-        return UserError(
-            f"--outDir {self.path}: holds {what}; choose another folder, or replace it with "
-            "--overwrite"
-        )
-
-    def check_inputs(self, paths: Sequence[str]) -> None:
-        """Raises UserError if an input would be lost when `start` clears the folder."""
-        for path in paths:
-            if self.holds(path):
-                raise UserError(
-                    f"{path}: lies in --outDir {self.path}, which is cleared; copy it first"
-                )
-
-    def start(self, config: Mapping[str, Any]) -> None:
-        """Makes the folder, clears it of an earlier completion and writes config.json."""
-        for path in self.existing():
-            shutil.rmtree(path) if os.path.isdir(path) else os.remove(path)
-        os.makedirs(os.path.join(self.path, "final"), exist_ok=True)
-        write_config(self.path, config)
-
-    def resume(self, config: Mapping[str, Any]) -> None:
-        """Goes on after the last batch that an earlier run has finished; writes config.json.
-
-        Raises:
-          UserError: results.csv is damaged.
-        """
-        self._rows = self._read_rows()
-        write_config(self.path, config)
+    def is_result(self, name: str) -> bool:
+        """Whether the command may have written what has that name in the folder."""
+        ours = (*self.PICTURES, *self.RESULTS)
+        return name in ours or re.fullmatch(r"batch-\d{4,}", name) is not None
 
     def start_batch(self, batch: int, before: np.ndarray, masked: np.ndarray) -> None:
         """Makes a batch's folders, and writes its images before completion.
@@ -180,8 +78,8 @@ class CompletionFolder:
         """
         logs, outputs = os.path.join(self._batch, "logs"), list(names.values())
         history = np.concatenate(self._losses)
-        rows = ([i, *(f"{loss:.6g}" for loss in row)] for i, row in enumerate(history))
-        write_csv(os.path.join(logs, "losses.csv"), ["iteration", *outputs], rows)
+        losses = ([i, *(f"{loss:.6g}" for loss in row)] for i, row in enumerate(history))
+        write_csv(os.path.join(logs, "losses.csv"), ["iteration", *outputs], losses)
         arrays = {"names": np.array(outputs), "inputs": np.array(list(names))}
         z, several = last.samples_z, last.samples_z.shape[1] > 1
         if z.shape[2] == 1:  # a sample is one search, not the mean of several
@@ -192,13 +90,14 @@ class CompletionFolder:
         with replacing(os.path.join(logs, "z.npz")) as temporary, open(temporary, "wb") as file:
             np.savez(file, **arrays)
         save_gif(os.path.join(self._batch, "completion.gif"), self._frames)
+        rows = []
         for i, (path, name) in enumerate(names.items()):
             save_image(os.path.join(self.path, "final", f"{name}.png"), last.completed[i])
             if several:
                 self._write_samples(name, before[i], self._masked[i], last.samples_completed[i])
             total, contextual, perceptual = (f"{loss[i]:.6g}" for loss in last.losses)
-            self._rows.append([path, f"{name}.png", contextual, perceptual, total])
-        write_csv(os.path.join(self.path, self.TABLE), self.COLUMNS, self._rows)
+            rows.append([path, f"{name}.png", contextual, perceptual, total])
+        self._add_rows(rows)
 
     def _write_samples(
         self, name: str, before: np.ndarray, masked: np.ndarray, completed: np.ndarray

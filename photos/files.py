@@ -186,6 +186,7 @@ def read_photo(path: str, max_pixels: int = utils.MAX_PIXELS) -> Photo:
                 "repair as a file of its own"
             )
         deep = _is_deep_colour(picture, path)
+        gray = _raw_mode(picture).startswith("LA")
         rotated_tiff = deep and kind == "TIFF" and _orientation(picture) != 1
         # Decoded even where OpenCV gives the pixels: only Pillow says that a file is damaged.
         picture.load()
@@ -193,7 +194,7 @@ def read_photo(path: str, max_pixels: int = utils.MAX_PIXELS) -> Photo:
             raise _unreadable(path, f"16-bit colour in such a {kind} file")
         icc = picture.info.get("icc_profile") or None
         if deep:
-            samples = _decode_deep(path, is_gray="LA" in _raw_mode(picture))
+            samples = _decode_deep(path, gray)
         else:
             samples, note = _samples(picture, path, icc)
             notes += [note] if note else []
@@ -243,12 +244,12 @@ def _imdecode(path: str) -> np.ndarray | None:
     return cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
 
 
-def _decode_deep(path: str, is_gray: bool) -> np.ndarray:
+def _decode_deep(path: str, gray: bool) -> np.ndarray:
     """Colours of 16 bits, [H, W, 3 or 4], or gray with alpha, [H, W, 2], uint16."""
     pixels = _imdecode(path)
     if pixels is None or pixels.dtype != np.uint16 or pixels.ndim != 3:
         raise _unreadable(path, "its 16-bit colour")
-    if is_gray:
+    if gray:
         return pixels[..., [0, 3]]
     return pixels[..., [2, 1, 0, 3][: pixels.shape[2]]]
 
