@@ -185,23 +185,16 @@ def read_photo(path: str, max_pixels: int = utils.MAX_PIXELS) -> Photo:
                 f"{path}: holds {count} pictures, an animation or several pages; save the one to "
                 "repair as a file of its own"
             )
-        deep = _is_deep_colour(picture, path)
-        gray = _raw_mode(picture).startswith("LA")
-        rotated_tiff = deep and kind == "TIFF" and _orientation(picture) != 1
-        # Decoded even where OpenCV gives the pixels: only Pillow says that a file is damaged.
-        picture.load()
-        if deep and (rotated_tiff or kind not in ("PNG", "TIFF", "PPM")):
-            raise _unreadable(path, f"16-bit colour in such a {kind} file")
         icc = picture.info.get("icc_profile") or None
-        if deep:
-            samples = _decode_deep(path, gray)
+        if _is_deep_colour(picture, path):
+            samples, note = _decode_deep(picture, path), None
         else:
-            samples, note = _samples(picture, path, icc)
-            notes += [note] if note else []
-            icc = None if picture.mode == "CMYK" else icc
+            samples, note = _decode(picture, path, icc)
+        icc = None if picture.mode == "CMYK" else icc
         # Pillow brings TIFF upright itself, and knows nothing of an orientation then.
         samples = _upright(samples, _orientation(picture))
         exif, whole = _kept_exif(picture, samples.shape[1], samples.shape[0])
+        notes += [note] if note else []
         notes += [] if whole else ["its EXIF data are damaged and left out"]
     samples = np.ascontiguousarray(samples)
     colours = samples.shape[2] - 1 + samples.shape[2] % 2
@@ -244,18 +237,25 @@ def _imdecode(path: str) -> np.ndarray | None:
     return cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
 
 
-def _decode_deep(path: str, gray: bool) -> np.ndarray:
-    """Colours of 16 bits, [H, W, 3 or 4], or gray with alpha, [H, W, 2], uint16."""
+def _decode_deep(picture: Image.Image, path: str) -> np.ndarray:
+    """Colours of 16 bits, [H, W, 3 or 4], or gray with alpha, [H, W, 2], uint16, as stored."""
+    gray = _raw_mode(picture).startswith("LA")
+    kind, mode, opaque = picture.format, picture.mode, not picture.has_transparency_data
+    rotated_tiff = kind == "TIFF" and _orientation(picture) != 1  # OpenCV fails, or rotates it
+    if kind not in ("PNG", "TIFF", "PPM") or mode not in ("RGB", "RGBA") or rotated_tiff:
+        raise _unreadable(path, f"16-bit colour in such a {kind} file")
+    picture.load()  # OpenCV reads damaged files without a word
     pixels = _imdecode(path)
     if pixels is None or pixels.dtype != np.uint16 or pixels.ndim != 3:
         raise _unreadable(path, "its 16-bit colour")
     if gray:
         return pixels[..., [0, 3]]
-    return pixels[..., [2, 1, 0, 3][: pixels.shape[2]]]
+    return pixels[..., [2, 1, 0] if opaque else [2, 1, 0, 3]]
 
 
-def _samples(picture: Image.Image, path: str, icc: bytes | None) -> tuple[np.ndarray, str | None]:
+def _decode(picture: Image.Image, path: str, icc: bytes | None) -> tuple[np.ndarray, str | None]:
     """Pixels as they are stored, [H, W, 1 to 4], alpha last, and what was converted."""
+    picture.load()
     mode = picture.mode
     if mode.startswith("I"):
         return _gray16(picture, path), None

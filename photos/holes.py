@@ -39,22 +39,16 @@ def box(text: str) -> Box:
     return left, top, width, height
 
 
-def _of_complete(name: str, default: Any = None, **changes: Any) -> Any:
+def _of_complete(name: str, **changes: Any) -> Any:
     """The field of `MaskSettings` with that name, so that both commands have one definition.
 
     Args:
       name: of the field.
-      default: another one; None: the field's own.
-      changes: other arguments of `cli.option`.
+      changes: of its default, help, and other arguments of `cli.option`.
     """
     (field,) = (field for field in cli.option_fields(MaskSettings) if field.name == name)
-    arguments = field.metadata["arguments"] | changes
-    return cli.option(
-        arguments.pop("help"),
-        *field.metadata["flags"],
-        default=field.default if default is None else default,
-        **arguments,
-    )
+    arguments = {"default": field.default} | field.metadata["arguments"] | changes
+    return cli.option(arguments.pop("help"), *field.metadata["flags"], **arguments)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,6 +79,7 @@ class HoleSettings:
     )
     mask_type: str | None = _of_complete(
         "mask_type",
+        default=None,
         help="for trials: a mask of complete.py's in the square of each face",
         choices=[name for name in masks.MASK_TYPES if masks.keeps_pixels(name)],
     )

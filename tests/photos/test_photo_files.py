@@ -249,6 +249,9 @@ def test_exif_is_kept_without_what_may_hold_the_old_picture(
         path, kind, exif=exif, icc_profile=SRGB, **more
     )
     assert SECRET in path.read_bytes()
+    if kind != "TIFF":
+        with Image.open(path) as picture:  # the thumbnail is where programs look for it
+            assert picture.getexif().get_ifd(ExifTags.IFD.IFD1)[0x0202] == len(SECRET)
     photo = read_photo(str(path))
     assert photo.notes == ()
     for output_format in ("png", "same"):
