@@ -116,7 +116,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     import runs
     from completion import run as completion_run
     from completion.mask_source import MaskSource
-    from completion.output_folder import CompletionFolder
+    from completion.output_folder import CompletionFolder, DirectFolder
     from devices import Precision
 
     precision = Precision.choose(settings.precision)
@@ -140,7 +140,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         settings, checkpoint_dir=path, img_size=model.image_size, batch_size=size
     )
     searched = search.approach in SEARCHES
-    out = CompletionFolder(settings.out_dir, searched=searched)
+    out = (CompletionFolder if searched else DirectFolder)(settings.out_dir)
     options = completion_run.recorded_options(settings, search, mask, prefix, encoder)
     precision, config = open_folder(out, options, precision, images, settings.overwrite)
     if note:

@@ -183,7 +183,9 @@ def open_picture(
     """
     check_regular(path, " as an image")
     try:
-        with Image.open(path, formats=FORMATS) as picture:
+        # Not by its path: Pillow maps such files into memory, a rotated TIFF with width and height
+        # exchanged.
+        with open(path, "rb") as file, Image.open(file, formats=FORMATS) as picture:
             width, height = picture.size
             if width * height > max_pixels:
                 raise UserError(

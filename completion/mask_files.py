@@ -30,14 +30,9 @@ def load_mask(
 ) -> np.ndarray:
     """The mask drawn in a picture, float32 [size, size, 1], 1 = known (black), 0 = missing (white).
 
-    Any kind of picture that Pillow reads; brightness is cut in the middle. A picture that is not
-    square loses its margins, as a photo does with --resize, then is scaled by the nearest pixel.
-
-    Where a picture has transparent parts, its visible part counts: on several colours (black and
-    white), transparent is black, known. If all that is visible has one colour, it was drawn on an
-    empty layer, and is missing whatever its colour; the transparent rest is known.
-
-    Nothing may be missing: such a mask leaves the photo as it is.
+    What is missing is read by `load_missing`. A picture that is not square loses its margins, as a
+    photo does with --resize, then is scaled by the nearest pixel. Nothing may be missing: such a
+    mask leaves the photo as it is.
 
     Args:
       path: the picture.
@@ -47,8 +42,33 @@ def load_mask(
       max_pixels: of the picture.
 
     Raises:
-      UserError: the file cannot be read, is no mask (a photo, or nothing in it is white though not
-        all is black), or leaves nothing known.
+      UserError: as `load_missing`, or nothing is known.
+    """
+    missing = _scale(load_missing(path, invert, flag, max_pixels), size)
+    check_some_known(missing, path, invert, flag)
+    return (~missing).astype(np.float32)[..., np.newaxis]
+
+
+def load_missing(
+    path: str | os.PathLike[str],
+    invert: bool = False,
+    flag: str = "--mask",
+    max_pixels: int = utils.MAX_PIXELS,
+) -> np.ndarray:
+    """What is missing (white) by a mask drawn in a picture, upright, bool [H, W].
+
+    Any kind of picture that Pillow reads; brightness is cut in the middle.
+
+    Where a picture has transparent parts, its visible part counts: on several colours (black and
+    white), transparent is black, known. If all that is visible has one colour, it was drawn on an
+    empty layer, and is missing whatever its colour; the transparent rest is known.
+
+    Args:
+      path, invert, flag, max_pixels: as in `load_mask`.
+
+    Raises:
+      UserError: the file cannot be read, or is no mask: a photo, or nothing in it is white though
+        not all is black.
     """
     levels, counted = _levels(path, max_pixels)
     gray = np.mean((levels >= GRAY[0]) & (levels <= GRAY[1]), where=counted)
@@ -62,11 +82,16 @@ def load_mask(
             f"{flag} {path}: nothing in it is white (its brightest level is {levels.max()} of "
             "255); paint what is missing in white"
         )
-    missing = _scale((levels >= WHITE) != invert, size)
+    return (levels >= WHITE) != invert
+
+
+def check_some_known(
+    missing: np.ndarray, path: str | os.PathLike[str], invert: bool, flag: str = "--mask"
+) -> None:
+    """Raises UserError if all is missing in a mask, bool, that was read from `path`."""
     if missing.all():
         other = "leave out --invert-mask" if invert else "if white is what is known: --invert-mask"
         raise UserError(f"{flag} {path}: everything is missing, so nothing is known; {other}")
-    return (~missing).astype(np.float32)[..., np.newaxis]
 
 
 def _levels(path: str | os.PathLike[str], max_pixels: int) -> tuple[np.ndarray, np.ndarray]:

@@ -238,7 +238,10 @@ def test_what_others_wrote_is_never_replaced(
     (folder / "final").mkdir(parents=True)
     for config, words in (
         (None, f"--outDir {out.path}: {out.path}/final is not of a completion; choose another"),
-        ({"program": "dcgan-completion", "options": {}}, "is the folder of a model; choose"),
+        (
+            {"program": "dcgan-completion", "options": {}},
+            "is the folder of a model or of another command; choose",
+        ),
         ({"program": "other"}, "another program wrote it"),
     ):
         if config is not None:

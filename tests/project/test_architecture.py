@@ -39,6 +39,7 @@ ALLOWED: dict[str, set[str]] = {
     "training": SHARED,
     "completion": SHARED | {"faces"},
     "metrics": SHARED | {"faces", "completion"},
+    "photos": SHARED | {"faces", "completion"},
 }
 # What knows no network, whatever it imports.
 WITHOUT_NETWORK = [
@@ -53,10 +54,18 @@ WITHOUT_NETWORK = [
     "metrics.image_metrics",
     "metrics.embeddings",
     "metrics.statistics",
+    "photos.files",
+    "photos.holes",
 ]
 NETWORKS = {"context_encoder", "model", "ops", "checkpoints"}
 # What writes results down, and neither makes nor measures them.
-WRITERS = ["runs", "training.logs", "completion.output_folder", "metrics.tables"]
+WRITERS = [
+    "runs",
+    "training.logs",
+    "completion.output_folder",
+    "metrics.tables",
+    "photos.output_folder",
+]
 MAKERS = NETWORKS | {
     "training.trainer",
     "training.encoder_trainer",
@@ -65,7 +74,8 @@ MAKERS = NETWORKS | {
     "metrics.generator_scores",
 }
 # Imported when a command line is built: --help does not wait for TensorFlow.
-LIGHT = ["cli", "utils", "faces", *(name for name in FILES if name.endswith("settings"))]
+LIGHT = ["cli", "utils", "faces", "photos.holes"]
+LIGHT += [name for name in FILES if name.endswith("settings")]
 SLOW = {"cv2", "dlib", "keras", "matplotlib", "scipy", "skimage", "tensorflow"}
 
 

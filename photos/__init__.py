@@ -1,0 +1,1 @@
+"""Photos of any size and kind: read with all that is kept, completed in place, written."""
