@@ -73,11 +73,11 @@ def test_the_gain_is_that_of_the_best_convolutions(monkeypatch: pytest.MonkeyPat
     def convolve(images: tf.Tensor, kernel: tf.Tensor, strides: int, padding: str) -> None:
         assert kernel.dtype == images.dtype
         calls.append(images.dtype.name)
-        # 3 and 2 seconds; compiling takes 50 more, and now and then others are busy.
+        # 3 and 2 seconds; compiling takes 50 more, and now and then something else does.
         busy = {0: 50, 1: 50, 4: 7, 7: 9}.get(len(calls) - 1, 0)
         clock[0] += {"float32": 3, "bfloat16": 2}[calls[-1]] + busy
 
-    monkeypatch.setattr(devices.time, "perf_counter", lambda: clock[0])
+    monkeypatch.setattr(devices.time, "process_time", lambda: clock[0])
     monkeypatch.setattr(tf.nn, "conv2d", convolve)
     assert devices.bfloat16_gain.__wrapped__() == pytest.approx(1.5)
     assert sorted(set(calls)) == ["bfloat16", "float32"]
