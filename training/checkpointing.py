@@ -233,7 +233,7 @@ def export_model(path: str, folder: str) -> str:
         parts = {"": _read_encoder(path)}
     parent, name = os.path.split(os.path.abspath(folder))
     os.makedirs(parent, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{name}.", dir=parent) as temporary:
+    with tempfile.TemporaryDirectory(prefix=".export-", dir=parent) as temporary:
         whole = os.path.join(temporary, name)
         files = [_write_part(part, os.path.join(whole, inner)) for inner, part in parts.items()]
         os.rename(whole, folder)
