@@ -28,7 +28,7 @@ REPEATS = 3  # the first compiles, and the best one counts
 def time_command(approach: str, files: Sequence[str], path: str) -> float:
     """Seconds of complete.py for the files, from its start to its end."""
 
-    # What keeps TensorFlow's messages from this process would have them shown there.
+    # This process has set it; to a script it means that the user wants TensorFlow's messages.
     environment = {k: v for k, v in os.environ.items() if k != "TF_CPP_MIN_LOG_LEVEL"}
 
     def run() -> None:
