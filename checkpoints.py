@@ -10,7 +10,6 @@ import glob
 import hashlib
 import json
 import os
-import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -20,10 +19,9 @@ import tensorflow as tf
 import runs
 from context_encoder import ContextEncoder, count_encoder_weights
 from model import DCGAN, count_weights
-from utils import UserError, check_name, check_regular, open_text, to_uint8, write_text
+from utils import UserError, check_name, check_regular, to_uint8
 
 ENCODER_FOLDER = "context-encoder"  # in a DCGAN's folder: that of its context encoder
-SUMS = "SHA256SUMS"  # beside a model that is passed on: what its files must be
 STATE = "checkpoint"  # TensorFlow's file in a folder: which checkpoints are there
 MOST_WEIGHTS = 2**29  # of all networks of a model: 2 GiB
 DEFAULT = "checkpoint"
@@ -146,6 +144,30 @@ def find_checkpoint(
     return prefix, config
 
 
+def _folder_of(path: str) -> str:
+    """The folder that `path` names, or that its checkpoint lies in."""
+    return path if os.path.isdir(path) else os.path.dirname(path) or "."
+
+
+def encoder_folder(path: str) -> str | None:
+    """The folder of the context encoder inside the DCGAN's that `path` names, None without one.
+
+    Whether it can be used, `load_context_encoder` says. `path` is as for `find_checkpoint`.
+    """
+    folder = os.path.join(_folder_of(path), ENCODER_FOLDER)
+    return folder if os.path.lexists(folder) else None
+
+
+def network_at(path: str) -> str:
+    """Which of TRAINED_BY the checkpoint that `path` names is of, where that is plain; else DCGAN.
+
+    Raises:
+      UserError: another program's config.json is there.
+    """
+    config = runs.read_config(_folder_of(path)) or {}
+    return _network_of(config.get("architecture"), "DCGAN")
+
+
 def _network_of(architecture: Any, asked: str) -> str:
     """Which of TRAINED_BY an architecture is of; the one `asked` for, if it is not plainly another.
 
@@ -240,43 +262,6 @@ def reading_checkpoint(prefix: str) -> Iterator[None]:
         ) from error
 
 
-def check_sums(folder: str) -> None:
-    """Raises UserError if a file that the folder's SHA256SUMS lists is not what it says."""
-    sums = os.path.join(folder, SUMS)
-    if not os.path.lexists(sums):
-        return
-    try:
-        with open_text(sums) as file:
-            lines = file.read().splitlines()
-    except UnicodeDecodeError:
-        lines = [""]
-    for line in lines:
-        digest, _, name = line.partition("  ")
-        if not re.fullmatch("[0-9a-f]{64}", digest) or name in ("", "..") or "/" in name:
-            raise UserError(f"{sums}: is damaged, no list of SHA-256 sums; get the model anew")
-        path = os.path.join(folder, name)
-        if not os.path.lexists(path):
-            raise UserError(f"{path}: is missing; get the model anew")
-        check_regular(path)
-        with open(path, "rb") as file:
-            actual = hashlib.file_digest(file, "sha256").hexdigest()
-        if actual != digest:
-            raise UserError(
-                f"{path}: is damaged or was changed (its SHA-256 is not the one in {SUMS}); get "
-                "the model anew"
-            )
-
-
-def write_sums(folder: str) -> None:
-    """Lists the SHA-256 of all files in a folder of a model, in the format of sha256sum."""
-    lines = []
-    for name in sorted(os.listdir(folder)):
-        if name != SUMS:
-            with open(os.path.join(folder, name), "rb") as file:
-                lines.append(f"{hashlib.file_digest(file, 'sha256').hexdigest()}  {name}\n")
-    write_text(os.path.join(folder, SUMS), "".join(lines))
-
-
 def load_model(path: str, compute_dtype: str = "float32") -> tuple[DCGAN, str]:
     """The networks of the checkpoint that `path` names, for use, and its path prefix.
 
@@ -287,13 +272,14 @@ def load_model(path: str, compute_dtype: str = "float32") -> tuple[DCGAN, str]:
         of a training that has broken down.
     """
     prefix, config = find_checkpoint(path)
-    check_sums(os.path.dirname(prefix))
+    runs.check_sums(os.path.dirname(prefix))
     model = DCGAN(**config["architecture"], compute_dtype=compute_dtype)
     with reading_checkpoint(prefix):
         inference_checkpoint(model.g, model.d).restore(
             prefix
         ).expect_partial().assert_existing_objects_matched()
-    _check_finite(model.g | model.d, prefix)
+    for variables in (model.g, model.d):
+        _check_finite(variables, prefix)
     return model, prefix
 
 
@@ -310,32 +296,33 @@ def load_context_encoder(path: str, compute_dtype: str = "float32") -> tuple[Con
       UserError: as `load_model`.
     """
     prefix, config = find_checkpoint(path, network="context encoder")
-    check_sums(os.path.dirname(prefix))
+    runs.check_sums(os.path.dirname(prefix))
     encoder = ContextEncoder(**config["architecture"], compute_dtype=compute_dtype)
     with reading_checkpoint(prefix):
-        tf.train.Checkpoint(averaged=encoder.e).restore(
-            prefix
-        ).expect_partial().assert_existing_objects_matched()
+        read_averaged(prefix, encoder.e)
     _check_finite(encoder.e, prefix)
     return encoder, prefix
 
 
-def encoder_folder(path: str) -> str | None:
-    """The folder of the context encoder beside the DCGAN that `path` names; None without one.
+def read_averaged(prefix: str, variables: Mapping[str, tf.Variable]) -> None:
+    """Gives variables a checkpoint's averaged weights of 16 or 32 bits, in `reading_checkpoint`."""
+    reader = tf.train.load_checkpoint(prefix)
+    for name, variable in variables.items():
+        stored = reader.get_tensor(f"averaged/{name}/.ATTRIBUTES/VARIABLE_VALUE")
+        variable.assign(np.asarray(stored, np.float32))
+
+
+def network_hash(architecture: Mapping[str, Any], *networks: Mapping[str, tf.Variable]) -> str:
+    """SHA-256 of networks, whatever file they came from: it changes with any of their weights.
 
     Args:
-      path: as for `find_checkpoint`.
+      architecture: such as `DCGAN.architecture`.
+      networks: the variables of each by name, such as `DCGAN.g` and `DCGAN.d`; their order counts.
     """
-    own = path if os.path.isdir(path) else os.path.dirname(path)
-    folder = os.path.join(own, ENCODER_FOLDER)
-    return folder if holds_checkpoint(folder) else None
-
-
-def network_hash(architecture: Mapping[str, Any], variables: Mapping[str, tf.Variable]) -> str:
-    """A hash of a network's architecture and variables, in whatever file they are."""
     digest = hashlib.sha256(json.dumps(dict(architecture), sort_keys=True).encode())
-    for name in sorted(variables):
-        digest.update(name.encode() + variables[name].numpy().tobytes())
+    for network in networks:
+        for name in sorted(network):
+            digest.update(name.encode() + network[name].numpy().tobytes())
     return digest.hexdigest()
 
 

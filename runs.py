@@ -1,11 +1,13 @@
-"""The record of a run in the config.json of its folder: how it came about."""
+"""What lies in a folder beside results: config.json, how they came about, and SHA256SUMS."""
 
 from __future__ import annotations
 
+import hashlib
 import importlib.metadata
 import json
 import os
 import platform
+import re
 import shlex
 import subprocess
 import sys
@@ -15,10 +17,11 @@ from typing import Any
 import tensorflow as tf
 
 import devices
-from utils import UserError, open_text, write_text
+from utils import UserError, check_regular, open_text, write_text
 
 PROGRAM = "dcgan-completion"
 CONFIG = "config.json"
+SUMS = "SHA256SUMS"  # beside a model that is passed on: what its files must be
 LONGEST = 2**24  # characters of a config.json; it has some thousands
 PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "pillow", "opencv-python-headless")
 
@@ -85,3 +88,44 @@ def write_config(folder: str, config: dict[str, Any]) -> None:
     """Writes config.json into `folder`, which exists."""
     text = json.dumps({"program": PROGRAM} | config, indent=2)
     write_text(os.path.join(folder, CONFIG), text + "\n")
+
+
+def check_sums(folder: str) -> None:
+    """Raises UserError if a file that the folder's SHA256SUMS lists is not what it says."""
+    sums = os.path.join(folder, SUMS)
+    if not os.path.lexists(sums):
+        return
+    try:
+        with open_text(sums) as file:
+            lines = file.read().splitlines()
+    except UnicodeDecodeError:
+        lines = [""]
+    for line in lines:
+        digest, _, name = line.partition("  ")
+        if not re.fullmatch("[0-9a-f]{64}", digest) or name in ("", "..") or "/" in name:
+            raise UserError(f"{sums}: is damaged, no list of SHA-256 sums; get the model anew")
+        path = os.path.join(folder, name)
+        if not os.path.lexists(path):
+            raise UserError(f"{path}: is missing; get the model anew")
+        check_regular(path)
+        with open(path, "rb") as file:
+            actual = hashlib.file_digest(file, "sha256").hexdigest()
+        if actual != digest:
+            raise UserError(
+                f"{path}: is damaged or was changed (its SHA-256 is not the one in {SUMS}); get "
+                "the model anew"
+            )
+
+
+def write_sums(folder: str) -> None:
+    """Lists the SHA-256 of all files in a folder of a model, in the format of sha256sum.
+
+    Folders in it are left out: each has its own list.
+    """
+    lines = []
+    for name in sorted(os.listdir(folder)):
+        path = os.path.join(folder, name)
+        if name != SUMS and os.path.isfile(path):
+            with open(path, "rb") as file:
+                lines.append(f"{hashlib.file_digest(file, 'sha256').hexdigest()}  {name}\n")
+    write_text(os.path.join(folder, SUMS), "".join(lines))

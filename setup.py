@@ -36,7 +36,7 @@ setup(
     python_requires=">=3.11",
     packages=["dcgan_completion", *(f"dcgan_completion.{room}" for room in ROOMS)],
     package_dir={"dcgan_completion": "."},
-    package_data={"dcgan_completion": ["data/pretrained/*"]},
+    package_data={"dcgan_completion": ["data/pretrained/*", "data/pretrained/context-encoder/*"]},
     cmdclass={"build_py": BuildPackage},
     install_requires=[
         "dlib-bin>=19.24.6",

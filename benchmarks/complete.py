@@ -1,8 +1,11 @@
 #!/usr/bin/env python3
-"""Time completion: an iteration against the rate of matrix products, auto against adam.
+"""Time completion: approaches as commands and without start-up, iterations, auto against adam.
+
+An iteration is measured against the rate of matrix products.
 
 examples:
   python benchmarks/complete.py
+  python benchmarks/complete.py --skip-curves
   python benchmarks/complete.py --dataset data/your-test-data/aligned --checkpoint-dir checkpoint
 """
 
@@ -20,6 +23,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import cli
 import utils
+from completion.search_settings import SearchSettings
+from completion.settings import MaskSettings
 
 COUNT = 64
 ITERATION_STEPS = 8
@@ -40,6 +45,9 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--auto-interval", type=cli.positive_int, default=5, help="between points of its curve"
+    )
+    parser.add_argument(
+        "--skip-curves", action="store_true", help="no curves of auto and adam, which take minutes"
     )
     return parser
 
@@ -130,30 +138,13 @@ def reached(
     return min(good, default=None)
 
 
-def main() -> None:
-    args = build_parser().parse_args()
-    cli.prepare_tensorflow()
-    import measure
-    import numpy as np
-
-    import checkpoints
-    import devices
-    from completion import mask_source
+def compare_curves(
+    args: argparse.Namespace, model: Any, images: Any, mask: Any, precision: str
+) -> dict[str, float | None]:
+    """Prints the curves of auto and adam; returns when auto is as good as adam is in the end."""
     from completion.completer import Completer
-    from completion.search_settings import SearchSettings
-    from completion.settings import MaskSettings
     from metrics import embeddings
 
-    measure.print_machine()
-    path, note = checkpoints.select_model(args.checkpoint_dir)
-    model, prefix = checkpoints.load_model(path)
-    print(f"{note}\n{prefix}\n")
-    with measure.images_in(args.dataset) as folder:
-        files = utils.list_images(folder)
-        images = np.stack([utils.load_image(files[i * len(files) // COUNT]) for i in range(COUNT)])
-    mask = mask_source.draw_masks(MaskSettings("center"), images, seed=0)
-    result: dict[str, Any] = time_iterations(model, utils.to_signed(images), mask.known)
-    precision = devices.Precision.choose("auto").used
     completers = {
         "adam": Completer(model, SearchSettings.of("adam", n_iter=args.iterations)),
         "auto": Completer(model, SearchSettings.of("auto", blend="none"), precision=precision),
@@ -171,7 +162,7 @@ def main() -> None:
             for iteration, seconds, quality, apart in curves[name]:
                 print(f"| {iteration} | {seconds:.1f} | {quality:.2f} | {apart:.3f} |")
     _, adam_seconds, quality, apart = curves["adam"][-1]
-    result |= {
+    result = {
         "adam_1000_s": adam_seconds,
         "auto_s_to_adam_psnr": reached(curves["auto"], 2, quality),
         "auto_s_to_adam_identity": reached(curves["auto"], 3, apart),
@@ -180,6 +171,36 @@ def main() -> None:
         seconds = result[f"auto_s_to_adam_{name}"]
         ratio = f"{adam_seconds / seconds:.1f} times as fast" if seconds else "not reached"
         print(f"\nauto to adam's {name} after {args.iterations} iterations: {ratio}", end="")
+    return result
+
+
+def main() -> None:
+    args = build_parser().parse_args()
+    cli.prepare_tensorflow()
+    import approaches
+    import measure
+    import numpy as np
+
+    import checkpoints
+    import devices
+    from completion import mask_source
+
+    measure.print_machine()
+    path, note = checkpoints.select_model(args.checkpoint_dir)
+    model, prefix = checkpoints.load_model(path)
+    print(f"{note}\n{prefix}")
+    precision = devices.Precision.choose("auto").used
+    with measure.images_in(args.dataset) as folder:
+        files = utils.list_images(folder)
+        files = [files[i * len(files) // COUNT] for i in range(COUNT)]
+        images = np.stack([utils.load_image(file) for file in files])
+        mask = mask_source.draw_masks(MaskSettings("center"), images, seed=0)
+        functions = approaches.in_process(model, path, images, mask, precision)
+        whole = approaches.time_approaches(functions, files, path)
+    result: dict[str, Any] = time_iterations(model, utils.to_signed(images), mask.known)
+    result |= {"approaches": whole, "precision": precision}
+    if not args.skip_curves:
+        result |= compare_curves(args, model, images, mask, precision)
     print(f"\n{json.dumps(result)}")
 
 

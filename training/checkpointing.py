@@ -7,18 +7,20 @@ import glob
 import itertools
 import os
 import shutil
+import tempfile
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
 import checkpoints
 import cli
+import runs
 from context_encoder import ContextEncoder
 from model import DCGAN
-from runs import write_config
 from training.loop import Trainer
-from training.settings import Rules
+from training.settings import EncoderRules, Rules
 from utils import UserError
 
 
@@ -144,47 +146,95 @@ def load_initial_weights(
     """
     if isinstance(model, DCGAN):
         network, tree, own = "DCGAN", "model/g/", model.g
-        inference = checkpoints.inference_checkpoint(averaged, model.d)
     else:
         network, tree, own = "context encoder", "model/e/", model.e
-        inference = tf.train.Checkpoint(averaged=averaged)
     prefix, config = checkpoints.find_checkpoint(path, "--init-from", network)
     refuse_contradictions(model.architecture, config["architecture"], prefix, "--init-from")
-    checkpoints.check_sums(os.path.dirname(prefix))
+    runs.check_sums(os.path.dirname(prefix))
     with checkpoints.reading_checkpoint(prefix):
         stored = tf.train.load_checkpoint(prefix).get_variable_to_shape_map()
         exported = not any(name.startswith(tree) for name in stored)
-        checkpoint = inference if exported else tf.train.Checkpoint(model=model, averaged=averaged)
-        checkpoint.restore(prefix).expect_partial().assert_existing_objects_matched()
+        if exported and isinstance(model, ContextEncoder):
+            checkpoints.read_averaged(prefix, averaged)
+        else:
+            checkpoint = tf.train.Checkpoint(model=model, averaged=averaged)
+            if exported:
+                checkpoint = checkpoints.inference_checkpoint(averaged, model.d)
+            checkpoint.restore(prefix).expect_partial().assert_existing_objects_matched()
     if exported:
         for name, variable in own.items():
             variable.assign(averaged[name])
     return prefix
 
 
+class _Part(NamedTuple):
+    """A network to export: what its checkpoint will hold; the prefix and config of its own."""
+
+    contents: tf.train.Checkpoint
+    prefix: str
+    config: dict[str, Any]
+
+
+def _read_dcgan(path: str) -> _Part:
+    model, prefix = checkpoints.load_model(path)
+    contents = checkpoints.inference_checkpoint(model.g, model.d)
+    return _Part(contents, *checkpoints.find_checkpoint(prefix))
+
+
+def _read_encoder(path: str) -> _Part:
+    encoder, prefix = checkpoints.load_context_encoder(path)
+    contents = tf.train.Checkpoint(averaged={name: _halved(v) for name, v in encoder.e.items()})
+    return _Part(contents, *checkpoints.find_checkpoint(prefix, network="context encoder"))
+
+
+def _halved(variable: tf.Variable) -> tf.Variable:
+    """A copy in 16 bits (11 of them significant), or in 32 if a number is too large for that."""
+    with np.errstate(over="ignore"):
+        half = variable.numpy().astype(np.float16)
+    return tf.Variable(half if np.isfinite(half).all() else variable)
+
+
+def _write_part(part: _Part, folder: str) -> str:
+    """Writes checkpoint, config.json and SHA256SUMS to a new folder; returns the file's name."""
+    os.makedirs(folder)
+    manager = tf.train.CheckpointManager(part.contents, folder, 1, checkpoint_name="ckpt")
+    step = part.prefix.rpartition("-")[2]
+    written = manager.save(checkpoint_number=int(step) if step.isdecimal() else 0)
+    kept = ("architecture", "identity", "data", "packages", "processor")
+    names = {f.name for rules in (Rules, EncoderRules) for f in dataclasses.fields(rules)}
+    names |= {"precision_used"}
+    # No paths: they mean nothing elsewhere.
+    options = part.config.get("options")
+    options = options if isinstance(options, dict) else {}
+    options = {name: value for name, value in options.items() if name in names}
+    record = {name: part.config[name] for name in kept if name in part.config}
+    runs.write_config(folder, record | {"options": options})
+    runs.write_sums(folder)
+    return os.path.basename(written)
+
+
 def export_model(path: str, folder: str) -> str:
     """Writes the model that `path` names to a new folder, without what only training needs.
+
+    A DCGAN takes the context encoder in its folder along; an encoder may also be named itself. An
+    encoder's weights are written in 16 bits. The folder appears when all of it is written.
 
     Returns:
       The path prefix of the exported checkpoint.
 
     Raises:
-      UserError: as `checkpoints.load_model`.
+      UserError: as `checkpoints.load_model` and `checkpoints.load_context_encoder`.
     """
-    model, prefix = checkpoints.load_model(path)
-    _, config = checkpoints.find_checkpoint(path)
-    os.makedirs(folder)
-    checkpoint = checkpoints.inference_checkpoint(model.g, model.d)
-    manager = tf.train.CheckpointManager(checkpoint, folder, 1, checkpoint_name="ckpt")
-    step = prefix.rpartition("-")[2]
-    written = manager.save(checkpoint_number=int(step) if step.isdecimal() else 0)
-    kept = ("architecture", "identity", "data", "packages", "processor")
-    names = {field.name for field in dataclasses.fields(Rules)} | {"precision_used"}
-    # No paths: they mean nothing elsewhere.
-    options = config.get("options")
-    options = options if isinstance(options, dict) else {}
-    options = {name: value for name, value in options.items() if name in names}
-    record = {name: config[name] for name in kept if name in config}
-    write_config(folder, record | {"options": options})
-    checkpoints.write_sums(folder)
-    return written
+    if checkpoints.network_at(path) == "DCGAN":
+        parts = {"": _read_dcgan(path)}
+        if inside := checkpoints.encoder_folder(path):
+            parts[checkpoints.ENCODER_FOLDER] = _read_encoder(inside)
+    else:
+        parts = {"": _read_encoder(path)}
+    parent, name = os.path.split(os.path.abspath(folder))
+    os.makedirs(parent, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".export-", dir=parent) as temporary:
+        whole = os.path.join(temporary, name)
+        files = [_write_part(part, os.path.join(whole, inner)) for inner, part in parts.items()]
+        os.rename(whole, folder)
+    return os.path.join(folder, files[0])

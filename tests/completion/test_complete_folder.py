@@ -95,6 +95,7 @@ def test_a_folder_goes_on_where_auto_is_another_precision(
     out, again = copy / "out", (*AGAIN, "--precision", "auto", "--outDir", "out")
     going_on = "going on in out: 2 images are done"
     changed = "this machine only emulates bfloat16: the run goes on in float32"
+    monkeypatch.setattr(devices, "bfloat16_gain", lambda: 2.0)
     monkeypatch.setattr(devices, "has_bfloat16", lambda: True)
     assert run_complete(*again, cwd=copy).returncode == 0
     whole = history_of(out / "batch-0002")[1]
@@ -151,6 +152,7 @@ def test_a_folder_of_an_earlier_version_goes_on(
     assert config["options"]["precision"] == "float32"
     (out / "config.json").write_text(json.dumps(config))
     monkeypatch.setattr(devices, "has_bfloat16", lambda: has_bfloat16)
+    monkeypatch.setattr(devices, "bfloat16_gain", lambda: 2.0)
     done = run_complete(*AGAIN, "--precision", "auto", cwd=copy)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[0] == "going on in completions: 2 images are done"

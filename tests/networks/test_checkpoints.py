@@ -10,6 +10,8 @@ import pytest
 import tensorflow as tf
 
 import checkpoints
+import runs
+from context_encoder import ContextEncoder
 from model import DCGAN
 from utils import UserError
 
@@ -72,3 +74,65 @@ def test_other_weights_stand_in_for_the_generators(random: np.random.Generator) 
     gray = {name: tf.Variable(tf.zeros_like(v)) for name, v in model.g.items()}
     pictures = checkpoints.generate(model, random.uniform(-1, 1, [2, 6]), weights=gray)
     assert set(np.unique(pictures)) == {128}  # tanh(0), rounded to even
+
+
+# --- the context encoder inside, hashes ---
+
+
+def test_an_encoder_is_found_inside_the_folder_that_was_named(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = (folder, f"{folder}/", folder / "ckpt-10", folder / "ckpt-10.index")
+    assert [checkpoints.encoder_folder(str(path)) for path in names] == [None] * 4
+    inside = folder / "context-encoder"
+    inside.mkdir()
+    for path in names:
+        found = checkpoints.encoder_folder(str(path))
+        assert found is not None
+        assert Path(found) == inside
+    monkeypatch.chdir(folder)
+    for path in (".", "ckpt-10"):
+        assert Path(checkpoints.encoder_folder(path) or "").resolve() == inside
+    assert checkpoints.encoder_folder(str(inside)) is None
+    # One that is there, but cannot be used, is no missing one.
+    with pytest.raises(UserError, match=r"context-encoder: holds no checkpoint.*train-context"):
+        checkpoints.load_context_encoder(str(inside))
+
+
+def test_a_network_is_known_by_its_configuration(folder: Path, tmp_path: Path) -> None:
+    assert checkpoints.network_at(str(folder)) == "DCGAN"
+    assert checkpoints.network_at(str(folder / "ckpt-10")) == "DCGAN"
+    assert checkpoints.network_at(str(tmp_path / "nothing")) == "DCGAN"
+    encoder = ContextEncoder(image_size=16, width=2)
+    runs.write_config(str(folder), {"architecture": encoder.architecture})
+    assert checkpoints.network_at(str(folder)) == "context encoder"
+
+
+def test_a_hash_is_of_the_architecture_and_every_weight() -> None:
+    def hash_of(seed: int = 0, **changed: int) -> str:
+        encoder = ContextEncoder(**{"image_size": 16, "width": 2} | changed, seed=seed)
+        return checkpoints.network_hash(encoder.architecture, encoder.e)
+
+    assert hash_of() == hash_of()
+    assert len({hash_of(), hash_of(seed=1), hash_of(width=3), hash_of(channels=1)}) == 4
+    encoder = ContextEncoder(image_size=16, width=2)
+    seen = {hash_of()}
+    for variable in encoder.e.values():
+        place = (0,) * len(variable.shape)
+        variable[place].assign(np.nextafter(variable[place].numpy(), np.float32(9)))
+        seen.add(checkpoints.network_hash(encoder.architecture, encoder.e))
+    assert len(seen) == len(encoder.e) + 1
+    same = dict(reversed(encoder.e.items()))  # in another order
+    assert checkpoints.network_hash(encoder.architecture, same) in seen
+    other = encoder.architecture | {"width": 9}
+    assert checkpoints.network_hash(other, encoder.e) not in seen
+
+
+def test_a_hash_tells_networks_with_layers_of_one_name_apart() -> None:
+    model = DCGAN(image_size=16, z_dim=6, gf_dim=3, df_dim=4)
+    whole = checkpoints.network_hash(model.architecture, model.g, model.d)
+    for network in (model.g, model.d):
+        network["conv1_kernel"].assign(network["conv1_kernel"] + 1)
+        changed = checkpoints.network_hash(model.architecture, model.g, model.d)
+        assert changed != whole
+        whole = changed

@@ -13,6 +13,7 @@ import pytest
 from helpers import ROOT, Run, assert_refused, contents
 
 import checkpoints
+import runs
 from utils import UserError
 
 GOLDEN = ROOT / "tests" / "golden" / "checkpoint"
@@ -72,7 +73,7 @@ def test_flipped_bits_give_the_right_values_or_one_line(
 def test_with_sums_no_flipped_bit_passes(
     part: str, model: Path, random: np.random.Generator
 ) -> None:
-    checkpoints.write_sums(str(model))
+    runs.write_sums(str(model))
     whole = (model / part).read_bytes()
     for place in random.permutation(len(whole))[:25].tolist():
         data = bytearray(whole)
@@ -356,7 +357,7 @@ print("opened", sorted({os.path.basename(p) for p in opened if os.path.dirname(p
 
 
 def test_nothing_in_a_models_folder_is_executed(model: Path) -> None:
-    checkpoints.write_sums(str(model))
+    runs.write_sums(str(model))
     for name in ("__init__.py", "sitecustomize.py", "model.py", "numpy.py", "config.py"):
         (model / name).write_text("raise SystemExit('executed')\n")
     (model / "saved_model.pb").write_bytes(b"\x80\x04c__builtin__\nexit\n")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -10,10 +13,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
-from helpers import TINY, assert_refused, run_script
+from helpers import TINY, Run, assert_refused, contents, run_script
 
 import checkpoints
 import runs
+from context_encoder import ContextEncoder
+from training import checkpointing
 from utils import UserError
 
 SCRIPT = "data/export-model.py"
@@ -87,10 +92,13 @@ def test_a_missing_file_is_named(copy: Path) -> None:
         checkpoints.load_model(str(copy))
 
 
-def test_weights_that_are_not_finite_are_refused(trained: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("network", ["g", "d"])  # both have a conv1_kernel
+def test_weights_that_are_not_finite_are_refused(
+    network: str, trained: Path, tmp_path: Path
+) -> None:
     folder = Path(shutil.copytree(trained / "checkpoint", tmp_path / "checkpoint"))
     model, _ = checkpoints.load_model(str(folder))
-    kernel = model.d["conv1_kernel"]
+    kernel = getattr(model, network)["conv1_kernel"]
     values = kernel.numpy()
     values[0, 0, 0, 0] = np.nan
     kernel.assign(values)
@@ -120,6 +128,193 @@ def test_training_starts_from_it_if_asked(copy: Path, faces16: Path, tmp_path: P
     model, _ = checkpoints.load_model(str(copy))
     for name, variable in model.g.items():
         for tree in ("model/g", "averaged"):
+            stored = first.get_tensor(f"{tree}/{name}/.ATTRIBUTES/VARIABLE_VALUE")
+            np.testing.assert_array_equal(stored, variable)
+
+
+# --- the context encoder inside ---
+
+ENCODER = Path("model/context-encoder")
+LARGE = 1e6  # more than 16 bits hold: 65504
+
+
+@pytest.fixture(scope="module")
+def guided(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the tiny model with a context encoder inside, as its training saves one."""
+    folder = Path(shutil.copytree(trained / "checkpoint", tmp_path_factory.mktemp("guided") / "c"))
+    encoder = ContextEncoder(image_size=16, width=4, seed=3)
+    averaged = {name: tf.Variable(0.9 * variable) for name, variable in encoder.e.items()}
+    averaged["up1_bias"][0].assign(LARGE)
+    # Between the least normal and the least number at all of 16 bits, and below that.
+    averaged["down0_bias"].assign([3e-5, -1e-7, 1e-8, 1e-12])
+    contents = {"averaged": averaged, "model": encoder, "step": tf.Variable(7)}
+    inside = folder / "context-encoder"
+    manager = tf.train.CheckpointManager(
+        tf.train.Checkpoint(**contents), str(inside), 5, checkpoint_name="ckpt"
+    )
+    manager.save(5)
+    manager.save(7)
+    options = {"dataset": [str(trained)], "warmup_steps": 500, "learning_rate": 0.001}
+    config = {"architecture": encoder.architecture, "options": options, "command": f"x {trained}"}
+    runs.write_config(str(inside), config)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def exported_with_encoder(guided: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("with-encoder")
+    checkpointing.export_model(str(guided), str(folder / "model"))
+    return folder
+
+
+def test_both_are_exported_and_checked(
+    guided: Path, exported: Path, tmp_path: Path, run_here: Run
+) -> None:
+    done = run_here(guided, "model", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    model, encoder = done.stdout.splitlines()
+    assert re.fullmatch(r"model/ckpt-10: \d+\.\d MB", model)
+    assert re.fullmatch(r"model/context-encoder: \d+\.\d MB", encoder)
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+    found = {path.name for path in (tmp_path / ENCODER).iterdir()}
+    data, index = "ckpt-7.data-00000-of-00001", "ckpt-7.index"
+    assert found == {"SHA256SUMS", "checkpoint", "config.json", data, index}
+    assert "context-encoder" not in (tmp_path / "model" / "SHA256SUMS").read_text()
+    # Of the DCGAN, all is as without an encoder.
+    assert {path.name for path in exported.iterdir()} == {
+        path.name for path in (tmp_path / "model").iterdir()
+    } - {"context-encoder"}
+    for name in ("ckpt-10.data-00000-of-00001", "config.json"):
+        assert (tmp_path / "model" / name).read_bytes() == (exported / name).read_bytes()
+    inside = checkpoints.encoder_folder(str(tmp_path / "model"))
+    assert inside == str(tmp_path / ENCODER)
+    _, prefix = checkpoints.load_context_encoder(inside)
+    assert prefix == str(tmp_path / ENCODER / "ckpt-7")
+    for name in (data, index, "config.json"):
+        path = tmp_path / ENCODER / name
+        whole = path.read_bytes()
+        path.write_bytes(whole[:-9] + bytes([whole[-9] ^ 1]) + whole[-8:])
+        with pytest.raises(UserError):
+            checkpoints.load_context_encoder(inside)
+        path.write_bytes(whole)
+    checkpoints.load_model(str(tmp_path / "model"))
+
+
+def test_the_encoders_configuration_names_no_paths(
+    exported_with_encoder: Path, guided: Path
+) -> None:
+    text = (exported_with_encoder / ENCODER / "config.json").read_text()
+    config = runs.read_config(str(exported_with_encoder / ENCODER))
+    assert config["options"] == {"warmup_steps": 500, "learning_rate": 0.001}
+    assert config["architecture"] == {"image_size": 16, "channels": 3, "width": 4}
+    assert str(guided.parent) not in text
+    assert "dataset" not in text
+
+
+def test_its_weights_are_rounded_to_16_bits(exported_with_encoder: Path, guided: Path) -> None:
+    ours, _ = checkpoints.load_context_encoder(str(guided / "context-encoder"))
+    theirs, prefix = checkpoints.load_context_encoder(str(exported_with_encoder / ENCODER))
+    number = 0
+    for name, variable in ours.e.items():
+        exact, rounded = variable.numpy().astype(np.float64), theirs.e[name].numpy()
+        assert rounded.dtype == np.float32
+        # 11 significant bits; below the least normal number, 2**-14, so many places.
+        bound = np.maximum(np.abs(exact) * 2.0**-11, 2.0**-25)
+        assert (np.abs(rounded - exact) <= bound).all(), name
+        number += exact.size
+    assert theirs.e["up1_bias"][0] == LARGE
+    reader = tf.train.load_checkpoint(prefix)
+    kinds = reader.get_variable_to_dtype_map()
+    trees = {key.split("/")[0] for key in kinds}
+    assert trees == {"averaged", "save_counter", "_CHECKPOINTABLE_OBJECT_GRAPH"}
+    for name in ours.e:
+        kind = tf.float32 if name == "up1_bias" else tf.float16
+        assert kinds[f"averaged/{name}/.ATTRIBUTES/VARIABLE_VALUE"] == kind
+    # Two bytes a weight, and a few kilobytes of names.
+    assert 2 * number <= Path(f"{prefix}.data-00000-of-00001").stat().st_size < 2 * number + 9000
+
+
+def test_an_estimate_changes_by_less_than_a_level(
+    random: np.random.Generator, tmp_path: Path
+) -> None:
+    encoder = ContextEncoder(image_size=16, width=8, seed=1)
+    images = random.uniform(-1, 1, [8, 16, 16, 3])
+    mask = (random.uniform(size=[8, 16, 16, 1]) < 0.5).astype(np.float64)
+    rounded = {
+        name: tf.Variable(variable.numpy().astype(np.float16).astype(np.float32))
+        for name, variable in encoder.e.items()
+    }
+    before = checkpoints.estimate(encoder, images, mask)
+    after = checkpoints.estimate(encoder, images, mask, weights=rounded)
+    assert 0 < np.abs(after - before).max() < 1 / 127.5
+
+
+@pytest.mark.parametrize("damage", ["cut", "no checkpoint", "another program"])
+def test_with_a_damaged_encoder_nothing_is_written(
+    damage: str, guided: Path, run_here: Run, tmp_path: Path
+) -> None:
+    copy = Path(shutil.copytree(guided, tmp_path / "copy"))
+    inside = copy / "context-encoder"
+    if damage == "cut":
+        os.truncate(inside / "ckpt-7.data-00000-of-00001", 100)
+    elif damage == "no checkpoint":
+        (inside / "checkpoint").unlink()
+    else:
+        (inside / "config.json").write_text("{}")
+    before = contents(tmp_path)
+    assert_refused(run_here("copy", "out/model", cwd=tmp_path), "copy/context-encoder")
+    assert contents(tmp_path) == before
+
+
+def test_what_cannot_be_written_whole_is_not_there(
+    guided: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write, times = runs.write_sums, []
+
+    def full(folder: str) -> None:
+        times.append(folder)
+        if len(times) == 2:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write(folder)
+
+    monkeypatch.setattr(runs, "write_sums", full)
+    with pytest.raises(OSError, match="No space"):
+        checkpointing.export_model(str(guided), str(tmp_path / "model"))
+    assert len(times) == 2
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_encoder_is_exported_alone(
+    exported_with_encoder: Path, guided: Path, run_here: Run, tmp_path: Path
+) -> None:
+    done = run_here(guided / "context-encoder", "encoder", cwd=tmp_path)
+    assert re.fullmatch(r"encoder/ckpt-7: \d+\.\d MB\n", done.stdout)
+    for path in (exported_with_encoder / ENCODER).iterdir():
+        if path.name != "SHA256SUMS" and path.name != "checkpoint":  # with the time
+            assert path.read_bytes() == (tmp_path / "encoder" / path.name).read_bytes()
+    # Into the folder of a model that is there, and another checkpoint than the newest.
+    copy = Path(shutil.copytree(exported_with_encoder, tmp_path / "copy"))
+    shutil.rmtree(copy / ENCODER)
+    done = run_here(guided / "context-encoder/ckpt-5", copy / ENCODER, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    _, prefix = checkpoints.load_context_encoder(str(copy / ENCODER))
+    assert prefix.endswith("ckpt-5")
+    checkpoints.load_model(str(copy / "model"))
+
+
+def test_an_encoders_training_starts_from_it(
+    exported_with_encoder: Path, faces16: Path, run_any: Run, tmp_path: Path
+) -> None:
+    path = exported_with_encoder / ENCODER
+    options = ("--dataset", faces16, "--batch-size", 8, "--width", 4, "--image-size", 16)
+    start = ("--init-from", path, "--epoch", 1, "--minutes", 1e-9)
+    done = run_any("train-context-encoder.py", *options, *start, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert f"starting from the weights of {path}/ckpt-7" in done.stdout
+    expected, _ = checkpoints.load_context_encoder(str(path))
+    first = tf.train.load_checkpoint(str(tmp_path / "checkpoint/context-encoder/ckpt-0"))
+    for name, variable in expected.e.items():
+        for tree in ("model/e", "averaged"):
             stored = first.get_tensor(f"{tree}/{name}/.ATTRIBUTES/VARIABLE_VALUE")
             np.testing.assert_array_equal(stored, variable)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -19,15 +20,54 @@ from metrics import baselines, embeddings, image_metrics
 FOLDER = ROOT / "data" / "pretrained"
 
 
-def test_it_has_all_it_needs_and_no_more_than_40_megabytes() -> None:
-    names = {path.name for path in FOLDER.iterdir()}
-    (data,) = (name for name in names if re.fullmatch(r"ckpt-\d+\.data-00000-of-00001", name))
+ENCODER = FOLDER / checkpoints.ENCODER_FOLDER
+
+
+def files_of(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+def listed_in(folder: Path) -> set[str]:
+    return {line.split("  ")[1] for line in (folder / "SHA256SUMS").read_text().splitlines()}
+
+
+def checkpoint_files(folder: Path) -> set[str]:
+    """The names of what is loaded: one checkpoint, and what belongs to it."""
+    (data,) = (path.name for path in folder.glob("ckpt-*.data-00000-of-00001"))
     index = data.replace("data-00000-of-00001", "index")
-    texts = {"LICENSE", "MODEL_CARD.md", "SHA256SUMS", "config.json", "holdout.txt"}
-    assert names == {data, index, "checkpoint"} | texts
-    assert sum(path.stat().st_size for path in FOLDER.iterdir()) <= 40e6
-    listed = {line.split("  ")[1] for line in (FOLDER / "SHA256SUMS").read_text().splitlines()}
-    assert listed == {data, index, "checkpoint", "config.json"}  # what is loaded
+    return {data, index, "checkpoint", "config.json"}
+
+
+def test_it_has_all_it_needs_and_no_more_than_64_megabytes() -> None:
+    loaded = checkpoint_files(FOLDER)
+    texts = {"LICENSE", "MODEL_CARD.md", "SHA256SUMS", "holdout.txt"}
+    inside = {ENCODER.name} if ENCODER.exists() else set()
+    assert {path.name for path in FOLDER.iterdir()} == loaded | texts | inside
+    assert sum(path.stat().st_size for path in files_of(FOLDER)) <= 64e6
+    assert listed_in(FOLDER) == loaded
+
+
+@pytest.mark.skipif(not ENCODER.exists(), reason="no context encoder ships")
+def test_its_context_encoder_has_all_it_needs() -> None:
+    loaded = checkpoint_files(ENCODER)
+    assert {path.name for path in ENCODER.iterdir()} == loaded | {"SHA256SUMS"}
+    assert listed_in(ENCODER) == loaded
+    encoder, prefix = checkpoints.load_context_encoder(str(ENCODER))
+    images = {"image_size": 64, "channels": 3}
+    assert {name: encoder.architecture[name] for name in images} == images
+    stored = tf.train.load_checkpoint(prefix).get_variable_to_shape_map()
+    weights = [name for name in stored if name.endswith("VARIABLE_VALUE")]
+    assert {name.split("/")[0] for name in weights} == {"averaged", "save_counter"}
+
+
+def test_git_changes_no_line_ends_in_it() -> None:
+    names = ["config.json", "SHA256SUMS", "context-encoder/config.json", "context-encoder/ckpt-1"]
+    command = ["git", "check-attr", "text", "--", *(f"data/pretrained/{name}" for name in names)]
+    try:
+        done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("no checkout of git")
+    assert [line.rpartition(": ")[2] for line in done.stdout.splitlines()] == ["unset"] * 4
 
 
 def test_it_is_the_tutorials_network_without_optimizers() -> None:
@@ -39,7 +79,7 @@ def test_it_is_the_tutorials_network_without_optimizers() -> None:
 
 
 def test_its_texts_name_no_places() -> None:
-    for path in FOLDER.iterdir():
+    for path in files_of(FOLDER):
         if not path.name.startswith("ckpt-"):
             places = re.findall(r"/(?:home|root|tmp|work|usr|mnt)/\S*", path.read_text())
             assert not places, path.name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,8 +17,16 @@ from training.trainer import DCGANTrainer
 from utils import UserError
 
 
-def on_cpu(monkeypatch: pytest.MonkeyPatch, *flags: str) -> None:
+def untimed() -> float:
+    raise AssertionError("there is nothing to time here")
+
+
+def on_cpu(
+    monkeypatch: pytest.MonkeyPatch, *flags: str, gain: Callable[[], float] = untimed
+) -> None:
+    monkeypatch.delenv("TF_CONFIG", raising=False)
     monkeypatch.setattr(devices, "processor_flags", lambda: list(flags))
+    monkeypatch.setattr(devices, "bfloat16_gain", gain)
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind=None: [])
 
 
@@ -27,20 +36,58 @@ def on_gpus(monkeypatch: pytest.MonkeyPatch, *capabilities: tuple[int, int]) -> 
     monkeypatch.setattr(tf.config.experimental, "get_device_details", details)
 
 
-def test_auto_is_bfloat16_where_the_hardware_multiplies_it(
+def test_auto_is_bfloat16_where_the_hardware_is_faster_in_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for flags, precision in (
-        (["avx2", "fma"], "float32"),
-        (["avx512f", "avx512_bf16"], "bfloat16"),
-        (["amx_bf16"], "bfloat16"),
-        ([], "float32"),
+    for flags, gain, precision in (
+        (["avx512f", "avx512_bf16"], 1.9, "bfloat16"),
+        (["avx512f", "avx512_bf16"], 0.5, "float32"),
+        (["amx_bf16"], 1.2, "bfloat16"),
+        (["amx_bf16"], 1.1, "float32"),  # too little for its rounding
     ):
-        on_cpu(monkeypatch, *flags)
+        on_cpu(monkeypatch, *flags, gain=lambda gain=gain: gain)
         assert devices.Precision.choose("auto") == devices.Precision("auto", precision)
+        for asked in ("float32", "bfloat16"):  # by name it is what the user says
+            assert devices.Precision.choose(asked) == devices.Precision(asked, asked)
+
+
+def test_nothing_is_timed_where_flags_and_gpus_tell(monkeypatch: pytest.MonkeyPatch) -> None:
+    for flags in (["avx2", "fma"], []):
+        on_cpu(monkeypatch, *flags)
+        assert devices.Precision.choose("auto") == devices.Precision("auto", "float32")
     for capabilities, precision in (([(8, 6)], "bfloat16"), ([(9, 0), (7, 5)], "float32")):
         on_gpus(monkeypatch, *capabilities)
         assert devices.Precision.choose("auto") == devices.Precision("auto", precision)
+
+
+def test_a_cluster_is_joined_before_anything_is_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    for flag, precision in (("avx512_bf16", "bfloat16"), ("avx2", "float32")):
+        on_cpu(monkeypatch, flag)
+        monkeypatch.setenv("TF_CONFIG", "{}")
+        assert devices.Precision.choose("auto") == devices.Precision("auto", precision)
+
+
+def test_the_gain_is_that_of_the_best_convolutions(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, calls = [0.0], []
+
+    def convolve(images: tf.Tensor, kernel: tf.Tensor, strides: int, padding: str) -> None:
+        assert kernel.dtype == images.dtype
+        calls.append(images.dtype.name)
+        # 3 and 2 seconds; compiling takes 50 more, and now and then something else does.
+        busy = {0: 50, 1: 50, 4: 7, 7: 9}.get(len(calls) - 1, 0)
+        clock[0] += {"float32": 3, "bfloat16": 2}[calls[-1]] + busy
+
+    monkeypatch.setattr(devices.time, "process_time", lambda: clock[0])
+    monkeypatch.setattr(tf.nn, "conv2d", convolve)
+    assert devices.bfloat16_gain.__wrapped__() == pytest.approx(1.5)
+    assert sorted(set(calls)) == ["bfloat16", "float32"]
+
+
+def test_the_gain_is_measured_once() -> None:
+    # It runs: how fast, no test can say.
+    assert 0 < devices.bfloat16_gain() < float("inf")
+    assert devices.bfloat16_gain() == devices.bfloat16_gain()
+    assert devices.bfloat16_gain.cache_info().misses == 1
 
 
 def test_emulated_bfloat16_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

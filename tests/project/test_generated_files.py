@@ -284,7 +284,7 @@ def test_lists_of_checkpoints_and_sums(number: int, tmp_path: Path) -> None:
         try:
             if checkpoints.holds_checkpoint(str(tmp_path)):
                 assert b"ckpt-600" in listed
-            checkpoints.check_sums(str(tmp_path))
+            runs.check_sums(str(tmp_path))
         except UserError as error:
             refusal_of(tmp_path, error)
 

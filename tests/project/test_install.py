@@ -23,6 +23,7 @@ COMMANDS = (
     "evaluate",
     "distributions",
 )
+ENCODER_FILES = ("ckpt-1.index", "ckpt-1.data-00000-of-00001", "SHA256SUMS", "config.json")
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +37,10 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copy(ROOT / name, source)
     (source / "tests").mkdir()
     (source / "tests" / "test_x.py").touch()
+    encoder = source / "data" / "pretrained" / "context-encoder"
+    encoder.mkdir(exist_ok=True)
+    for name in ENCODER_FILES:  # whether or not one ships
+        (encoder / name).touch()
     command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps"]
     command += ["--no-build-isolation", "--wheel-dir", folder, source]
     subprocess.run(command, check=True, timeout=300)
@@ -70,7 +75,9 @@ def test_the_wheel_holds_one_folder_without_tests_or_setup(wheel: Path) -> None:
     files = {name.removeprefix("dcgan_completion/") for name in names}
     wanted = {path.name for path in ROOT.glob("*.py")} - {"setup.py"}
     wanted |= {f"{room}/{path.name}" for room in ROOMS for path in (ROOT / room).glob("*.py")}
-    wanted |= {f"data/pretrained/{path.name}" for path in (ROOT / "data" / "pretrained").iterdir()}
+    shipped = [path for path in (ROOT / "data" / "pretrained").rglob("*") if path.is_file()]
+    wanted |= {str(path.relative_to(ROOT)) for path in shipped}
+    wanted |= {f"data/pretrained/context-encoder/{name}" for name in ENCODER_FILES}
     assert wanted <= files
     assert "setup.py" not in files
     assert not any("test" in name for name in files)
