@@ -78,7 +78,7 @@ class LinearEstimate:
         values = np.concatenate([half.variances for half in halves])
         rank = min(2 * faces - 1, int(np.prod(shape)))
         order = np.argsort(values)[::-1][: min(components, rank // 2)]
-        order = order[values[order] > LEAST_VARIANCE * values.max()]
+        order = order[values[order] > max(LEAST_VARIANCE * values.max(), LEAST_NOISE)]
         rest = sum(half.trace for half in halves) - values[order].sum()
         noise = NOISE * rest / (np.prod(shape) - len(order))
         return cls(
