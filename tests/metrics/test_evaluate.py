@@ -374,8 +374,6 @@ REFUSED = {
     "holdout of nothing": (("faces", "--holdout", "file"), ("--holdout", "--linear", "leave")),
     "linear is missing": (("faces", "--linear", "gone"), ("--linear gone", "no such folder")),
     "linear without images": (("faces", "--linear", "empty"), ("--linear empty", "no images")),
-    "linear of another size": (("faces", "--linear", "large"), ("large/1.png", "20x20", "16x16")),
-    "linear is damaged": (("faces", "--linear", "damaged"), ("damaged/1.png", "cannot be read")),
     "linear of the same files": (
         ("faces", "--limit", 3, "--linear", "faces"),
         ("--linear", "faces/face", "is a face to complete", "--holdout"),
@@ -434,4 +432,17 @@ def test_mistakes_are_refused_before_anything_is_written(
     options, words = REFUSED[case]
     before = contents(mistakes)
     assert_refused(run_here(*options, cwd=mistakes), *words)
+    assert contents(mistakes) == before
+
+
+@pytest.mark.parametrize(
+    ("name", "words"), [("large", "large/1.png: is 20x20"), ("damaged", "1.png: cannot be read")]
+)
+def test_a_face_that_cannot_be_fitted_is_named_before_anything_is_written(
+    name: str, words: str, mistakes: Path, run_here: Run
+) -> None:
+    before = contents(mistakes)
+    done = run_here("faces", "--limit", 1, "--linear", name, cwd=mistakes)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert words in done.stderr.splitlines()[-1]  # behind a bar
     assert contents(mistakes) == before
