@@ -7,7 +7,6 @@ simple methods. With --generator: scores generated faces against real ones.
 examples:
   ./evaluate.py data/your-test-data/aligned --mask-type center left random --seed 0 1 2 \
       --limit 256 --out evaluation
-  ./evaluate.py lfw-aligned --linear celeba-aligned --baseline auto telea linear
   ./evaluate.py --generator --real data/your-test-data/aligned --samples 2000 --out score
 """
 
