@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import functools
 import hashlib
 import json
 import os
@@ -111,11 +112,25 @@ class LinearEstimate:
             # float64: where little is known, V V' is all but singular beside a small noise.
             seen = self.components[:, places].astype(np.float64)
             right = seen @ (values / 255 - self.mean[places]).T / self.noise
-            precision = seen @ seen.T / self.noise + np.diag(1 / self.variances)
+            products = self._products_at(places, seen)
+            precision = products / self.noise + np.diag(1 / self.variances)
             scores = scipy.linalg.solve(precision, right, assume_a="pos", overwrite_a=True)
             expected = self.mean + scores.T.astype(np.float32) @ self.components
             result[members] = utils.to_uint8(2 * expected - 1).reshape(-1, *self.shape)
         return result
+
+    def _products_at(self, places: np.ndarray, seen: np.ndarray) -> np.ndarray:
+        """V V' of V, `seen`, the components at some values: from the others, if those are fewer."""
+        if 2 * places.sum() <= len(places):
+            return seen @ seen.T
+        others = self.components[:, ~places].astype(np.float64)
+        return self._products - others @ others.T
+
+    @functools.cached_property
+    def _products(self) -> np.ndarray:
+        """The components' products with each other, which float32 makes all but orthonormal."""
+        components = self.components.astype(np.float64)
+        return components @ components.T
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -236,7 +251,7 @@ def fit_files(
     estimate = LinearEstimate.fit(blocks)
     os.makedirs(os.path.dirname(stored), exist_ok=True)
     with utils.replacing(stored) as temporary, open(temporary, "wb") as file:
-        np.savez(file, **vars(estimate))
+        np.savez(file, **dataclasses.asdict(estimate))
     return estimate
 
 
