@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import functools
-import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -77,20 +76,6 @@ def make_reader(asked: EvaluationSettings) -> FaceReader:
     return embeddings.FaceReader(asked.workers, embeddings.EmbeddingCache(asked.cache))
 
 
-def faces_to_complete(asked: BenchmarkSettings) -> list[str]:
-    """Paths of the faces to complete.
-
-    Raises:
-      UserError: the folder holds no image.
-    """
-    from metrics import face_sets
-
-    paths = utils.list_images(asked.faces, skip=[os.path.realpath(asked.out)])
-    if not paths:
-        raise UserError(f"{asked.faces}: holds no images ({', '.join(utils.IMAGE_SUFFIXES)})")
-    return face_sets.evenly_spaced(paths, asked.limit)
-
-
 def prepare_searches(
     asked: BenchmarkSettings, model: DCGAN, images: int, precision: str
 ) -> list[Method]:
@@ -100,14 +85,38 @@ def prepare_searches(
       UserError: --baseline names no method.
     """
     from metrics import benchmark
+    from metrics.results import LINEAR
 
     batch = min(benchmark.BATCH, images)
     searches = [
         benchmark.search_method(model, search, asked.blend, batch, precision)
         for search in asked.searches()
     ]
-    benchmark.check_baseline(asked.baseline, searches)
+    names = [name for search in searches for name in search.names]
+    benchmark.check_baselines(asked.baseline, names + [LINEAR] * bool(asked.linear))
     return searches
+
+
+def prepare_linear(
+    asked: BenchmarkSettings, model: DCGAN, paths: Sequence[str], progress: Progress
+) -> tuple[list[Method], int]:
+    """The linear estimate as a method, for the faces to complete, and what it was fitted to.
+
+    Returns:
+      No method and 0 without --linear; else that one, and the number of faces.
+
+    Raises:
+      UserError: as `face_sets.list_linear` and `linear_estimate.fit_files`.
+    """
+    from metrics import benchmark, face_sets, linear_estimate
+
+    if not asked.linear:
+        return [], 0
+    training = face_sets.list_linear(asked.linear, asked.holdout, paths)
+    estimate = linear_estimate.fit_files(
+        training, model.image_size, model.channels, asked.cache, asked.max_pixels, progress
+    )
+    return [benchmark.linear_method(estimate, min(benchmark.BATCH, len(paths)))], estimate.faces
 
 
 def complete_masks(
@@ -132,7 +141,7 @@ def evaluate_completion(
     """Completes and measures; returns the texts of results.json and results.md."""
     from metrics import benchmark, face_sets, results_folder, subgroups, tables
 
-    paths = faces_to_complete(asked)
+    paths = face_sets.list_completed(asked.faces, asked.limit, asked.out)
     groupings = (
         subgroups.group_images(paths, asked.groups, asked.group_bins) if asked.groups else []
     )
@@ -140,13 +149,14 @@ def evaluate_completion(
     images = face_sets.load_faces(paths, model.image_size, model.channels, asked.max_pixels)
     folder = results_folder.ResultsFolder(asked.out, asked.overwrite)
     reader = make_reader(asked)
-    folder.start(paths)
-    content = {**config, "images": len(paths), "seeds": asked.seed}
     progress = functools.partial(cli.progress_bar, unit="face", leave=False)
+    linear, fitted = prepare_linear(asked, model, paths, progress)
+    folder.start(paths)
+    content = {**config, "images": len(paths), "seeds": asked.seed, "linear_faces": fitted}
     dumped, text, blocks, done = "", "", [], []
     with reader:
         faces = benchmark.KnownFaces.of(images, reader, progress)
-        bench = benchmark.Benchmark(faces, asked.seed, searches, progress)
+        bench = benchmark.Benchmark(faces, asked.seed, [*searches, *linear], progress)
         for result in complete_masks(asked, model, faces, bench, progress):
             done.append(result)
             shown = {"before": images[: results_folder.SHEET], "masked": result.masked}

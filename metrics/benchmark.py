@@ -7,6 +7,7 @@ under a mask. Every metric is kept for every image; means and errors are made in
 from __future__ import annotations
 
 import dataclasses
+import functools
 import time
 from collections.abc import Callable, Sequence
 
@@ -20,8 +21,9 @@ from completion.search_settings import SearchSettings
 from completion.settings import MaskSettings
 from metrics import baselines, embeddings, image_metrics
 from metrics.embeddings import FaceEmbeddings, FaceReader
+from metrics.linear_estimate import LinearEstimate
 from metrics.progress import Progress, describe, silent
-from metrics.results import METRICS, MaskResult, MetricValues
+from metrics.results import LINEAR, MEASURED, MaskResult, MetricValues
 from model import DCGAN
 from utils import UserError
 
@@ -42,12 +44,14 @@ class Method:
       complete: see `Complete`.
       batch: images that it completes in one call.
       seeded: whether it draws from the seed itself, besides the mask.
+      needs_known: whether it is left out under a mask that keeps no pixel: it has nothing to go by.
     """
 
     names: tuple[str, ...]
     complete: Complete
     batch: int = 1
     seeded: bool = False
+    needs_known: bool = False
 
     def complete_timed(
         self, images: np.ndarray, mask: Mask, seed: int, advance: Callable[[int], object]
@@ -74,22 +78,36 @@ class Method:
         return {name: np.concatenate([p[name] for p in parts]) for name in self.names}, seconds
 
 
-def baseline_methods(images: np.ndarray, keeps_pixels: bool) -> list[Method]:
-    """The mean face, if there are two faces or more; inpainting, if the mask keeps pixels."""
-    fills: dict[str, Callable[[np.ndarray, Mask], np.ndarray]] = {}
-    if len(images) > 1:
-        fills["mean-face"] = baselines.MeanFace(images).complete
-    if keeps_pixels:
-        for name, inpaint in baselines.INPAINTING.items():
-            fills[name] = lambda images, mask, inpaint=inpaint: baselines.inpaint_all(
-                inpaint, images, mask
-            )
-    return [
-        Method(
-            (name,), lambda images, mask, _seed, name=name, fill=fill: {name: fill(images, mask)}
-        )
-        for name, fill in fills.items()
+def baseline_methods(images: np.ndarray) -> list[Method]:
+    """Inpainting, behind the mean face if there are two faces or more."""
+
+    def baseline(
+        name: str, fill: Callable[[np.ndarray, Mask], np.ndarray], needs_known: bool
+    ) -> Method:
+        def complete(images: np.ndarray, mask: Mask, _seed: int) -> dict[str, np.ndarray]:
+            return {name: fill(images, mask)}
+
+        return Method((name,), complete, needs_known=needs_known)
+
+    methods = [
+        baseline(name, functools.partial(baselines.inpaint_all, inpaint), needs_known=True)
+        for name, inpaint in baselines.INPAINTING.items()
     ]
+    if len(images) > 1:
+        mean = baselines.MeanFace(images)
+        methods.insert(0, baseline("mean-face", mean.complete, needs_known=False))
+    return methods
+
+
+def linear_method(estimate: LinearEstimate, batch: int) -> Method:
+    """The linear estimate as a method, its holes filled as those of `auto`; `batch` as above."""
+    blend = SearchSettings.of("auto").blend
+
+    def complete(images: np.ndarray, mask: Mask, _seed: int) -> dict[str, np.ndarray]:
+        estimated = estimate.estimate(images, mask)
+        return {LINEAR: blending.fill(images, mask, estimated, blend)}
+
+    return Method((LINEAR,), complete, batch, needs_known=True)
 
 
 def search_method(
@@ -125,11 +143,17 @@ def search_method(
     return Method(names, complete, batch, seeded=True)
 
 
-def check_baseline(name: str, searches: Sequence[Method]) -> None:
-    """Raises UserError if no method has the name."""
-    known = ["mean-face", *baselines.INPAINTING, *(n for s in searches for n in s.names)]
-    if name not in known:
-        raise UserError(f"--baseline {name}: is none of {', '.join(known)}")
+def check_baselines(asked: Sequence[str], others: Sequence[str]) -> None:
+    """Raises UserError if no method has a name that is asked for.
+
+    Args:
+      asked: names that --baseline gives.
+      others: names of the methods besides those of `baseline_methods`.
+    """
+    known = ["mean-face", *baselines.INPAINTING, *others]
+    for name in asked:
+        if name not in known:
+            raise UserError(f"--baseline {name}: is none of {', '.join(known)}")
 
 
 # --- measuring ------------------------------------------------------------------------------
@@ -166,11 +190,11 @@ class KnownFaces:
     def measure(
         self, completed: np.ndarray, mask: Mask, label: str, *, keep: bool = False
     ) -> MetricValues:
-        """The metrics of the faces' completions, all but their seconds.
+        """What is measured of the faces' completions, all but their seconds.
 
         Args:
           completed: the completions, uint8 [N, S, S, C].
-          mask: under which they were made; PSNR and SSIM are of what it does not keep.
+          mask: under which they were made; what is measured of pixels is of those it does not keep.
           label: names them in the progress.
           keep: whether their embeddings are cached.
         """
@@ -181,6 +205,8 @@ class KnownFaces:
             "ssim": image_metrics.ssim(self.images, completed, mask.kept),
             "identity": embeddings.identity_distance(own, read.embeddings),
             "found": read.found.astype(np.float64),
+            "gradient_energy": image_metrics.gradient_energy(completed, mask.kept),
+            "original_gradient_energy": image_metrics.gradient_energy(self.images, mask.kept),
         }
 
 
@@ -191,7 +217,7 @@ class Benchmark:
         self,
         faces: KnownFaces,
         seeds: Sequence[int],
-        searches: Sequence[Method],
+        methods: Sequence[Method],
         progress: Progress = silent,
     ) -> None:
         """Computes nothing yet.
@@ -199,10 +225,11 @@ class Benchmark:
         Args:
           faces: to complete; at least two for a mean face.
           seeds: of random masks and of searches.
-          searches: methods besides the baselines.
+          methods: those besides `baseline_methods`.
           progress: of completion.
         """
-        self._faces, self._seeds, self._searches = faces, seeds, searches
+        self._faces, self._seeds = faces, seeds
+        self._methods = [*methods, *baseline_methods(faces.images)]
         self._progress = progress
 
     def evaluate_mask(self, settings: MaskSettings, shown: int) -> MaskResult:
@@ -213,7 +240,7 @@ class Benchmark:
           shown: how many of the first images' completions to return.
         """
         images = self._faces.images
-        methods = [*self._searches, *baseline_methods(images, settings.keeps_pixels)]
+        methods = [m for m in self._methods if settings.keeps_pixels or not m.needs_known]
         by_seed: dict[str, list[MetricValues]] = {name: [] for m in methods for name in m.names}
         first = mask_source.draw_masks(settings, images, self._seeds[0])
         pictures: dict[str, np.ndarray] = {}
@@ -242,8 +269,8 @@ class Benchmark:
 
 
 def _mean_over_seeds(several: Sequence[MetricValues]) -> MetricValues:
-    """The mean of each image's metrics, each [N], over the seeds whose value is finite."""
+    """The mean of each image's values, each [N], over the seeds whose value is finite."""
     return {
         name: np.ma.masked_invalid([one[name] for one in several]).mean(axis=0).filled(np.nan)
-        for name in METRICS
+        for name in MEASURED
     }

@@ -1,7 +1,9 @@
-"""Sets of faces on disk, real ones and those of training: listed, subsampled, loaded."""
+"""Sets of faces on disk, real ones and those of training: listed, told apart, loaded."""
 
 from __future__ import annotations
 
+import collections
+import hashlib
 import os
 from collections.abc import Sequence, Set
 from typing import Any, NamedTuple
@@ -75,9 +77,23 @@ def list_faces(folders: Sequence[str], flag: str, only: Set[str], without: Set[s
             if (not only or names & only) and not (names | {real}) & without:
                 paths.setdefault(real, path)
     if not paths:
-        which = " that --holdout lists" if only else " besides the real ones" if without else ""
+        which = " that --holdout lists" if only else " besides held-out ones" if without else ""
         raise UserError(f"{flag} {folders[0]}: holds no images{which}")
     return list(paths.values())
+
+
+def list_completed(folder: str, limit: int | None, out: str) -> list[str]:
+    """Paths of the faces to complete below a folder, all or `limit` evenly spaced ones.
+
+    None is below `out`, the folder of the results.
+
+    Raises:
+      UserError: there is none.
+    """
+    paths = utils.list_images(folder, skip=[os.path.realpath(out)])
+    if not paths:
+        raise UserError(f"{folder}: holds no images ({', '.join(utils.IMAGE_SUFFIXES)})")
+    return evenly_spaced(paths, limit)
 
 
 def list_sets(real: Sequence[str], training: Sequence[str], holdout: str | None) -> FaceSets:
@@ -99,3 +115,39 @@ def list_sets(real: Sequence[str], training: Sequence[str], holdout: str | None)
         return FaceSets(paths, [])
     held_out = names | {os.path.realpath(path) for path in paths}
     return FaceSets(paths, list_faces(training, "--training", set(), held_out))
+
+
+def list_linear(folders: Sequence[str], holdout: str | None, completed: Sequence[str]) -> list[str]:
+    """Paths of the faces that the linear estimate is fitted to.
+
+    Args:
+      folders: in the order of the result.
+      holdout: path of a list of file names, which are left out.
+      completed: faces that are evaluated.
+
+    Raises:
+      UserError: as `list_faces` and `utils.read_names`, or a face is among those that are
+        completed: the same file, or one of the same content.
+    """
+    names = utils.read_names(holdout, "--holdout") if holdout else set()
+    paths = list_faces(folders, "--linear", set(), names)
+    real = {os.path.realpath(path): path for path in completed}
+    by_size: dict[int, dict[bytes, str]] = collections.defaultdict(dict)
+    for path in completed:
+        by_size[os.path.getsize(path)][_digest(path)] = path
+    for path in paths:
+        utils.check_regular(path)
+        twin = real.get(os.path.realpath(path))
+        if not twin and (alike := by_size.get(os.path.getsize(path))):
+            twin = alike.get(_digest(path))
+        if twin:
+            raise UserError(
+                f"--linear: {path} is a face to complete ({twin}), whose completion must not know "
+                "it; list its name in --holdout FILE, or take it out of the folder"
+            )
+    return paths
+
+
+def _digest(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()

@@ -17,12 +17,14 @@ from completion.settings import MaskSettings
 from metrics import benchmark
 from metrics.benchmark import KnownFaces
 from metrics.progress import Progress, silent
-from metrics.results import METRICS, REFERENCE, MetricValues
+from metrics.results import MEASURED, REFERENCE, MetricValues
 from metrics.settings import REFERENCE_MASK
 from model import DCGAN
 
 EVERY = 4  # only every fourth face: a search of the reference takes a thousand iterations
-VERSION = 2  # raise it when equal settings give other completions: cached metrics are then not used
+# Raise it when equal settings give other completions, or something else is measured: cached metrics
+# are then not used.
+VERSION = 3
 
 
 def measure_reference(
@@ -82,7 +84,7 @@ def _read(path: str, number: int) -> MetricValues | None:
     try:
         with utils.open_text(path) as file:
             stored = json.load(file)["figures"]
-        read = {name: np.array(stored[name], np.float64) for name in METRICS}
+        read = {name: np.array(stored[name], np.float64) for name in MEASURED}
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
     return read if all(values.shape == (number,) for values in read.values()) else None

@@ -8,12 +8,17 @@ import numpy as np
 
 from metrics.statistics import Estimate
 
-METRICS = ("psnr", "ssim", "identity", "found", "seconds")
+METRICS = ("psnr", "ssim", "identity", "found", "sharpness", "seconds")
+# Metrics that are the ratio of two sums over faces: what is summed above and below the line.
+RATIOS = {"sharpness": ("gradient_energy", "original_gradient_energy")}
+# What is measured of every face: the metrics, of a ratio its two parts.
+MEASURED = tuple(part for name in METRICS for part in RATIOS.get(name, (name,)))
 # Metrics that methods are compared by, face by face: the seconds are those of batches.
 COMPARED = tuple(name for name in METRICS if name != "seconds")
 REFERENCE = ("reference-adam", "reference-pgd")  # names of the methods that --reference adds
+LINEAR = "linear"  # name of the method that --linear adds
 
-# name in METRICS -> its value for every image, float64 [N], NaN where it was not measured
+# name in MEASURED -> its value for every image, float64 [N], NaN where it was not measured
 MetricValues = dict[str, np.ndarray]
 
 
@@ -23,7 +28,7 @@ class MaskResult:
 
     Attributes:
       mask_type: of masks.MASK_TYPES.
-      metrics: by method, means over the seeds.
+      metrics: by method, means over the seeds of what was measured.
       masked: what is known of the first n images at the first seed, uint8 [n, S, S, C].
       completed: by method, their completions at that seed, uint8 [n, S, S, C].
     """

@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw
 
 import runs
 import utils
-from metrics.results import METRICS, MaskResult
+from metrics.results import METRICS, RATIOS, MaskResult, MetricValues
 from utils import UserError
 
 RESULTS = "results.json"
@@ -49,6 +49,15 @@ def contact_sheet(columns: Mapping[str, np.ndarray]) -> np.ndarray:
             place = (block * (across * edge + GAP) + column * edge + 2, 1)
             draw.text(place, name.replace("-", "-\n", 1), fill="black", font_size=11, spacing=1)
     return np.asarray(canvas)
+
+
+def _column(metrics: MetricValues, name: str) -> np.ndarray:
+    """A column of figures.csv, float64 [N]."""
+    if name not in RATIOS:
+        return metrics[name]
+    above, below = (metrics[part] for part in RATIOS[name])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return above / below
 
 
 class ResultsFolder:
@@ -109,14 +118,19 @@ class ResultsFolder:
         utils.save_image(path, contact_sheet(columns))
 
     def write_metrics(self, paths: Sequence[str], results: Sequence[MaskResult]) -> None:
-        """Writes figures.csv: every metric of every image, empty where it was not measured."""
-        rows = [
-            [result.mask_type, method, path, *(f"{metrics[name][i]:.6g}" for name in METRICS)]
-            for result in results
-            for method, metrics in result.metrics.items()
-            for i, path in enumerate(paths)
-        ]
-        rows = [["" if value == "nan" else value for value in row] for row in rows]
+        """Writes figures.csv: every metric of every image, empty where it was not measured.
+
+        A metric that is the ratio of two sums over images has its ratio for each image, and at the
+        end of the row what is summed above and below the line.
+        """
+        columns = [*METRICS, *(part for parts in RATIOS.values() for part in parts)]
+        rows = []
+        for result in results:
+            for method, metrics in result.metrics.items():
+                values = np.stack([_column(metrics, name) for name in columns], axis=1)
+                for path, row in zip(paths, values, strict=True):
+                    texts = ("" if np.isnan(value) else f"{value:.6g}" for value in row)
+                    rows.append([result.mask_type, method, path, *texts])
         utils.write_csv(
-            os.path.join(self.path, "figures.csv"), ["mask", "method", "image", *METRICS], rows
+            os.path.join(self.path, "figures.csv"), ["mask", "method", "image", *columns], rows
         )

@@ -14,6 +14,7 @@ import utils
 from completion import masks
 from completion.search_settings import APPROACHES, BLENDS, SearchSettings
 from completion.settings import MaskSettings
+from metrics.results import LINEAR
 from utils import UserError
 
 REFERENCE_MASK = "center"  # the kind of mask under which the reference's settings are measured
@@ -39,8 +40,11 @@ class EvaluationSettings:
       checkpoint_dir: the model; None: `checkpoints.select_model` takes one.
       precision: of the searches' convolutions, one of cli.PRECISIONS.
       workers: processes for dlib.
-      cache: folder for embeddings and the reference's metrics; None: embeddings.default_cache.
+      cache: folder for embeddings, the reference's metrics and the linear estimate; None:
+        embeddings.default_cache.
       max_pixels: of a face's file; one of more is refused.
+      holdout: file of names of faces that the model was not trained on: neither `training` nor
+        `linear` has them, and `real` no others.
     """
 
     seed: tuple[int, ...] = cli.option(
@@ -66,6 +70,11 @@ class EvaluationSettings:
         "for metrics that take time (default: in ~/.cache)", metavar="DIR"
     )
     max_pixels: int = cli.max_pixels_option()
+    holdout: str | None = cli.option(
+        "file names, one a line: these are left out of --linear and --training, and of --real "
+        "they alone are used",
+        metavar="FILE",
+    )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -81,7 +90,8 @@ class BenchmarkSettings(EvaluationSettings):
       n_iter, average: of SearchSettings; None: by approach.
       blend: of BLENDS, each once; empty: by approach.
       reference: measure the reference's settings as well.
-      baseline: the method whose paired differences to all others are shown.
+      linear: folders of the faces that the linear estimate is fitted to; empty: there is none.
+      baseline: methods whose paired differences to all others are shown, each once.
       groups, group_bins: of subgroups.group_images; None and empty: no subgroups.
     """
 
@@ -120,10 +130,17 @@ class BenchmarkSettings(EvaluationSettings):
         action="store_true",
         default=False,
     )
-    baseline: str = cli.option(
-        "the method whose paired differences to all others are shown",
+    linear: tuple[str, ...] = cli.option(
+        "faces that the model was trained on: adds the linear estimate, fitted to them",
+        nargs="+",
+        metavar="DIR",
+        default=(),
+    )
+    baseline: tuple[str, ...] = cli.option(
+        "methods whose paired differences to all others are shown",
+        nargs="+",
         metavar="METHOD",
-        default="telea",
+        default=("telea",),
     )
     groups: str | None = cli.option(
         r"metrics by each subgroup that file names hold: '^(?P<age>\d+)_(?P<gender>\d)_'",
@@ -144,7 +161,7 @@ class BenchmarkSettings(EvaluationSettings):
           UserError: `faces` is no folder, or an option lacks one that it belongs to.
         """
         utils.check_folder(faces, "FOLDER")
-        for name in given.keys() & {"seed", "mask_type", "approach", "blend"}:
+        for name in given.keys() & {"seed", "mask_type", "approach", "blend", "baseline"}:
             given[name] = tuple(dict.fromkeys(given[name]))  # each once
         settings = cls(faces=faces, **_with_tuples(given))
         if settings.fraction and "random" not in settings.mask_type:
@@ -155,6 +172,10 @@ class BenchmarkSettings(EvaluationSettings):
             )
         if settings.group_bins and not settings.groups:
             raise UserError("--group-bins belongs to --groups REGEX; leave it out")
+        if settings.holdout and not settings.linear:
+            raise UserError("--holdout belongs to --linear DIR or --generator; leave it out")
+        if LINEAR in settings.baseline and not settings.linear:
+            raise UserError(f"--baseline {LINEAR} belongs to --linear DIR; add that one")
         return settings
 
     def masks(self) -> list[MaskSettings]:
@@ -180,8 +201,7 @@ class GeneratorSettings(EvaluationSettings):
     """How a generator is scored.
 
     Attributes:
-      real: folders of faces that it was not trained on.
-      holdout: file of names: only these of `real` are used, and none of `training`.
+      real: folders of faces that it was not trained on; with `holdout` only those that it names.
       training: folders of faces that it was trained on; may be empty.
       samples: number of generated faces, and of real ones at most.
       inversion: number of real faces that G reconstructs.
@@ -189,10 +209,6 @@ class GeneratorSettings(EvaluationSettings):
 
     real: tuple[str, ...] = cli.option(
         "real faces that it was not trained on", nargs="+", metavar="DIR", default=()
-    )
-    holdout: str | None = cli.option(
-        "file names, one a line: only these of --real are used, and none of --training",
-        metavar="FILE",
     )
     training: tuple[str, ...] = cli.option(
         "faces that it was trained on, to measure memorisation",

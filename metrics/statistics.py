@@ -1,4 +1,4 @@
-"""Statistics of metrics: means with their standard errors, paired differences, the jackknife."""
+"""Statistics of metrics: means, ratios and paired differences with errors, the jackknife."""
 
 from __future__ import annotations
 
@@ -39,6 +39,39 @@ def paired_difference(values: np.ndarray, baseline: np.ndarray) -> Estimate:
     """
     with np.errstate(invalid="ignore"):  # two exact restorations: inf - inf
         return estimate(np.asarray(values, np.float64) - baseline)
+
+
+def _linearised(above: np.ndarray, below: np.ndarray) -> tuple[float, np.ndarray]:
+    """sum(above) / sum(below), and each image's part in its deviation from what is expected."""
+    value = np.sum(above) / np.sum(below)
+    return float(value), (above - value * below) / np.mean(below)
+
+
+def ratio(above: np.ndarray, below: np.ndarray) -> Estimate:
+    """The ratio of two sums over independent images, each [N], and its standard error.
+
+    By linearisation (Cochran 1977, Sampling Techniques, 2.11): s / sqrt(n) of the residuals
+    above - ratio * below, divided by the mean of `below`. Images where either is not finite are
+    left out and not counted in n; NaN where the sum below the line is 0.
+    """
+    return paired_ratio_difference((above, below), (np.zeros(len(above)), np.ones(len(above))))
+
+
+def paired_ratio_difference(
+    some: tuple[np.ndarray, np.ndarray], baseline: tuple[np.ndarray, np.ndarray]
+) -> Estimate:
+    """The difference of two ratios, each as in `ratio`, over the images that have both.
+
+    Its standard error is by linearisation of both, image by image.
+    """
+    parts = np.array([*some, *baseline], np.float64)  # [4, N]
+    parts = parts[:, np.isfinite(parts).all(axis=0)]
+    n = parts.shape[1]
+    if not parts[1::2].sum(axis=1).all():
+        return Estimate(float("nan"), float("nan"), n)
+    (value, own), (other, base) = _linearised(*parts[:2]), _linearised(*parts[2:])
+    error = float(np.std(own - base, ddof=1) / np.sqrt(n)) if n > 1 else float("nan")
+    return Estimate(value - other, error, n)
 
 
 def jackknife(statistic: Callable[[np.ndarray], float], rows: np.ndarray) -> Estimate:

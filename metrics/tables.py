@@ -8,8 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from metrics.results import COMPARED, METRICS, REFERENCE, MaskResult, MetricValues
-from metrics.statistics import Estimate, estimate, paired_difference
+from metrics.results import COMPARED, METRICS, RATIOS, REFERENCE, MaskResult, MetricValues
+from metrics.statistics import (
+    Estimate,
+    estimate,
+    paired_difference,
+    paired_ratio_difference,
+    ratio,
+)
 from metrics.subgroups import Grouping
 
 # How a metric is shown: its column's heading, a factor, digits after the decimal point.
@@ -18,6 +24,7 @@ SHOWN = {
     "ssim": ("hole SSIM", 1, 3),
     "identity": ("identity distance", 1, 3),
     "found": ("faces found, %", 100, 1),
+    "sharpness": ("sharpness", 1, 3),
     "seconds": ("s per face", 1, 4),
 }
 # Label; metric of the samples; that of real faces beside it; digits after the decimal point.
@@ -45,34 +52,47 @@ def _estimates(
     methods: Mapping[str, MetricValues], which: np.ndarray | slice = slice(None)
 ) -> dict[str, Any]:
     return {
-        method: {name: as_json(estimate(values[which])) for name, values in metrics.items()}
+        method: {name: as_json(_estimate(metrics, name, which)) for name in METRICS}
         for method, metrics in methods.items()
     }
+
+
+def _estimate(metrics: MetricValues, name: str, which: np.ndarray | slice) -> Estimate:
+    if name in RATIOS:
+        return ratio(*(metrics[part][which] for part in RATIOS[name]))
+    return estimate(metrics[name][which])
+
+
+def _difference(metrics: MetricValues, base: MetricValues, name: str) -> Estimate:
+    if name not in RATIOS:
+        return paired_difference(metrics[name], base[name])
+    above, below = RATIOS[name]
+    return paired_ratio_difference((metrics[above], metrics[below]), (base[above], base[below]))
 
 
 def _differences(methods: Mapping[str, MetricValues], baseline: str) -> dict[str, Any]:
     base = methods[baseline]
     return {
-        method: {name: as_json(paired_difference(metrics[name], base[name])) for name in COMPARED}
+        method: {name: as_json(_difference(metrics, base, name)) for name in COMPARED}
         for method, metrics in methods.items()
         if method != baseline
     }
 
 
 def summary(
-    result: MaskResult, found: np.ndarray, baseline: str, groupings: Sequence[Grouping]
+    result: MaskResult, found: np.ndarray, baseline: Sequence[str], groupings: Sequence[Grouping]
 ) -> dict[str, Any]:
     """The block of results.json about one mask.
 
     Args:
       result: what was measured.
       found: whether dlib finds a face in each original, bool [N].
-      baseline: the method whose differences to all others are of interest; those to the
-        reference are added where it ran.
+      baseline: methods whose differences to all others are of interest, where they ran; those
+        to the reference are added where it ran.
       groupings: of the images.
     """
     methods = result.metrics
-    bases = dict.fromkeys((baseline, *REFERENCE))
+    bases = dict.fromkeys((*baseline, *REFERENCE))
     return {
         "mask": result.mask_type,
         "originals_found": as_json(estimate(found.astype(float))),
@@ -143,7 +163,8 @@ def completion_markdown(block: Mapping[str, Any], images: int, seeds: Sequence[i
     parts = [
         f"## {block['mask']}",
         f"{images} faces, seeds {' '.join(map(str, seeds))}; ± standard error over faces. dlib "
-        f"finds a face in {_cell(found, 'found')} % of the originals.",
+        f"finds a face in {_cell(found, 'found')} % of the originals. Sharpness is "
+        "the gradient energy in the hole, summed over faces, over the originals': best near 1.",
         table(["method", *_heads(METRICS)], _rows(block["methods"], METRICS)),
     ]
     for method, values in block["methods"].items():

@@ -10,12 +10,14 @@ import pytest
 from metrics_helpers import PlainReader, RecordedProgress
 
 import checkpoints
+from completion import blending
 from completion.masks import Mask
 from completion.search_settings import SearchSettings
 from completion.settings import MaskSettings
 from metrics import benchmark, face_sets, progress, reference
 from metrics.benchmark import Benchmark, KnownFaces, Method
-from metrics.results import METRICS
+from metrics.linear_estimate import LinearEstimate
+from metrics.results import MEASURED
 from model import DCGAN
 from utils import UserError
 
@@ -62,10 +64,12 @@ def test_metrics_are_means_over_seeds(images: np.ndarray) -> None:
         "navier-stokes",
         "biharmonic",
     ]
-    assert all(tuple(values) == METRICS for values in result.metrics.values())
+    assert all(tuple(values) == MEASURED for values in result.metrics.values())
     some, more = result.metrics["some"], result.metrics["more"]
     np.testing.assert_allclose(some["psnr"], (db(1) + db(2)) / 2)
     np.testing.assert_allclose(more["psnr"], (db(2) + db(4)) / 2)
+    # A hole that is brighter as a whole is as sharp as it was.
+    np.testing.assert_allclose(some["gradient_energy"], some["original_gradient_energy"])
     # Half of the pixels by 1 or 2 levels: 128 equal numbers, each off by so much.
     np.testing.assert_allclose(some["identity"], np.sqrt(128) * 0.75 / 255, rtol=1e-6)
     # The first batch of the first seed compiles: its first image has the second seed's time alone.
@@ -112,15 +116,13 @@ def test_some_faces_keep_their_own_description(images: np.ndarray) -> None:
     measured = faces.measure(images[[1, 4]], mask, "themselves")
     assert measured["identity"].tolist() == [0, 0]
     assert np.isinf(measured["psnr"]).all()
-    assert set(measured) == set(METRICS) - {"seconds"}
+    assert set(measured) == set(MEASURED) - {"seconds"}
 
 
 def test_baselines_are_known_by_name() -> None:
-    methods = [brighter([])]
-    for name in ("mean-face", "telea", "more"):
-        benchmark.check_baseline(name, methods)
+    benchmark.check_baselines(("mean-face", "telea", "more"), ["some", "more"])
     with pytest.raises(UserError, match=r"--baseline luck: .*mean-face, telea.* some, more"):
-        benchmark.check_baseline("luck", methods)
+        benchmark.check_baselines(("telea", "luck"), ["some", "more"])
 
 
 def test_blends_share_a_search(model: DCGAN, images: np.ndarray) -> None:
@@ -138,6 +140,24 @@ def test_blends_share_a_search(model: DCGAN, images: np.ndarray) -> None:
     assert (done["adam-poisson"] != done["adam-none"]).any()
     for pixels in done.values():
         np.testing.assert_array_equal(pixels[:, :4], images[:2, :4])
+
+
+def test_the_linear_estimate_is_blended_as_our_own(images: np.ndarray) -> None:
+    estimate = LinearEstimate.fit(lambda: [images[2:]])
+    method = benchmark.linear_method(estimate, 2)
+    known = np.ones([2, SIZE, SIZE, 1], np.float32)
+    known[:, 4:12, 4:12] = 0
+    mask = Mask(known)
+    done = method.complete(images[:2], mask, 0)
+    assert (method.names, method.batch, method.seeded) == (("linear",), 2, False)
+    blend = SearchSettings.of("auto").blend
+    expected = blending.fill(images[:2], mask, estimate.estimate(images[:2], mask), blend)
+    np.testing.assert_array_equal(done["linear"], expected)
+    np.testing.assert_array_equal(done["linear"][:, :4], images[:2, :4])
+    trials = Benchmark(KnownFaces.of(images[:2], PlainReader()), [0], [method])
+    assert "linear" in trials.evaluate_mask(MaskSettings("random"), 1).metrics
+    for kind in ("full", "lowres"):  # nothing is known by which to estimate
+        assert list(trials.evaluate_mask(MaskSettings(kind), 1).metrics) == ["mean-face"]
 
 
 @pytest.mark.parametrize(("number", "chosen"), [(1, [0]), (3, [0, 2, 4]), (7, list(range(7)))])
@@ -180,7 +200,7 @@ def test_the_reference_is_measured_once_for_each_seed(
     again = reference.measure_reference(model, faces, 1, cache, recorded)
     assert len(calls) == 2
     for name, values in again.items():
-        for metric in METRICS:
+        for metric in MEASURED:
             np.testing.assert_array_equal(values[metric], first[name][metric])
     reference.measure_reference(model, faces, 2, cache)
     reference.measure_reference(model, faces[::-1], 1, cache)

@@ -18,7 +18,10 @@ from metrics import embeddings
 
 SCRIPT = "evaluate.py"
 SIZE, SCALE = 16, 4  # pictures of 16 pixels are shown four times as large
-METRICS = ["psnr", "ssim", "identity", "found", "seconds"]
+MEANS = ["psnr", "ssim", "identity", "found"]  # metrics that are means over faces
+METRICS = [*MEANS, "sharpness", "seconds"]
+ENERGIES = ["gradient_energy", "original_gradient_energy"]
+COLUMNS = [*METRICS, *ENERGIES]
 BASELINES = ["mean-face", "telea", "navier-stokes", "biharmonic"]
 METHODS = ["adam-none", "adam-poisson", "adam-smooth", *BASELINES]
 QUICK = ("--approach", "adam", "--precision", "float32", "--n-iter", 3, "--limit", 5)
@@ -47,16 +50,16 @@ def content_of(out: Path) -> dict[str, Any]:
 
 
 def metrics_of(out: Path) -> dict[tuple[str, str], dict[str, np.ndarray]]:
-    """figures.csv: by mask and method, each metric [N]."""
+    """figures.csv: by mask and method, each column [N]."""
     with open(out / "figures.csv", newline="", encoding="utf-8") as file:
         head, *rows = csv.reader(file)
-    assert head == ["mask", "method", "image", *METRICS]
+    assert head == ["mask", "method", "image", *COLUMNS]
     paths = (out / "images.txt").read_text().splitlines()
     found: dict[tuple[str, str], list[list[float]]] = {}
     for i, (mask, method, path, *values) in enumerate(rows):
         assert path == paths[i % len(paths)]
         found.setdefault((mask, method), []).append([float(value or "nan") for value in values])
-    return {key: dict(zip(METRICS, np.array(v).T, strict=True)) for key, v in found.items()}
+    return {key: dict(zip(COLUMNS, np.array(v).T, strict=True)) for key, v in found.items()}
 
 
 def sheet_of(path: Path, columns: int, number: int, blocks: int = 1) -> np.ndarray:
@@ -82,6 +85,15 @@ def assert_close(estimate: dict[str, Any], values: np.ndarray) -> None:
     else:
         error = finite.std(ddof=1) / np.sqrt(len(finite))
         assert estimate["standard_error"] == pytest.approx(error, rel=1e-3, abs=1e-4)
+
+
+def sharpness_of(completed: np.ndarray, original: np.ndarray, hole: np.ndarray) -> float:
+    """Squared differences of neighbours that are both in the hole, over those of the original."""
+    sums = []
+    for image in (completed, original):
+        gray = np.where(hole, image @ [0.299, 0.587, 0.114], np.nan)
+        sums.append(sum(np.nansum(np.square(np.diff(gray, axis=axis))) for axis in (0, 1)))
+    return sums[0] / sums[1]
 
 
 # --- completion ---
@@ -131,6 +143,8 @@ def test_the_metrics_are_those_of_the_pictures(folder: Path, cache: Path) -> Non
             squares = np.square((completed - before) / 255)
             psnr = [-10 * np.log10(s[h].mean()) for s, h in zip(squares, hole, strict=True)]
             np.testing.assert_allclose(metrics[mask_type, method]["psnr"], psnr, rtol=1e-4)
+            sharp = [sharpness_of(*of) for of in zip(completed, before, hole, strict=True)]
+            np.testing.assert_allclose(metrics[mask_type, method]["sharpness"], sharp, rtol=1e-4)
     assert list((cache / embeddings.CHIP_VERSION).rglob("*.npy"))
 
 
@@ -147,13 +161,17 @@ def test_means_errors_and_differences_are_over_faces(folder: Path, run_here: Run
     metrics = metrics_of(out)
     assert list(block["methods"]) == ["adam", *BASELINES]
     for method, estimates in block["methods"].items():
-        for name in METRICS:
-            assert_close(estimates[name], metrics["center", method][name])
+        values = metrics["center", method]
+        for name in (*MEANS, "seconds"):
+            assert_close(estimates[name], values[name])
+        above, below = (values[name] for name in ENERGIES)
+        assert estimates["sharpness"]["mean"] == pytest.approx(above.sum() / below.sum(), rel=1e-4)
+        np.testing.assert_allclose(values["sharpness"], above / below, rtol=1e-4)
     assert list(block["differences"]) == ["mean-face"]
     base = metrics["center", "mean-face"]
     for method, estimates in block["differences"]["mean-face"].items():
-        assert list(estimates) == METRICS[:4]
-        for name in METRICS[:4]:
+        assert list(estimates) == [*MEANS, "sharpness"]
+        for name in MEANS:
             assert_close(estimates[name], metrics["center", method][name] - base[name])
 
 
@@ -166,7 +184,7 @@ def test_seeds_are_averaged_image_by_image(folder: Path, run_here: Run) -> None:
         assert done.returncode == 0, done.stderr
         several[seeds] = metrics_of(folder / out)
     for key, both in several[0, 1].items():
-        for name in METRICS[:4]:
+        for name in (*MEANS, *ENERGIES):
             mean = (several[0,][key][name] + several[1,][key][name]) / 2
             np.testing.assert_allclose(both[name], mean, rtol=1e-3, atol=1e-4)
     first, second = (several[seed,]["random", "telea"]["psnr"] for seed in (0, 1))
@@ -184,6 +202,39 @@ def test_masks_that_leave_no_pixel_are_measured_as_a_whole(folder: Path, run_her
             psnr = -10 * np.log10(squares.mean(axis=(1, 2, 3)))
             np.testing.assert_allclose(metrics_of(out)[mask_type, method]["psnr"], psnr, rtol=1e-4)
     assert content_of(out)["masks"][0]["differences"] == {}  # no telea
+
+
+def test_the_linear_estimate_stands_beside_the_others(
+    folder: Path, faces16: Path, run_here: Run
+) -> None:
+    # The faces to complete are the first eight of those, under other names.
+    names = "".join(f"{path.name}\n" for path in sorted(faces16.iterdir())[:8])
+    (folder / "holdout.txt").write_text(names)
+    words = ["faces", "--linear", faces16, "--holdout", "holdout.txt", "--cache", "kept", *QUICK]
+    done = run_here(*words, "--baseline", "linear", "adam", "linear", "--json", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    content, metrics = content_of(folder / "evaluation"), metrics_of(folder / "evaluation")
+    assert content["linear_faces"] == 32
+    assert content["options"]["baseline"] == ["linear", "adam"]
+    (block,) = content["masks"]
+    assert list(block["methods"]) == ["adam", "linear", *BASELINES]
+    assert list(block["differences"]) == ["linear", "adam"]
+    difference = metrics["center", "adam"]["psnr"] - metrics["center", "linear"]["psnr"]
+    assert_close(block["differences"]["linear"]["adam"]["psnr"], difference)
+    # Drawn faces have few properties, which the known pixels tell.
+    better = metrics["center", "linear"]["psnr"] - metrics["center", "mean-face"]["psnr"]
+    assert better.mean() > 3
+    (stored,) = (folder / "kept" / "linear").iterdir()
+    written = stored.stat().st_mtime_ns
+    done = run_here(*words, "--mask-type", "full", "center", "--overwrite", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert stored.stat().st_mtime_ns == written
+    again = metrics_of(folder / "evaluation")
+    assert ("full", "linear") not in again
+    for name in (*MEANS, *ENERGIES):
+        np.testing.assert_array_equal(
+            again["center", "linear"][name], metrics["center", "linear"][name]
+        )
 
 
 def test_groups_have_their_own_metrics(folder: Path, run_here: Run) -> None:
@@ -315,6 +366,22 @@ REFUSED = {
     "others' files": (("faces", "--out", "large"), ("--out large", "choose another")),
     "cache in a file": (("faces", "--cache", "file"), ("--cache file", "not a folder")),
     "no baseline": (("faces", "--baseline", "luck"), ("--baseline luck", "telea", "auto")),
+    "one of two baselines": (
+        ("faces", "--baseline", "telea", "luck"),
+        ("--baseline luck", "telea", "auto"),
+    ),
+    "baseline of no faces": (("faces", "--baseline", "linear"), ("--baseline linear", "--linear")),
+    "holdout of nothing": (("faces", "--holdout", "file"), ("--holdout", "--linear", "leave")),
+    "linear is missing": (("faces", "--linear", "gone"), ("--linear gone", "no such folder")),
+    "linear without images": (("faces", "--linear", "empty"), ("--linear empty", "no images")),
+    "linear of the same files": (
+        ("faces", "--limit", 3, "--linear", "faces"),
+        ("--linear", "faces/face", "is a face to complete", "--holdout"),
+    ),
+    "linear of the same content": (
+        ("faces", "--linear", "large", "twin"),
+        ("--linear", "twin/other.png is a face to complete (faces/", "--holdout"),
+    ),
     "bad regex": (("faces", "--groups", "("), ("--groups (", "no regular expression")),
     "no match": (("faces", "--groups", "(x)y"), ("--groups (x)y", "matches no file name")),
     "bins alone": (("faces", "--group-bins", "age=1"), ("--group-bins", "--groups")),
@@ -351,6 +418,8 @@ def mistakes(trained: Path, faces16: Path, tmp_path_factory: pytest.TempPathFact
     for name in ("empty", "large", "damaged"):
         (folder / name).mkdir()
     (folder / "file").write_text("here first")
+    (folder / "twin").mkdir()
+    shutil.copy(sorted(faces16.iterdir())[5], folder / "twin" / "other.png")
     Image.new("RGB", (20, 20)).save(folder / "large" / "1.png")
     (folder / "damaged" / "1.png").write_text("no picture")
     return folder
@@ -363,4 +432,17 @@ def test_mistakes_are_refused_before_anything_is_written(
     options, words = REFUSED[case]
     before = contents(mistakes)
     assert_refused(run_here(*options, cwd=mistakes), *words)
+    assert contents(mistakes) == before
+
+
+@pytest.mark.parametrize(
+    ("name", "words"), [("large", "large/1.png: is 20x20"), ("damaged", "1.png: cannot be read")]
+)
+def test_a_face_that_cannot_be_fitted_is_named_before_anything_is_written(
+    name: str, words: str, mistakes: Path, run_here: Run
+) -> None:
+    before = contents(mistakes)
+    done = run_here("faces", "--limit", 1, "--linear", name, cwd=mistakes)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert words in done.stderr.splitlines()[-1]  # behind a bar
     assert contents(mistakes) == before

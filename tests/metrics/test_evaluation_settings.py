@@ -23,6 +23,7 @@ def test_defaults_of_a_benchmark(tmp_path: Path) -> None:
     assert (mask.mask_type, mask.keeps_pixels) == ("center", True)
     (search,) = asked.searches()
     assert (search.approach, search.average) == ("auto", 5)
+    assert (asked.baseline, asked.linear, asked.holdout) == (("telea",), (), None)
 
 
 def test_each_choice_counts_once_and_in_its_order(tmp_path: Path) -> None:
@@ -32,12 +33,14 @@ def test_each_choice_counts_once_and_in_its_order(tmp_path: Path) -> None:
         mask_type=["random", "left", "random"],
         approach=["pgd", "adam", "pgd"],
         blend=["smooth", "none", "smooth"],
+        baseline=["telea", "adam", "telea"],
         fraction=0.75,
         n_iter=7,
         average=2,
     )
     assert asked.seed == (3, 0)
     assert asked.blend == ("smooth", "none")
+    assert asked.baseline == ("telea", "adam")
     assert [(m.mask_type, m.fraction) for m in asked.masks()] == [("random", 0.75), ("left", 0.2)]
     assert [(s.approach, s.n_iter, s.average) for s in asked.searches()] == [
         ("pgd", 7, 2),
@@ -57,6 +60,11 @@ CONTRADICTIONS = {
     "the reference elsewhere": (
         {"reference": True, "mask_type": ["left", "top"]},
         "--reference completes under --mask-type center",
+    ),
+    "held out of nothing": ({"holdout": "names.txt"}, "--holdout belongs to --linear DIR"),
+    "differences to no estimate": (
+        {"baseline": ["telea", "linear"]},
+        "--baseline linear belongs to --linear DIR",
     ),
     "bins of no subgroups": ({"group_bins": ["age=1"]}, "--group-bins belongs to --groups"),
 }

@@ -40,7 +40,7 @@ def test_holdout_takes_some_and_keeps_them_from_training(tmp_path: Path) -> None
     # Without a list: what is real is not of training, by whatever path.
     real, training = face_sets.list_sets([str(tmp_path / "c")], folders, None)
     assert (len(real), training) == (6, a)
-    with pytest.raises(UserError, match=r"--training .* besides the real ones"):
+    with pytest.raises(UserError, match=r"--training .* besides held-out ones"):
         face_sets.list_sets(folders, [str(tmp_path / "c")], None)
 
 

@@ -83,6 +83,51 @@ def test_ssim_of_flat_pictures_by_its_formula() -> None:
     assert value == pytest.approx(expected, rel=1e-9)
 
 
+def energy_by_pairs(image: np.ndarray, known: np.ndarray) -> float:
+    """The sum over all pairs of neighbours that are both missing, one pair at a time."""
+    total = 0.0
+    for y in range(len(image)):
+        for x in range(len(image)):
+            for below, right in ((1, 0), (0, 1)):
+                v, u = y + below, x + right
+                if max(u, v) < len(image) and not known[y, x, 0] and not known[v, u, 0]:
+                    r, g, b = (image[y, x].astype(float) - image[v, u]) / 255
+                    total += (0.299 * r + 0.587 * g + 0.114 * b) ** 2
+    return total
+
+
+def test_gradient_energy_pair_by_pair(random: np.random.Generator) -> None:
+    images = pictures(3)
+    mask = (random.random([3, SIZE, SIZE, 1]) < 0.4).astype(np.float32)
+    expected = [energy_by_pairs(*pair) for pair in zip(images, mask, strict=True)]
+    np.testing.assert_allclose(image_metrics.gradient_energy(images, mask), expected, rtol=1e-12)
+    known = np.where(mask > 0, 255 - images, images)
+    np.testing.assert_array_equal(
+        image_metrics.gradient_energy(known, mask), image_metrics.gradient_energy(images, mask)
+    )
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_gradient_energy_of_a_ramp(channels: int) -> None:
+    # In 16 rows of 8: 16 * 7 pairs side by side of 5 levels, 15 * 8 above each other of 3.
+    rows, columns = np.mgrid[:SIZE, :SIZE]
+    ramp = np.stack([3 * rows + 5 * columns] * channels, axis=-1).astype(np.uint8)[np.newaxis]
+    expected = (16 * 7 * 5**2 + 15 * 8 * 3**2) / 255**2
+    (value,) = image_metrics.gradient_energy(ramp, half_known(1))
+    assert value == pytest.approx(expected, rel=1e-12)
+    # The seam to the known half does not count.
+    steeper = np.where(half_known(1) > 0, 0, ramp + 100).astype(np.uint8)
+    assert image_metrics.gradient_energy(steeper, half_known(1)) == pytest.approx(expected)
+
+
+def test_a_hole_without_neighbours_has_no_gradient_energy() -> None:
+    mask = np.ones([3, SIZE, SIZE, 1], np.float32)
+    mask[1, ::2, ::2] = 0
+    mask[2, 4, 4:6] = 0
+    measured = image_metrics.gradient_energy(pictures(3), mask)
+    assert np.isfinite(measured).tolist() == [False, False, True]
+
+
 # --- sets ---
 
 
@@ -161,6 +206,46 @@ def test_paired_differences_by_hand() -> None:
     found = statistics.paired_difference(values, baseline)  # 1, 3, 5
     assert (found.mean, found.n) == (3, 3)
     assert found.error == pytest.approx(2 / np.sqrt(3))
+
+
+def test_ratios_by_hand() -> None:
+    # 1 + 3 over 2 + 6, without what is not finite: residuals 0.
+    found = statistics.ratio(np.array([1, 3, np.nan, 5]), np.array([2, 6, 1, np.inf]))
+    assert (found.mean, found.error, found.n) == (0.5, 0, 2)
+    # 3 / 4: residuals -0.5, 0.5 over a mean of 2.
+    found = statistics.ratio(np.array([1.0, 2.0]), np.array([2.0, 2.0]))
+    assert (found.mean, found.error) == (0.75, pytest.approx(np.sqrt(0.5 / 2) / 2))
+    one = statistics.ratio(np.array([2.0]), np.array([4.0]))
+    assert (one.mean, one.n) == (0.5, 1)
+    assert np.isnan(one.error)
+    for flat in (np.zeros(2), np.full(2, np.nan)):
+        assert np.isnan(statistics.ratio(np.ones(2), flat).mean)
+
+
+def test_errors_of_ratios_tell_the_spread_between_samples(random: np.random.Generator) -> None:
+    # Images that are hard for one method are hard for the other one.
+    below = random.gamma(2, size=[2000, 60])
+    some = below * random.gamma(3, 0.2, below.shape)
+    other = some * random.uniform(0.5, 1, below.shape)
+    for statistic, expected in (
+        (lambda a, b, c: statistics.ratio(a, c), 0.6),
+        (lambda a, b, c: statistics.paired_ratio_difference((b, c), (a, c)), -0.15),
+        (lambda a, b, c: statistics.paired_ratio_difference((b, a), (a, c)), 0.15),
+    ):
+        found = [statistic(*rows) for rows in zip(some, other, below, strict=True)]
+        means = np.array([value.mean for value in found])
+        assert means.mean() == pytest.approx(expected, abs=0.01)
+        told = np.mean([value.error for value in found])
+        assert told == pytest.approx(means.std(ddof=1), rel=0.08)
+
+
+def test_the_error_of_a_ratio_is_about_the_jackknifes(random: np.random.Generator) -> None:
+    below = random.uniform(1, 2, 20)
+    rows = np.stack([below * random.uniform(0.3, 0.7, 20), below], axis=1)
+    found = statistics.jackknife(lambda part: part[:, 0].sum() / part[:, 1].sum(), rows)
+    own = statistics.ratio(*rows.T)
+    assert own.mean == pytest.approx(found.mean)
+    assert own.error == pytest.approx(found.error, rel=0.05)
 
 
 def test_jackknife_of_a_mean_is_its_standard_error(random: np.random.Generator) -> None:

@@ -13,7 +13,7 @@ from PIL import Image
 
 import utils
 from metrics import results_folder
-from metrics.results import METRICS, MaskResult
+from metrics.results import MEASURED, METRICS, MaskResult
 from metrics.results_folder import ResultsFolder
 from utils import UserError
 
@@ -82,7 +82,7 @@ def test_a_row_for_each_metric_of_each_image(done: Path) -> None:
     results = [
         MaskResult(
             mask,
-            {"auto": {name: np.array([k + i, np.nan]) for k, name in enumerate(METRICS)}},
+            {"auto": {name: np.array([k + i, np.nan]) for k, name in enumerate(MEASURED)}},
             shown,
             {},
         )
@@ -93,11 +93,18 @@ def test_a_row_for_each_metric_of_each_image(done: Path) -> None:
     ResultsFolder(str(done), overwrite=True).write_metrics(["a,1.png", "b.png"], results)
     with open(done / "figures.csv", newline="", encoding="utf-8") as file:
         assert list(csv.reader(file)) == [
-            ["mask", "method", "image", *METRICS],
-            ["left", "auto", "a,1.png", "inf", "1", "2", "3", "4"],
-            ["left", "auto", "b.png", "", "", "", "", ""],
-            ["top", "auto", "a,1.png", "1", "0.333333", "3", "4", "5"],
-            ["top", "auto", "b.png", "", "", "", "", ""],
+            [
+                "mask",
+                "method",
+                "image",
+                *METRICS,
+                "gradient_energy",
+                "original_gradient_energy",
+            ],
+            ["left", "auto", "a,1.png", "inf", "1", "2", "3", "0.8", "6", "4", "5"],
+            ["left", "auto", "b.png", *8 * [""]],
+            ["top", "auto", "a,1.png", "1", "0.333333", "3", "4", "0.833333", "7", "5", "6"],
+            ["top", "auto", "b.png", *8 * [""]],
         ]
 
 

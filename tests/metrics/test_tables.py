@@ -16,17 +16,20 @@ NAN = float("nan")
 NONE = np.zeros([0, 4, 4, 3], np.uint8)
 
 
-def values(*psnr: float, found: float = 1.0) -> dict[str, np.ndarray]:
-    rest = {"ssim": 0.5, "identity": 0.25, "found": found, "seconds": 2.0}
-    return {"psnr": np.array(psnr)} | {
-        name: np.full(len(psnr), value) for name, value in rest.items()
-    }
+def values(*psnr: float, energy: tuple[float, ...] = (1, 1, 1)) -> dict[str, np.ndarray]:
+    rest = {"ssim": 0.5, "identity": 0.25, "found": 1.0, "seconds": 2.0}
+    original = np.where(np.isnan(psnr), NAN, (2, 4, 4)[: len(psnr)])
+    return {
+        "psnr": np.array(psnr),
+        "gradient_energy": np.array(energy[: len(psnr)]) * original / original,
+        "original_gradient_energy": original,
+    } | {name: np.full(len(psnr), value) for name, value in rest.items()}
 
 
 @pytest.fixture
 def result() -> MaskResult:
     metrics = {
-        "auto": values(20, 22, 24),  # mean 22, error 2 / sqrt(3) = 1.1547
+        "auto": values(20, 22, 24, energy=(1, 2, 3)),  # mean 22, error 2 / sqrt(3) = 1.1547
         "telea": values(19, 20, 21),
         "reference-adam": values(21, NAN, NAN),
     }
@@ -63,7 +66,7 @@ def test_json_has_null_for_what_is_not_a_number() -> None:
 
 
 def test_a_summary_by_hand(result: MaskResult) -> None:
-    block = tables.summary(result, FOUND, "telea", SUBGROUPS)
+    block = tables.summary(result, FOUND, ("telea",), SUBGROUPS)
     json.dumps(block, allow_nan=False)
     assert block["mask"] == "left"
     assert block["originals_found"]["mean"] == pytest.approx(2 / 3)
@@ -89,13 +92,43 @@ def test_a_summary_by_hand(result: MaskResult) -> None:
     assert ages["values"]["10"]["methods"]["auto"]["psnr"]["mean"] == pytest.approx(23)
 
 
+def test_sharpness_is_the_ratio_of_sums(result: MaskResult) -> None:
+    block = tables.summary(result, FOUND, ("telea", "reference-adam"), SUBGROUPS)
+    # 6 / 10; residuals -0.2, -0.4, 0.6 of variance 0.28 over a mean of 10 / 3.
+    assert block["methods"]["auto"]["sharpness"] == {
+        "mean": pytest.approx(0.6),
+        "standard_error": pytest.approx(np.sqrt(0.28 / 3) * 0.3),
+        "n": 3,
+    }
+    # Less 3 / 10; residuals -0.6, -0.2, 0.8 of variance 0.52.
+    assert block["differences"]["telea"]["auto"]["sharpness"] == {
+        "mean": pytest.approx(0.3),
+        "standard_error": pytest.approx(np.sqrt(0.52 / 3) * 0.3),
+        "n": 3,
+    }
+    # The reference has the first face alone.
+    alone = block["differences"]["reference-adam"]["telea"]["sharpness"]
+    assert alone == {"mean": 0, "standard_error": None, "n": 1}
+    group = block["groups"]["age"]["values"]["10"]["methods"]["auto"]
+    assert group["sharpness"]["mean"] == pytest.approx(5 / 8)
+
+
+def test_several_baselines_have_a_table_each(result: MaskResult) -> None:
+    block = tables.summary(result, FOUND, ("auto", "biharmonic", "telea"), [])
+    assert list(block["differences"]) == ["auto", "telea", "reference-adam"]
+    text = tables.completion_markdown(block, 3, [0])
+    for base, own in (("auto", "telea"), ("telea", "auto")):
+        start = text.index(f"Paired differences to {base}, over 3 faces:")
+        assert rows_of(text[start:], "method")[1][0] == own
+
+
 def test_a_baseline_that_did_not_run_has_no_differences(result: MaskResult) -> None:
     del result.metrics["reference-adam"]
-    assert tables.summary(result, FOUND, "biharmonic", [])["differences"] == {}
+    assert tables.summary(result, FOUND, ("biharmonic",), [])["differences"] == {}
 
 
 def test_markdown_rows(result: MaskResult) -> None:
-    block = tables.summary(result, FOUND, "telea", SUBGROUPS)
+    block = tables.summary(result, FOUND, ("telea",), SUBGROUPS)
     text = tables.completion_markdown(block, 3, [0, 1])
     assert text.startswith("## left\n\n3 faces, seeds 0 1;")
     assert "finds a face in 66.7 ± 33.3 % of the originals" in text
@@ -106,6 +139,7 @@ def test_markdown_rows(result: MaskResult) -> None:
         "hole SSIM",
         "identity distance",
         "faces found, %",
+        "sharpness",
         "s per face",
     ]
     assert rows[0] == [
@@ -114,11 +148,14 @@ def test_markdown_rows(result: MaskResult) -> None:
         "0.500 ± 0.000",
         "0.250 ± 0.000",
         "100.0 ± 0.0",
+        "0.600 ± 0.092",
         "2.0000 ± 0.0000",
     ]
     assert [row[0] for row in rows] == ["auto", "telea", "reference-adam"]
     assert rows[2][1] == "21.00"
-    assert "Faces that reference-adam has a finite metric for: hole PSNR, dB 1." in text
+    assert (
+        "Faces that reference-adam has a finite metric for: hole PSNR, dB 1, sharpness 1." in text
+    )
     differences = text[text.index("Paired differences to telea, over 3 faces:") :]
     assert rows_of(differences, "method")[1][:2] == ["auto", "+2.00 ± 0.58"]
     groups = rows_of(text[text.index("By age; 4 names hold none:") :], "age")
@@ -128,7 +165,7 @@ def test_markdown_rows(result: MaskResult) -> None:
 
 def test_a_metric_that_nobody_has_is_a_dash() -> None:
     metrics = {"auto": values(NAN, NAN)}
-    block = tables.summary(MaskResult("full", metrics, NONE, {}), FOUND[:2], "telea", [])
+    block = tables.summary(MaskResult("full", metrics, NONE, {}), FOUND[:2], ("telea",), [])
     text = tables.completion_markdown(block, 2, [0])
     assert rows_of(text, "method")[1][1] == "-"
     assert "finite" not in text

@@ -386,7 +386,7 @@ def test_caches_and_results_of_evaluations(number: int, tmp_path: Path) -> None:
     cache, image = EmbeddingCache(str(tmp_path / "cache")), np.zeros([16, 16, 3], np.uint8)
     cache.put(image, np.arange(129, dtype=np.float32))
     (stored,) = (tmp_path / "cache").rglob("*.npy")
-    metrics = {name: [1.0, None] for name in reference.METRICS}
+    metrics = {name: [1.0, None] for name in reference.MEASURED}
     figures, results = {"figures": metrics}, {"program": runs.PROGRAM, "finished": True}
     (tmp_path / "out").mkdir()
 
