@@ -26,7 +26,8 @@ from metrics.settings import BenchmarkSettings, EvaluationSettings, GeneratorSet
 from utils import UserError
 
 if TYPE_CHECKING:
-    from metrics.benchmark import Benchmark, KnownFaces, Method
+    from context_encoder import ContextEncoder
+    from metrics.benchmark import Benchmark, KnownFaces
     from metrics.embeddings import FaceReader
     from metrics.progress import Progress
     from metrics.results import MaskResult
@@ -76,49 +77,6 @@ def make_reader(asked: EvaluationSettings) -> FaceReader:
     return embeddings.FaceReader(asked.workers, embeddings.EmbeddingCache(asked.cache))
 
 
-def prepare_searches(
-    asked: BenchmarkSettings, model: DCGAN, images: int, precision: str
-) -> list[Method]:
-    """Our methods, in batches for that many images; nothing is computed yet.
-
-    Raises:
-      UserError: --baseline names no method.
-    """
-    from metrics import benchmark
-    from metrics.results import LINEAR
-
-    batch = min(benchmark.BATCH, images)
-    searches = [
-        benchmark.search_method(model, search, asked.blend, batch, precision)
-        for search in asked.searches()
-    ]
-    names = [name for search in searches for name in search.names]
-    benchmark.check_baselines(asked.baseline, names + [LINEAR] * bool(asked.linear))
-    return searches
-
-
-def prepare_linear(
-    asked: BenchmarkSettings, model: DCGAN, paths: Sequence[str], progress: Progress
-) -> tuple[list[Method], int]:
-    """The linear estimate as a method, for the faces to complete, and what it was fitted to.
-
-    Returns:
-      No method and 0 without --linear; else that one, and the number of faces.
-
-    Raises:
-      UserError: as `face_sets.list_linear` and `linear_estimate.fit_files`.
-    """
-    from metrics import benchmark, face_sets, linear_estimate
-
-    if not asked.linear:
-        return [], 0
-    training = face_sets.list_linear(asked.linear, asked.holdout, paths)
-    estimate = linear_estimate.fit_files(
-        training, model.image_size, model.channels, asked.cache, asked.max_pixels, progress
-    )
-    return [benchmark.linear_method(estimate, min(benchmark.BATCH, len(paths)))], estimate.faces
-
-
 def complete_masks(
     asked: BenchmarkSettings, model: DCGAN, faces: KnownFaces, bench: Benchmark, progress: Progress
 ) -> Iterator[MaskResult]:
@@ -136,27 +94,31 @@ def complete_masks(
 
 
 def evaluate_completion(
-    asked: BenchmarkSettings, model: DCGAN, precision: str, config: Mapping[str, Any]
+    asked: BenchmarkSettings,
+    model: DCGAN,
+    encoder: ContextEncoder | None,
+    precision: str,
+    config: Mapping[str, Any],
 ) -> tuple[str, str]:
     """Completes and measures; returns the texts of results.json and results.md."""
-    from metrics import benchmark, face_sets, results_folder, subgroups, tables
+    from metrics import benchmark, face_sets, methods, results_folder, subgroups, tables
 
     paths = face_sets.list_completed(asked.faces, asked.limit, asked.out)
     groupings = (
         subgroups.group_images(paths, asked.groups, asked.group_bins) if asked.groups else []
     )
-    searches = prepare_searches(asked, model, len(paths), precision)
+    ours = methods.prepare(asked, model, encoder, len(paths), precision)
     images = face_sets.load_faces(paths, model.image_size, model.channels, asked.max_pixels)
     folder = results_folder.ResultsFolder(asked.out, asked.overwrite)
     reader = make_reader(asked)
     progress = functools.partial(cli.progress_bar, unit="face", leave=False)
-    linear, fitted = prepare_linear(asked, model, paths, progress)
+    linear, fitted = methods.prepare_linear(asked, model, paths, progress)
     folder.start(paths)
     content = {**config, "images": len(paths), "seeds": asked.seed, "linear_faces": fitted}
     dumped, text, blocks, done = "", "", [], []
     with reader:
         faces = benchmark.KnownFaces.of(images, reader, progress)
-        bench = benchmark.Benchmark(faces, asked.seed, [*searches, *linear], progress)
+        bench = benchmark.Benchmark(faces, asked.seed, [*ours, *linear], progress)
         for result in complete_masks(asked, model, faces, bench, progress):
             done.append(result)
             shown = {"before": images[: results_folder.SHEET], "masked": result.masked}
@@ -200,7 +162,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     import checkpoints
     import devices
     import runs
-    from metrics import embeddings
+    from metrics import embeddings, methods
 
     asked = dataclasses.replace(asked, cache=asked.cache or embeddings.default_cache())
     utils.check_writable(asked.out, "--out")
@@ -211,11 +173,17 @@ def main(argv: Sequence[str] | None = None) -> None:
         cli.say(note)
     model, prefix = checkpoints.load_model(path)
     used = {"precision": precision, "checkpoint": prefix}
+    encoder = None
+    if isinstance(asked, BenchmarkSettings):
+        encoder = methods.load_encoder(asked, model, prefix)
+        used["context_encoder"] = encoder and checkpoints.network_hash(
+            encoder.architecture, encoder.e
+        )
     config = runs.record(vars(args) | dataclasses.asdict(asked) | used)
     if isinstance(asked, GeneratorSettings):
         dumped, text = evaluate_generator(asked, model, config)
     else:
-        dumped, text = evaluate_completion(asked, model, precision, config)
+        dumped, text = evaluate_completion(asked, model, encoder, precision, config)
     print(dumped if asked.json else text, end="")
 
 

@@ -9,6 +9,32 @@ import utils
 from completion import blending
 from completion.masks import Mask
 from context_encoder import ContextEncoder
+from model import DCGAN
+from utils import UserError
+
+
+def load_encoder_for(model: DCGAN, folder: str, remedy: str = "") -> ContextEncoder:
+    """The context encoder in a folder, for images like the model's.
+
+    Args:
+      model: the DCGAN beside which it is.
+      folder: as for `checkpoints.load_context_encoder`.
+      remedy: what else to do, at the end of an error.
+
+    Raises:
+      UserError: as `checkpoints.load_context_encoder`, or it is for other images.
+    """
+    try:
+        encoder, _ = checkpoints.load_context_encoder(folder)
+    except UserError as error:
+        raise UserError(f"{error}{remedy}") from error
+    ours, its = ((n.image_size, n.channels) for n in (model, encoder))
+    if ours != its:
+        raise UserError(
+            f"{folder}: the context encoder is for images of {its[0]} pixels and {its[1]} "
+            f"channels, the DCGAN for {ours[0]} and {ours[1]}; train it anew{remedy}"
+        )
+    return encoder
 
 
 class DirectCompleter:

@@ -14,7 +14,7 @@ import cli
 import utils
 from completion import input_images
 from completion.completer import Completer, Completion
-from completion.direct import DirectCompleter
+from completion.direct import DirectCompleter, load_encoder_for
 from completion.mask_source import MaskSource
 from completion.output_folder import CompletionFolder
 from completion.search_settings import SEARCHES, SearchSettings
@@ -73,17 +73,7 @@ def load_encoder(
             )
         return None
     remedy = "" if approach == "direct" else "; --guide 0 completes without it"
-    try:
-        encoder, _ = checkpoints.load_context_encoder(folder)
-    except UserError as error:
-        raise UserError(f"{error}{remedy}") from error
-    ours, its = ((n.image_size, n.channels) for n in (model, encoder))
-    if ours != its:
-        raise UserError(
-            f"{folder}: the context encoder is for images of {its[0]} pixels and {its[1]} "
-            f"channels, the DCGAN for {ours[0]} and {ours[1]}; train it anew{remedy}"
-        )
-    return encoder
+    return load_encoder_for(model, folder, remedy)
 
 
 def choose_search(

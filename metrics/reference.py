@@ -9,12 +9,13 @@ import os
 
 import numpy as np
 
+import checkpoints
 import utils
 from completion import mask_source
 from completion.masks import Mask
 from completion.search_settings import SearchSettings
 from completion.settings import MaskSettings
-from metrics import benchmark
+from metrics import methods
 from metrics.benchmark import KnownFaces
 from metrics.progress import Progress, silent
 from metrics.results import MEASURED, REFERENCE, MetricValues
@@ -54,7 +55,7 @@ def measure_reference(
         path = os.path.join(cache, "reference", f"{_digest(what, model, some, mask)}.json")
         own = _read(path, len(some))
         if own is None:
-            method = benchmark.search_method(model, search, [], min(benchmark.BATCH, len(some)))
+            method = methods.search_method(model, search, [], min(methods.BATCH, len(some)))
             with progress(total=len(some), desc=name) as bar:
                 completed, seconds = method.complete_timed(some.images, mask, seed, bar.update)
             own = some.measure(completed[search.approach], mask, name) | {"seconds": seconds}
@@ -67,7 +68,8 @@ def measure_reference(
 
 def _digest(what: dict[str, object], model: DCGAN, faces: KnownFaces, mask: Mask) -> str:
     digest = hashlib.sha256(json.dumps(what, sort_keys=True).encode())
-    for part in (model_hash(model).encode(), faces.images.tobytes(), mask.known.tobytes()):
+    network = checkpoints.network_hash(model.architecture, model.g, model.d)
+    for part in (network.encode(), faces.images.tobytes(), mask.known.tobytes()):
         digest.update(part)
     return digest.hexdigest()
 
@@ -88,12 +90,3 @@ def _read(path: str, number: int) -> MetricValues | None:
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
     return read if all(values.shape == (number,) for values in read.values()) else None
-
-
-def model_hash(model: DCGAN) -> str:
-    """A hash of the architecture and of both networks' variables, in whatever file they are."""
-    digest = hashlib.sha256(json.dumps(dict(model.architecture), sort_keys=True).encode())
-    for network in (model.g, model.d):
-        for name in sorted(network):
-            digest.update(name.encode() + network[name].numpy().tobytes())
-    return digest.hexdigest()

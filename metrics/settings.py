@@ -17,6 +17,8 @@ from completion.settings import MaskSettings
 from metrics.results import LINEAR
 from utils import UserError
 
+UNGUIDED = "auto-unguided"
+EVALUATED = (*APPROACHES, UNGUIDED)
 REFERENCE_MASK = "center"  # the kind of mask under which the reference's settings are measured
 FEWEST_SAMPLES = 4  # generated faces, for a Frechet distance with an error
 
@@ -86,7 +88,7 @@ class BenchmarkSettings(EvaluationSettings):
       mask_type: of masks.MASK_TYPES, each once.
       fraction: of masks.make_mask; None: its default.
       limit: number of faces; None: all.
-      approach: of APPROACHES, each once.
+      approach: of EVALUATED, each once.
       n_iter, average: of SearchSettings; None: by approach.
       blend: of BLENDS, each once; empty: by approach.
       reference: measure the reference's settings as well.
@@ -109,7 +111,11 @@ class BenchmarkSettings(EvaluationSettings):
         metavar="N",
     )
     approach: tuple[str, ...] = cli.option(
-        "how z is searched", nargs="+", choices=APPROACHES, default=("auto",)
+        "how z is searched; direct: the context encoder's estimate; auto-unguided: auto without "
+        "that",
+        nargs="+",
+        choices=EVALUATED,
+        default=("auto",),
     )
     n_iter: int | None = cli.option(
         "iterations (default: by approach)", "--nIter", type=cli.positive_int
@@ -188,12 +194,17 @@ class BenchmarkSettings(EvaluationSettings):
             for kind in self.mask_type
         ]
 
-    def searches(self) -> list[SearchSettings]:
-        """The searches, one for each approach."""
-        return [
-            SearchSettings.of(approach, n_iter=self.n_iter, average=self.average)
-            for approach in self.approach
-        ]
+    def search(self, approach: str, guided: bool) -> SearchSettings:
+        """The search of an approach, of EVALUATED but `direct`.
+
+        Args:
+          approach: its name.
+          guided: whether there is a context encoder for `auto`.
+        """
+        given = {"n_iter": self.n_iter, "average": self.average}
+        if approach == UNGUIDED:
+            return SearchSettings.of("auto", **given)
+        return SearchSettings.of(approach, guided=guided, **given)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

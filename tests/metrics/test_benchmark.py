@@ -10,14 +10,19 @@ import pytest
 from metrics_helpers import PlainReader, RecordedProgress
 
 import checkpoints
-from completion import blending
+from completion import blending, mask_source
+from completion.completer import Completer
+from completion.direct import DirectCompleter
 from completion.masks import Mask
 from completion.search_settings import SearchSettings
 from completion.settings import MaskSettings
-from metrics import benchmark, face_sets, progress, reference
-from metrics.benchmark import Benchmark, KnownFaces, Method
+from context_encoder import ContextEncoder
+from metrics import face_sets, methods, progress, reference
+from metrics.benchmark import Benchmark, KnownFaces
 from metrics.linear_estimate import LinearEstimate
+from metrics.methods import Method
 from metrics.results import MEASURED
+from metrics.settings import BenchmarkSettings
 from model import DCGAN
 from utils import UserError
 
@@ -120,19 +125,19 @@ def test_some_faces_keep_their_own_description(images: np.ndarray) -> None:
 
 
 def test_baselines_are_known_by_name() -> None:
-    benchmark.check_baselines(("mean-face", "telea", "more"), ["some", "more"])
+    methods.check_baselines(("mean-face", "telea", "more"), ["some", "more"])
     with pytest.raises(UserError, match=r"--baseline luck: .*mean-face, telea.* some, more"):
-        benchmark.check_baselines(("telea", "luck"), ["some", "more"])
+        methods.check_baselines(("telea", "luck"), ["some", "more"])
 
 
 def test_blends_share_a_search(model: DCGAN, images: np.ndarray) -> None:
     search = SearchSettings.of("adam", n_iter=1)
-    both = benchmark.search_method(model, search, ["none", "poisson"], 2)
+    both = methods.search_method(model, search, ["none", "poisson"], 2)
     assert (both.names, both.seeded) == (("adam-none", "adam-poisson"), True)
     known = np.ones([2, SIZE, SIZE, 1], np.float32)
     known[:, 4:12, 4:12] = 0
     done = both.complete(images[:2], Mask(known), 0)
-    own = benchmark.search_method(model, search, [], 2)
+    own = methods.search_method(model, search, [], 2)
     assert own.names == ("adam",)
     np.testing.assert_array_equal(
         done["adam-none"], own.complete(images[:2], Mask(known), 0)["adam"]
@@ -144,7 +149,7 @@ def test_blends_share_a_search(model: DCGAN, images: np.ndarray) -> None:
 
 def test_the_linear_estimate_is_blended_as_our_own(images: np.ndarray) -> None:
     estimate = LinearEstimate.fit(lambda: [images[2:]])
-    method = benchmark.linear_method(estimate, 2)
+    method = methods.linear_method(estimate, 2)
     known = np.ones([2, SIZE, SIZE, 1], np.float32)
     known[:, 4:12, 4:12] = 0
     mask = Mask(known)
@@ -170,9 +175,10 @@ def test_faces_are_thinned_out_evenly(number: int, chosen: list[int]) -> None:
 def test_a_model_is_known_by_its_weights_alone(trained: Path) -> None:
     path = str(trained / "checkpoint")
     model, again = (checkpoints.load_model(path)[0] for _ in range(2))
-    assert reference.model_hash(model) == reference.model_hash(again)
+    hashes = [checkpoints.network_hash(m.architecture, m.g, m.d) for m in (model, again)]
+    assert hashes[0] == hashes[1]
     again.d["linear_bias"].assign_add([0.5])
-    assert reference.model_hash(model) != reference.model_hash(again)
+    assert checkpoints.network_hash(again.architecture, again.g, again.d) != hashes[0]
 
 
 def test_the_reference_is_measured_once_for_each_seed(
@@ -188,7 +194,7 @@ def test_the_reference_is_measured_once_for_each_seed(
 
         return Method((search.approach,), complete, own.batch, seeded=True)
 
-    monkeypatch.setattr(benchmark, "search_method", stub)
+    monkeypatch.setattr(methods, "search_method", stub)
     faces, cache = KnownFaces.of(images, PlainReader()), str(tmp_path)
     recorded = RecordedProgress()
     first = reference.measure_reference(model, faces, 1, cache, recorded)
@@ -217,3 +223,71 @@ def test_silence_is_a_progress() -> None:
         assert bar.update(3) is None
     with contextlib.suppress(ValueError), progress.silent(total=3, desc="an error"):
         raise ValueError
+
+
+# --- the approaches ---
+
+
+def asked_for(folder: Path, *approaches: str, **given: object) -> BenchmarkSettings:
+    return BenchmarkSettings.of(str(folder), approach=list(approaches), n_iter=2, **given)
+
+
+def test_auto_is_guided_where_pixels_are_kept(
+    model: DCGAN, encoder: ContextEncoder, images: np.ndarray, tmp_path: Path
+) -> None:
+    asked = asked_for(tmp_path, "auto", "auto-unguided", "direct")
+    ours = methods.prepare(asked, model, encoder, 2, "float32")
+    for kind, keeps in (("center", True), ("full", False)):
+        mask = mask_source.draw_masks(MaskSettings(kind), images[:2], 0)
+        found = {
+            name: pixels
+            for method in ours
+            if method.suits(keeps)
+            for name, pixels in method.complete(images[:2], mask, 0).items()
+        }
+        assert sorted(found) == ["auto", "auto-unguided", *(["direct"] if keeps else [])]
+        same = np.array_equal(found["auto"], found["auto-unguided"])
+        assert same == (not keeps)
+        for name, pixels in found.items():
+            if name == "direct":
+                wanted = DirectCompleter(encoder, batch_size=2).complete(images[:2], mask)
+            else:
+                search = SearchSettings.of("auto", guided=name == "auto" and keeps, n_iter=2)
+                completer = Completer(model, search, batch_size=2, encoder=encoder)
+                wanted = completer.complete(images[:2], mask, 0).completed
+            np.testing.assert_array_equal(pixels, wanted)
+
+
+def test_without_an_encoder_auto_is_unguided(model: DCGAN, tmp_path: Path) -> None:
+    (method,) = methods.prepare(asked_for(tmp_path, "auto"), model, None, 2, "float32")
+    assert method.suits(True)
+    assert method.suits(False)
+
+
+def test_the_encoder_is_loaded_where_it_is_used(
+    guided: Path, vivid: Path, model: DCGAN, encoder: ContextEncoder, tmp_path: Path
+) -> None:
+    prefix = str(guided / "ckpt-11")
+    for names, used in (
+        (("auto",), True),
+        (("direct",), True),
+        (("auto-unguided", "adam"), False),
+    ):
+        found = methods.load_encoder(asked_for(tmp_path, *names), model, prefix)
+        assert (found is not None) == used
+    assert methods.load_encoder(asked_for(tmp_path, "auto"), model, str(vivid / "ckpt-11")) is None
+    with pytest.raises(UserError, match=r"--approach direct: there is no context encoder beside"):
+        methods.load_encoder(asked_for(tmp_path, "direct"), model, str(vivid / "ckpt-11"))
+
+
+def test_direct_is_blended_as_asked(
+    model: DCGAN, encoder: ContextEncoder, images: np.ndarray, tmp_path: Path
+) -> None:
+    asked = asked_for(tmp_path, "direct", blend=["none", "smooth"], baseline=["direct-none"])
+    (method,) = methods.prepare(asked, model, encoder, 2, "float32")
+    assert method.names == ("direct-none", "direct-smooth")
+    mask = mask_source.draw_masks(MaskSettings("center"), images[:2], 0)
+    for name, pixels in method.complete(images[:2], mask, 0).items():
+        blend = name.removeprefix("direct-")
+        wanted = DirectCompleter(encoder, blend, batch_size=2).complete(images[:2], mask)
+        np.testing.assert_array_equal(pixels, wanted)

@@ -21,8 +21,11 @@ def test_defaults_of_a_benchmark(tmp_path: Path) -> None:
     assert (asked.seed, asked.out, asked.workers) == ((0,), "evaluation", os.cpu_count())
     (mask,) = asked.masks()
     assert (mask.mask_type, mask.keeps_pixels) == ("center", True)
-    (search,) = asked.searches()
-    assert (search.approach, search.average) == ("auto", 5)
+    assert asked.approach == ("auto",)
+    search = asked.search("auto", guided=False)
+    assert (search.approach, search.average, search.guide) == ("auto", 5, 0)
+    assert asked.search("auto-unguided", guided=True) == search
+    assert asked.search("auto", guided=True).guide > 0
     assert (asked.baseline, asked.linear, asked.holdout) == (("telea",), (), None)
 
 
@@ -42,10 +45,10 @@ def test_each_choice_counts_once_and_in_its_order(tmp_path: Path) -> None:
     assert asked.blend == ("smooth", "none")
     assert asked.baseline == ("telea", "adam")
     assert [(m.mask_type, m.fraction) for m in asked.masks()] == [("random", 0.75), ("left", 0.2)]
-    assert [(s.approach, s.n_iter, s.average) for s in asked.searches()] == [
-        ("pgd", 7, 2),
-        ("adam", 7, 2),
-    ]
+    assert asked.approach == ("pgd", "adam")
+    for name in asked.approach:
+        search = asked.search(name, guided=True)
+        assert (search.approach, search.n_iter, search.average) == (name, 7, 2)
 
 
 def test_defaults_of_a_generator() -> None:
@@ -116,7 +119,7 @@ def test_help_tells_the_defaults() -> None:
         "of the search and random masks (default: 0)",
         "(default: evaluation)",
         "masks (default: center)",
-        "how z is searched (default: auto)",
+        "auto-unguided: auto without that (default: auto)",
         "(default: telea)",
         "generated and real faces (default: 2000)",
         "number of faces, evenly spaced among the sorted paths (default: all)",
