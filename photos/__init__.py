@@ -1,0 +1,1 @@
+"""Photos: read with all that must be kept, faces found, placed there and back, grain."""
