@@ -17,7 +17,7 @@ import math
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     import dlib
 
 FLATTEST = 0.05  # height of the three landmarks' triangle, as a share of its longest side
+FATAL = 5  # tasks in a row that kill their processes: then it is not the tasks
 AHEAD = 32  # tasks for each process that are handed out before their results are asked for
 
 # The 68 landmarks of OpenFace's mean face, as published there to more digits: x, then y.
@@ -335,12 +336,14 @@ class WorkerPool(Generic[Models]):
           if_killed: the message where the system kills a process; names --workers.
         """
         self._workers, self._if_killed = workers, if_killed
-        self._executor = ProcessPoolExecutor(
+        self._make_executor = functools.partial(
+            ProcessPoolExecutor,
             workers,
             mp_context=multiprocessing.get_context("spawn"),
             initializer=_start_worker,
             initargs=(load, arguments),
         )
+        self._executor = self._make_executor()
 
     def __enter__(self) -> WorkerPool[Models]:
         return self
@@ -350,27 +353,72 @@ class WorkerPool(Generic[Models]):
         self._executor.shutdown(cancel_futures=True)
 
     def map(
-        self, work: Callable[[Models, Task], Result], tasks: Iterable[Task]
+        self,
+        work: Callable[[Models, Task], Result],
+        tasks: Iterable[Task],
+        if_fatal: Callable[[Task], Result] | None = None,
     ) -> Iterator[Result]:
         """Yields work(models, task) for each task, in their order.
 
         Args:
           work: a function of a module, called in the processes.
           tasks: are taken as results are, but for AHEAD of them for each process.
+          if_fatal: the result of a task that kills its process, tried once more, alone; None
+            ends the work with the first process that is killed.
 
         Raises:
-          UserError: a process was killed.
+          UserError: a process was killed; with `if_fatal`, FATAL tasks in a row were fatal.
         """
-        pending: collections.deque[Future[Result]] = collections.deque()
+        pending: collections.deque[tuple[Task, Future[Result]]] = collections.deque()
+        most = AHEAD * self._workers
+        for task in tasks:
+            pending.append((task, self._submit(work, task)))
+            if len(pending) == most:
+                yield from self._results(work, pending, if_fatal, most - 1)
+        yield from self._results(work, pending, if_fatal, 0)
+
+    def _submit(self, work: Callable[[Models, Task], Result], task: Task) -> Future[Result]:
         try:
-            for task in tasks:
-                pending.append(self._executor.submit(_run_task, work, task))
-                if len(pending) == AHEAD * self._workers:
-                    yield pending.popleft().result()
-            while pending:
-                yield pending.popleft().result()
-        except BrokenProcessPool:
-            raise UserError(self._if_killed) from None
+            return self._executor.submit(_run_task, work, task)
+        except BrokenProcessPool as error:  # a process was killed meanwhile
+            future: Future[Result] = Future()
+            future.set_exception(error)
+            return future
+
+    def _results(
+        self,
+        work: Callable[[Models, Task], Result],
+        pending: collections.deque[tuple[Task, Future[Result]]],
+        if_fatal: Callable[[Task], Result] | None,
+        left: int,
+    ) -> Iterator[Result]:
+        """Takes results from `pending` until `left` are left, or none if a process was killed.
+
+        Whose fault that was is not known: all tasks that were not done go on one by one.
+        """
+        broken, fatal = False, 0
+        while len(pending) > (0 if broken else left):
+            task, future = pending.popleft()
+            if not isinstance(future.exception(), BrokenProcessPool):
+                yield future.result()
+                continue
+            if if_fatal is None or fatal == FATAL:
+                raise UserError(self._if_killed)
+            if not broken:
+                broken = True
+                self._restart()
+            again = self._submit(work, task)
+            if isinstance(again.exception(), BrokenProcessPool):
+                fatal += 1
+                self._restart()
+                yield if_fatal(task)
+            else:
+                fatal = 0
+                yield again.result()
+
+    def _restart(self) -> None:
+        self._executor.shutdown(cancel_futures=True)
+        self._executor = self._make_executor()
 
 
 def _align_file(
@@ -390,8 +438,12 @@ def _align_file(
     return AlignedFile(face.image is not None, face.faces, placement=face.placement)
 
 
+def _killed(job: tuple[str, str]) -> AlignedFile:
+    return AlignedFile(False, 0, f"{job[0]}: a process that read it was killed, twice")
+
+
 def align_files(
-    jobs: Sequence[tuple[str, str]],
+    jobs: Iterable[tuple[str, str]],
     landmarks: str,
     size: int,
     *,
@@ -403,17 +455,18 @@ def align_files(
     """Aligns photos on disk in processes side by side.
 
     Args:
-      jobs: path of a photo and of the PNG to write.
+      jobs: path of a photo and of the PNG to write; taken as results are.
       landmarks, size, predictor: as in `FaceAligner`.
       skip_multi: leave out photos with several faces.
       workers: number of processes.
       max_pixels: of a photo; one of more is not read.
 
     Yields:
-      What became of each photo, in the order of `jobs`.
+      What became of each photo, in the order of `jobs`. One that kills its process has a
+      problem, as one that cannot be read.
 
     Raises:
-      UserError: a worker was killed.
+      UserError: workers are killed again and again.
     """
     if_killed = (
         "a worker process was killed, perhaps for want of memory; to go on, run the command "
@@ -422,4 +475,4 @@ def align_files(
     arguments = (landmarks, size, predictor)
     with WorkerPool(workers, FaceAligner, *arguments, if_killed=if_killed) as pool:
         work = functools.partial(_align_file, skip_multi=skip_multi, max_pixels=max_pixels)
-        yield from pool.map(work, jobs)
+        yield from pool.map(work, jobs, _killed)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.util
 import multiprocessing
 import operator
+import os
 import signal
 import sys
 import time
@@ -467,13 +468,38 @@ def test_files_are_aligned_refused_or_left_out_in_their_order(tmp_path: Path) ->
     assert (again.aligned, again.faces) == (True, 2)
 
 
-def test_a_killed_worker_is_reported(tmp_path: Path) -> None:
+def test_a_task_that_kills_its_process_is_tried_alone_and_left_out() -> None:
+    # os.kill(own process, 0) does nothing.
+    tasks = [0] * 10 + [signal.SIGKILL] + [0] * 100 + [signal.SIGKILL]
+    with faces.WorkerPool(2, os.getpid, if_killed="") as pool:
+        found = list(pool.map(os.kill, tasks, lambda task: f"lost {task:d}"))
+        assert found == ["lost 9" if task else None for task in tasks]
+        assert list(pool.map(os.kill, [0])) == [None]
+        with pytest.raises(ProcessLookupError):  # no process has such a number
+            list(pool.map(_kill_another, [0, 2**22 + 1, 0], lambda task: "lost"))
+
+
+def _kill_another(_: int, task: int) -> None:
+    if task:
+        os.kill(task, 0)
+
+
+@pytest.mark.parametrize("if_fatal", [None, str])
+def test_a_pool_whose_processes_are_killed_again_and_again_gives_up(if_fatal) -> None:
+    with faces.WorkerPool(1, os.getpid, if_killed="use fewer --workers") as pool:
+        results = pool.map(os.kill, [0, *[signal.SIGKILL] * 9], if_fatal)
+        found = []
+        with pytest.raises(UserError, match="use fewer --workers"):
+            found.extend(next(results) for _ in range(10))
+    assert multiprocessing.active_children() == []
+
+
+def test_photos_go_on_when_a_worker_is_killed(tmp_path: Path) -> None:
     photo = tmp_path / "photo.png"
     utils.save_image(photo, hopper())
-    jobs = [(str(photo), str(tmp_path / f"{i}.png")) for i in range(1000)]
+    jobs = ((str(photo), str(tmp_path / f"{i}.png")) for i in range(40))
     results = faces.align_files(jobs, "innerEyesAndBottomLip", 32)
     assert next(results).aligned
     for process in multiprocessing.active_children():
         process.kill()
-    with pytest.raises(UserError, match="--workers"):
-        list(results)
+    assert [result.aligned for result in results] == [True] * 39
