@@ -52,19 +52,28 @@ class Settings:
         return self.output.rstrip("/" + os.sep) + "-report.csv"
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class Row:
-    """One row of the report: what became of a photo."""
+    """One row of the report: what became of a photo.
+
+    Numbers of a placement stand in one cell, with spaces between; it is empty where no face was
+    aligned, and in rows of older reports.
+    """
 
     input: str  # relative to the folder of photos
     status: str  # ALIGNED, NO_FACE, SEVERAL or UNREADABLE
     output: str  # file name, empty if there is none
     faces: int
+    points: str  # x y of the three landmarks, in pixels of the upright photo
+    matrix: str  # the two rows of faces.alignment_matrix
+    score: str  # of the detector
     size: int
     landmarks: str
 
 
 COLUMNS = [field.name for field in dataclasses.fields(Row)]
+PLACEMENT = {"points": 6, "matrix": 6, "score": 1}  # columns and their numbers
+OLD_COLUMNS = [name for name in COLUMNS if name not in PLACEMENT]  # of reports before those
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -126,9 +135,9 @@ def read_report(path: str, size: int, landmarks: str) -> dict[str, Row]:
             head, *lines = csv.reader(file)
     except (ValueError, csv.Error):
         head, lines = [], []
-    if head != COLUMNS:
+    if head not in (COLUMNS, OLD_COLUMNS):
         raise UserError(f"{path}: not a report of this program; move it away")
-    read = [read_row(values) for values in lines]
+    read = [read_row(values, head) for values in lines]
     for row in filter(None, read):
         if (row.size, row.landmarks) != (size, landmarks):
             raise UserError(
@@ -142,17 +151,31 @@ def read_report(path: str, size: int, landmarks: str) -> dict[str, Row]:
     return rows
 
 
-def read_row(values: Sequence[str]) -> Row | None:
+def read_row(values: Sequence[str], columns: Sequence[str]) -> Row | None:
     """A row of a report from its cells; None if it is cut short or damaged."""
     try:
-        path, status, output, number, size, landmarks = values
-        row = Row(path, status, output, int(number), int(size), landmarks)
+        cells = dict.fromkeys(PLACEMENT, "") | dict(zip(columns, values, strict=True))
+        row = Row(**cells | {name: int(cells[name]) for name in ("faces", "size")})
+        counts = {name: len([float(v) for v in cells[name].split()]) for name in PLACEMENT}
     except ValueError:
         return None
     # The output's name is a file in the output folder, and may not lead anywhere else.
-    good_output = output.endswith(".png") and "/" not in output if status == ALIGNED else not output
-    good = landmarks in faces.LANDMARK_SETS and status in STATUSES and good_output
-    return row if good and row.faces >= 0 else None
+    aligned, output = row.status == ALIGNED, row.output
+    good_output = output.endswith(".png") and "/" not in output if aligned else not output
+    good_placement = not any(counts.values()) or (aligned and counts == PLACEMENT)
+    good = row.landmarks in faces.LANDMARK_SETS and row.status in STATUSES
+    return row if good and good_output and good_placement and row.faces >= 0 else None
+
+
+def placement_cells(placement: faces.Placement | None) -> tuple[str, str, str]:
+    """The cells of where a face was; digits enough for a hundredth of a pixel."""
+    if placement is None:
+        return "", "", ""
+    points, matrix = (
+        " ".join(f"{value:.{digits}g}" for line in lines for value in line)
+        for lines, digits in ((placement.landmarks, 8), (placement.matrix, 10))
+    )
+    return points, matrix, f"{placement.score:.4f}"
 
 
 def find_photos(settings: Settings) -> list[str]:
@@ -219,10 +242,10 @@ def status_of(found: faces.AlignedFile) -> str:
 
 def align_all(todo: dict[str, str], settings: Settings) -> None:
     """Aligns the photos in `todo` (input -> output name), adding a row to the report for each."""
-    jobs = [
+    jobs = (
         (os.path.join(settings.photos, path), os.path.join(settings.output, name))
         for path, name in todo.items()
-    ]
+    )
     results = faces.align_files(
         jobs,
         settings.landmarks,
@@ -241,8 +264,9 @@ def align_all(todo: dict[str, str], settings: Settings) -> None:
                 cli.say(f"skipped: {found.problem}")
             status = status_of(found)
             output = name if status == ALIGNED else ""
-            row = Row(path, status, output, found.faces, settings.size, settings.landmarks)
-            csv.writer(file).writerow(dataclasses.astuple(row))
+            cells = placement_cells(found.placement)
+            values = (path, status, output, found.faces, *cells, settings.size, settings.landmarks)
+            csv.writer(file).writerow(values)
             file.flush()
             bar.update()
 
