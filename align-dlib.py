@@ -16,9 +16,12 @@ import argparse
 import collections
 import csv
 import dataclasses
+import operator
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
 
 import cli
 import faces
@@ -52,19 +55,29 @@ class Settings:
         return self.output.rstrip("/" + os.sep) + "-report.csv"
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class Row:
-    """One row of the report: what became of a photo."""
+    """One row of the report: what became of a photo.
+
+    Numbers of a placement stand in one cell, with spaces between; it is empty where no face was
+    aligned, and in rows of older reports.
+    """
 
     input: str  # relative to the folder of photos
     status: str  # ALIGNED, NO_FACE, SEVERAL or UNREADABLE
     output: str  # file name, empty if there is none
     faces: int
+    points: str  # x y of the three landmarks, in pixels of the upright photo
+    matrix: str  # the two rows of faces.alignment_matrix
+    score: str  # of the detector
     size: int
     landmarks: str
 
 
 COLUMNS = [field.name for field in dataclasses.fields(Row)]
+VALUES = operator.attrgetter(*COLUMNS)  # of a row, for its cells
+PLACEMENT = {"points": 6, "matrix": 6, "score": 1}  # columns and their numbers
+OLD_COLUMNS = [name for name in COLUMNS if name not in PLACEMENT]  # of reports before those
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -103,13 +116,25 @@ def aligned_names(inputs: Iterable[str], taken: Iterable[str] = ()) -> dict[str,
     Paths that would share a name keep their extension (a-1-jpg.png), and where that still is
     not enough get eight digits of their path's hash.
     """
-    candidates = {}
-    for path in inputs:
-        stem, extension = os.path.splitext(path.replace(os.sep, "-"))
-        long = f"{stem}-{extension[1:]}"
-        digits = utils.path_digits(path)
-        candidates[path] = [f"{stem}.png", f"{long}.png", f"{long}-{digits}.png"]
-    return utils.unique_names(candidates, taken)
+    inputs, taken = list(inputs), list(taken)
+    # Of a million photos few can share a name: only those are kept with all their candidates.
+    every = ((i, hash(name.casefold())) for i, p in enumerate(inputs) for name in candidates_of(p))
+    table = np.fromiter(every, np.dtype((np.int64, 2)))
+    used = np.array([hash(name.casefold()) for name in taken], np.int64)
+    _, where, counts = np.unique(
+        np.concatenate([table[:, 1], used]), return_inverse=True, return_counts=True
+    )
+    shared = set(table[counts[where[: len(table)]] > 1, 0].tolist())
+    candidates = {inputs[i]: candidates_of(inputs[i]) for i in shared}
+    told_apart = utils.unique_names(candidates, taken)
+    return {path: told_apart.get(path) or candidates_of(path)[0] for path in inputs}
+
+
+def candidates_of(path: str) -> list[str]:
+    """The names that the output of a photo may have, the best first."""
+    stem, extension = os.path.splitext(path.replace(os.sep, "-"))
+    long = f"{stem}-{extension[1:]}"
+    return [f"{stem}.png", f"{long}.png", f"{long}-{utils.path_digits(path)}.png"]
 
 
 def read_report(path: str, size: int, landmarks: str) -> dict[str, Row]:
@@ -121,15 +146,11 @@ def read_report(path: str, size: int, landmarks: str) -> dict[str, Row]:
     rows: dict[str, Row] = {}
     if not os.path.lexists(path):
         return rows
-    try:
-        with utils.open_text(path, errors="surrogateescape") as file:
-            head, *lines = csv.reader(file)
-    except (ValueError, csv.Error):
-        head, lines = [], []
-    if head != COLUMNS:
-        raise UserError(f"{path}: not a report of this program; move it away")
-    read = [read_row(values) for values in lines]
-    for row in filter(None, read):
+    lost, cut = 0, False
+    for row in read_rows(path):
+        lost, cut = lost + cut, row is None
+        if row is None:
+            continue
         if (row.size, row.landmarks) != (size, landmarks):
             raise UserError(
                 f"{path}: its faces were aligned with {row.landmarks} --size {row.size}, not "
@@ -137,22 +158,55 @@ def read_report(path: str, size: int, landmarks: str) -> dict[str, Row]:
             )
         rows[row.input] = row
     # A killed run leaves its last row cut short, and its photo undone; any other was damaged.
-    if lost := read[:-1].count(None):
+    if lost:
         cli.say(f"{path}: {lost} damaged rows are lost; their photos are aligned again")
     return rows
 
 
-def read_row(values: Sequence[str]) -> Row | None:
+def read_rows(path: str) -> Iterator[Row | None]:
+    """The rows of a report, None for damaged ones; one by one, since they may be a million.
+
+    Raises:
+      UserError: it is not such a report.
+    """
+    with utils.open_text(path, errors="surrogateescape") as file:
+        lines = csv.reader(file)
+        try:
+            head = next(lines, [])
+            if head not in (COLUMNS, OLD_COLUMNS):
+                raise ValueError("another table")
+            for values in lines:
+                yield read_row(values, head)
+        except (ValueError, csv.Error):
+            raise UserError(f"{path}: not a report of this program; move it away") from None
+
+
+def read_row(values: Sequence[str], columns: Sequence[str]) -> Row | None:
     """A row of a report from its cells; None if it is cut short or damaged."""
     try:
-        path, status, output, number, size, landmarks = values
-        row = Row(path, status, output, int(number), int(size), landmarks)
+        cells = dict.fromkeys(PLACEMENT, "") | dict(zip(columns, values, strict=True))
+        cells |= {name: sys.intern(cells[name]) for name in ("status", "landmarks")}
+        row = Row(**cells | {name: int(cells[name]) for name in ("faces", "size")})
+        counts = {name: len([float(v) for v in cells[name].split()]) for name in PLACEMENT}
     except ValueError:
         return None
     # The output's name is a file in the output folder, and may not lead anywhere else.
-    good_output = output.endswith(".png") and "/" not in output if status == ALIGNED else not output
-    good = landmarks in faces.LANDMARK_SETS and status in STATUSES and good_output
-    return row if good and row.faces >= 0 else None
+    aligned, output = row.status == ALIGNED, row.output
+    good_output = output.endswith(".png") and "/" not in output if aligned else not output
+    good_placement = not any(counts.values()) or (aligned and counts == PLACEMENT)
+    good = row.landmarks in faces.LANDMARK_SETS and row.status in STATUSES
+    return row if good and good_output and good_placement and row.faces >= 0 else None
+
+
+def placement_cells(placement: faces.Placement | None) -> tuple[str, str, str]:
+    """The cells of where a face was; digits enough for a hundredth of a pixel."""
+    if placement is None:
+        return "", "", ""
+    points, matrix = (
+        " ".join(f"{value:.{digits}g}" for line in lines for value in line)
+        for lines, digits in ((placement.landmarks, 8), (placement.matrix, 10))
+    )
+    return points, matrix, f"{placement.score:.4f}"
 
 
 def find_photos(settings: Settings) -> list[str]:
@@ -219,10 +273,10 @@ def status_of(found: faces.AlignedFile) -> str:
 
 def align_all(todo: dict[str, str], settings: Settings) -> None:
     """Aligns the photos in `todo` (input -> output name), adding a row to the report for each."""
-    jobs = [
+    jobs = (
         (os.path.join(settings.photos, path), os.path.join(settings.output, name))
         for path, name in todo.items()
-    ]
+    )
     results = faces.align_files(
         jobs,
         settings.landmarks,
@@ -241,15 +295,21 @@ def align_all(todo: dict[str, str], settings: Settings) -> None:
                 cli.say(f"skipped: {found.problem}")
             status = status_of(found)
             output = name if status == ALIGNED else ""
-            row = Row(path, status, output, found.faces, settings.size, settings.landmarks)
-            csv.writer(file).writerow(dataclasses.astuple(row))
+            cells = placement_cells(found.placement)
+            values = (path, status, output, found.faces, *cells, settings.size, settings.landmarks)
+            csv.writer(file).writerow(values)
             file.flush()
             bar.update()
 
 
 def write_report(rows: Iterable[Row], settings: Settings) -> None:
     """Writes the report in place of what is there."""
-    utils.write_csv(settings.report, COLUMNS, map(dataclasses.astuple, rows))
+    with (
+        utils.replacing(settings.report) as temporary,
+        open(temporary, "w", newline="", encoding="utf-8", errors="surrogateescape") as file,
+    ):
+        csv.writer(file).writerow(COLUMNS)
+        csv.writer(file).writerows(map(VALUES, rows))
 
 
 def summary_of(rows: Iterable[Row], done_earlier: int, settings: Settings) -> str:
@@ -259,6 +319,24 @@ def summary_of(rows: Iterable[Row], done_earlier: int, settings: Settings) -> st
     earlier = f" ({done_earlier} done earlier)" if done_earlier else ""
     where = f"faces are in {settings.output}" if counts[ALIGNED] else "no face was aligned"
     return f"{counts.total()} photos: {parts}{earlier}; {where}, see {settings.report}"
+
+
+def align_missing(settings: Settings) -> int:
+    """Aligns what no earlier run has; the number of photos that are done already.
+
+    A function of its own: its lists of a million photos are gone before the report is read.
+    """
+    photos = find_photos(settings)
+    earlier = read_earlier(settings)
+    # Here, too, though the workers load it: a wrong file is found before anything is written.
+    faces.load_predictor(settings.predictor or faces.default_predictor())
+    todo = missing_outputs(photos, earlier, settings)
+    done = [row for row in earlier.values() if is_done(row, settings)]
+    os.makedirs(settings.output, exist_ok=True)
+    write_report(done, settings)
+    if todo:
+        align_all(todo, settings)
+    return len(done)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -274,19 +352,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         workers=args.workers,
         **cli.given_options(args, Settings),
     )
-    photos = find_photos(settings)
-    earlier = read_earlier(settings)
-    # Here, too, though the workers load it: a wrong file is found before anything is written.
-    faces.load_predictor(settings.predictor or faces.default_predictor())
-    todo = missing_outputs(photos, earlier, settings)
-    done = [row for row in earlier.values() if is_done(row, settings)]
-    os.makedirs(settings.output, exist_ok=True)
-    write_report(done, settings)
-    if todo:
-        align_all(todo, settings)
+    done_earlier = align_missing(settings)
     rows = read_report(settings.report, settings.size, settings.landmarks)
-    write_report([rows[path] for path in sorted(rows)], settings)  # sorted, each photo once
-    print(summary_of(rows.values(), len(done), settings))
+    write_report((rows[path] for path in sorted(rows)), settings)  # sorted, each photo once
+    print(summary_of(rows.values(), done_earlier, settings))
 
 
 if __name__ == "__main__":

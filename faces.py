@@ -17,7 +17,7 @@ import math
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -29,6 +29,8 @@ from utils import MAX_PIXELS, UserError, check_name, check_regular, load_image, 
 if TYPE_CHECKING:
     import dlib
 
+FLATTEST = 0.05  # height of the three landmarks' triangle, as a share of its longest side
+FATAL = 5  # tasks in a row that kill their processes: then it is not the tasks
 AHEAD = 32  # tasks for each process that are handed out before their results are asked for
 
 # The 68 landmarks of OpenFace's mean face, as published there to more digits: x, then y.
@@ -91,6 +93,29 @@ def default_predictor() -> str:
 
 
 @dataclasses.dataclass(frozen=True)
+class Detection:
+    """A face in a photo: its box in pixels, and the detector's score (the higher, the surer)."""
+
+    box: dlib.rectangle
+    score: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Placement:
+    """Where an aligned face was in its photo.
+
+    Attributes:
+      landmarks: (x, y) of the three landmarks, in pixels of the photo.
+      matrix: the two rows of the `alignment_matrix`.
+      score: of the detector.
+    """
+
+    landmarks: tuple[tuple[float, ...], ...]
+    matrix: tuple[tuple[float, ...], ...]
+    score: float
+
+
+@dataclasses.dataclass(frozen=True)
 class AlignedFace:
     """What was found in a photo.
 
@@ -98,10 +123,12 @@ class AlignedFace:
       image: the aligned face, uint8 [size, size, 3]; None if there is none, or there are several
         and skip_multi is asked for.
       faces: number of faces found.
+      placement: of the face in `image`.
     """
 
     image: np.ndarray | None
     faces: int
+    placement: Placement | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,12 +138,14 @@ class AlignedFile:
     Attributes:
       aligned: whether its face was written.
       faces: number of faces found.
-      problem: why the photo cannot be read; empty if it can.
+      problem: why the photo cannot be read or aligned; empty if it can.
+      placement: of the face that was written.
     """
 
     aligned: bool
     faces: int
     problem: str = ""
+    placement: Placement | None = None
 
 
 class FaceAligner:
@@ -136,29 +165,47 @@ class FaceAligner:
         import dlib
 
         self.size = size
-        self._indices = list(LANDMARK_SETS[landmarks])
+        self.indices = list(LANDMARK_SETS[landmarks])
         self._detector = dlib.get_frontal_face_detector()
         self._predictor = load_predictor(predictor or default_predictor())
 
-    def detect(self, photo: np.ndarray) -> list[dlib.rectangle]:
-        """Boxes of the faces in a photo, uint8 [H, W, 3], at its own size or else at twice it."""
+    def detect(self, photo: np.ndarray, *, enlarge: bool = True) -> list[Detection]:
+        """The faces in a photo, uint8 [H, W, 3], at its own size or else, on request, at twice it.
+
+        At its own size the detector finds faces from about 80 pixels on.
+        """
         photo = np.ascontiguousarray(photo)  # dlib reads past the rows of any other array
-        # At its own size the detector finds faces from about 80 pixels on.
-        return list(self._detector(photo, 0)) or list(self._detector(photo, 1))
+        found: list[Detection] = []
+        for doublings in (0, 1) if enlarge else (0,):
+            if not found:
+                boxes, scores, _ = self._detector.run(photo, doublings, 0.0)
+                found = [Detection(*face) for face in zip(boxes, scores, strict=True)]
+        return found
 
     def landmarks(self, photo: np.ndarray, box: dlib.rectangle) -> np.ndarray:
         """(x, y) of the 68 landmarks of the face in `box`, in pixels, float64 [68, 2]."""
         points = self._predictor(np.ascontiguousarray(photo), box).parts()
         return np.array([(point.x, point.y) for point in points], np.float64)
 
+    def matrix(self, points: np.ndarray) -> np.ndarray:
+        """The `alignment_matrix` of the three landmarks that alignment uses, [3, 2]."""
+        return alignment_matrix(points, TEMPLATE[self.indices], self.size)
+
     def align(self, photo: np.ndarray, *, skip_multi: bool = False) -> AlignedFace:
-        """The largest face in a photo, uint8 [H, W, 3]; none with skip_multi and several."""
-        boxes = self.detect(photo)
-        if not boxes or (skip_multi and len(boxes) > 1):
-            return AlignedFace(None, len(boxes))
-        largest = max(boxes, key=lambda box: box.area())
-        points = self.landmarks(photo, largest)[self._indices]
-        return AlignedFace(warp(photo, points, TEMPLATE[self._indices], self.size), len(boxes))
+        """The largest face in a photo, uint8 [H, W, 3]; none with skip_multi and several.
+
+        Raises:
+          UserError: as `alignment_matrix`.
+        """
+        found = self.detect(photo)
+        if not found or (skip_multi and len(found) > 1):
+            return AlignedFace(None, len(found))
+        largest = max(found, key=lambda face: face.box.area())
+        points = self.landmarks(photo, largest.box)[self.indices]
+        matrix = self.matrix(points)
+        rows = [tuple(map(tuple, array.tolist())) for array in (points, matrix)]
+        placement = Placement(*rows, largest.score)
+        return AlignedFace(affine_image(photo, matrix, self.size), len(found), placement)
 
 
 def load_predictor(path: str) -> dlib.shape_predictor:
@@ -188,24 +235,47 @@ def load_predictor(path: str) -> dlib.shape_predictor:
     return predictor
 
 
-def warp(photo: np.ndarray, points: np.ndarray, template: np.ndarray, size: int) -> np.ndarray:
-    """The affine image of a photo that brings three points to their places in a template.
+def alignment_matrix(points: np.ndarray, template: np.ndarray, size: int) -> np.ndarray:
+    """The affine map that brings three points of a photo to their places in a template.
 
-    Where the face is larger than the result, the photo is sampled on a grid as much finer and
-    averaged down, so that nothing aliases. Beyond the photo's border its edge is repeated.
+    Coordinates are of pixels, whole numbers at their centres, in the photo and in the result.
 
     Args:
-      photo: uint8 [H, W, C].
-      points: (x, y) in the photo, in pixels, [3, 2].
+      points: (x, y) in the photo, [3, 2].
       template: (x, y) in the result, 0..1, [3, 2].
       size: edge of the result in pixels.
 
     Returns:
-      uint8 [size, size, C].
+      float64 [2, 3], for (x, y, 1) of the photo.
+
+    Raises:
+      UserError: the points lie nearly on a line.
     """
     import cv2
 
-    matrix = cv2.getAffineTransform(np.float32(points), np.float32(size * template))
+    sides = points - np.roll(points, 1, axis=0)
+    longest = np.square(sides).sum(axis=1).max()
+    if not abs(np.linalg.det(sides[:2])) > FLATTEST * longest:
+        raise UserError("the three landmarks lie nearly on a line")
+    return cv2.getAffineTransform(np.float32(points), np.float32(size * template))
+
+
+def affine_image(photo: np.ndarray, matrix: np.ndarray, size: int) -> np.ndarray:
+    """The affine image of a photo; of a float32 mask, the shares of its pixels in each.
+
+    Where the photo is larger than the result, it is sampled on a grid as much finer and averaged
+    down, so that nothing aliases. Beyond the photo's border its edge is repeated.
+
+    Args:
+      photo: uint8, uint16 or float32 [H, W, C].
+      matrix: [2, 3], takes the photo's pixels to the result's, as `alignment_matrix`.
+      size: edge of the result in pixels.
+
+    Returns:
+      [size, size, C] of the photo's type.
+    """
+    import cv2
+
     # The photo's pixels per pixel of the result, in the direction that shrinks most.
     shrink = 1 / max(np.linalg.svd(matrix[:, :2], compute_uv=False).min(), 1e-6)
     factor = min(max(1, math.ceil(shrink)), 64)
@@ -219,9 +289,9 @@ def warp(photo: np.ndarray, points: np.ndarray, template: np.ndarray, size: int)
         flags=cv2.INTER_LINEAR,
         borderMode=cv2.BORDER_REPLICATE,
     )
-    if factor == 1:
-        return warped
-    return cv2.resize(warped, (size, size), interpolation=cv2.INTER_AREA)
+    if factor > 1:
+        warped = cv2.resize(warped, (size, size), interpolation=cv2.INTER_AREA)
+    return warped.reshape(size, size, photo.shape[-1])  # OpenCV drops a single channel
 
 
 # --- processes ------------------------------------------------------------------------------
@@ -266,12 +336,14 @@ class WorkerPool(Generic[Models]):
           if_killed: the message where the system kills a process; names --workers.
         """
         self._workers, self._if_killed = workers, if_killed
-        self._executor = ProcessPoolExecutor(
+        self._make_executor = functools.partial(
+            ProcessPoolExecutor,
             workers,
             mp_context=multiprocessing.get_context("spawn"),
             initializer=_start_worker,
             initargs=(load, arguments),
         )
+        self._executor = self._make_executor()
 
     def __enter__(self) -> WorkerPool[Models]:
         return self
@@ -281,27 +353,72 @@ class WorkerPool(Generic[Models]):
         self._executor.shutdown(cancel_futures=True)
 
     def map(
-        self, work: Callable[[Models, Task], Result], tasks: Iterable[Task]
+        self,
+        work: Callable[[Models, Task], Result],
+        tasks: Iterable[Task],
+        if_fatal: Callable[[Task], Result] | None = None,
     ) -> Iterator[Result]:
         """Yields work(models, task) for each task, in their order.
 
         Args:
           work: a function of a module, called in the processes.
           tasks: are taken as results are, but for AHEAD of them for each process.
+          if_fatal: the result of a task that kills its process, tried once more, alone; None
+            ends the work with the first process that is killed.
 
         Raises:
-          UserError: a process was killed.
+          UserError: a process was killed; with `if_fatal`, FATAL tasks in a row were fatal.
         """
-        pending: collections.deque[Future[Result]] = collections.deque()
+        pending: collections.deque[tuple[Task, Future[Result]]] = collections.deque()
+        most = AHEAD * self._workers
+        for task in tasks:
+            pending.append((task, self._submit(work, task)))
+            if len(pending) == most:
+                yield from self._results(work, pending, if_fatal, most - 1)
+        yield from self._results(work, pending, if_fatal, 0)
+
+    def _submit(self, work: Callable[[Models, Task], Result], task: Task) -> Future[Result]:
         try:
-            for task in tasks:
-                pending.append(self._executor.submit(_run_task, work, task))
-                if len(pending) == AHEAD * self._workers:
-                    yield pending.popleft().result()
-            while pending:
-                yield pending.popleft().result()
-        except BrokenProcessPool:
-            raise UserError(self._if_killed) from None
+            return self._executor.submit(_run_task, work, task)
+        except BrokenProcessPool as error:  # a process was killed meanwhile
+            future: Future[Result] = Future()
+            future.set_exception(error)
+            return future
+
+    def _results(
+        self,
+        work: Callable[[Models, Task], Result],
+        pending: collections.deque[tuple[Task, Future[Result]]],
+        if_fatal: Callable[[Task], Result] | None,
+        left: int,
+    ) -> Iterator[Result]:
+        """Takes results from `pending` until `left` are left, or none if a process was killed.
+
+        Whose fault that was is not known: all tasks that were not done go on one by one.
+        """
+        broken, fatal = False, 0
+        while len(pending) > (0 if broken else left):
+            task, future = pending.popleft()
+            if not isinstance(future.exception(), BrokenProcessPool):
+                yield future.result()
+                continue
+            if if_fatal is None or fatal == FATAL:
+                raise UserError(self._if_killed)
+            if not broken:
+                broken = True
+                self._restart()
+            again = self._submit(work, task)
+            if isinstance(again.exception(), BrokenProcessPool):
+                fatal += 1
+                self._restart()
+                yield if_fatal(task)
+            else:
+                fatal = 0
+                yield again.result()
+
+    def _restart(self) -> None:
+        self._executor.shutdown(cancel_futures=True)
+        self._executor = self._make_executor()
 
 
 def _align_file(
@@ -312,14 +429,21 @@ def _align_file(
         image = load_image(photo, max_pixels=max_pixels)
     except UserError as error:
         return AlignedFile(False, 0, str(error))
-    face = aligner.align(image, skip_multi=skip_multi)
+    try:
+        face = aligner.align(image, skip_multi=skip_multi)
+    except UserError as error:
+        return AlignedFile(False, 0, f"{photo}: {error}")
     if face.image is not None:
         save_image(target, face.image)
-    return AlignedFile(face.image is not None, face.faces)
+    return AlignedFile(face.image is not None, face.faces, placement=face.placement)
+
+
+def _killed(job: tuple[str, str]) -> AlignedFile:
+    return AlignedFile(False, 0, f"{job[0]}: a process that read it was killed, twice")
 
 
 def align_files(
-    jobs: Sequence[tuple[str, str]],
+    jobs: Iterable[tuple[str, str]],
     landmarks: str,
     size: int,
     *,
@@ -331,17 +455,18 @@ def align_files(
     """Aligns photos on disk in processes side by side.
 
     Args:
-      jobs: path of a photo and of the PNG to write.
+      jobs: path of a photo and of the PNG to write; taken as results are.
       landmarks, size, predictor: as in `FaceAligner`.
       skip_multi: leave out photos with several faces.
       workers: number of processes.
       max_pixels: of a photo; one of more is not read.
 
     Yields:
-      What became of each photo, in the order of `jobs`.
+      What became of each photo, in the order of `jobs`. One that kills its process has a
+      problem, as one that cannot be read.
 
     Raises:
-      UserError: a worker was killed.
+      UserError: workers are killed again and again.
     """
     if_killed = (
         "a worker process was killed, perhaps for want of memory; to go on, run the command "
@@ -350,4 +475,4 @@ def align_files(
     arguments = (landmarks, size, predictor)
     with WorkerPool(workers, FaceAligner, *arguments, if_killed=if_killed) as pool:
         work = functools.partial(_align_file, skip_multi=skip_multi, max_pixels=max_pixels)
-        yield from pool.map(work, jobs)
+        yield from pool.map(work, jobs, _killed)

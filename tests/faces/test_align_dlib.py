@@ -32,7 +32,8 @@ import utils
 SCRIPT = "align-dlib.py"
 INNER, OUTER = "innerEyesAndBottomLip", "outerEyesAndNose"
 SIZE = 32
-HEAD = ["input", "status", "output", "faces", "size", "landmarks"]
+HEAD = ["input", "status", "output", "faces", "points", "matrix", "score", "size", "landmarks"]
+OLD_HEAD = ["input", "status", "output", "faces", "size", "landmarks"]
 
 
 # --- helpers ---
@@ -149,11 +150,13 @@ def test_what_an_earlier_run_has_settled_is_not_done_again(
     (tmp_path / "aligned").mkdir()
     (tmp_path / "aligned" / "here.png").touch()
     earlier = {
-        "here.jpg": script.Row("here.jpg", "aligned", "here.png", 1, SIZE, INNER),
-        "lost.jpg": script.Row("lost.jpg", "aligned", "its-own-name.png", 1, SIZE, INNER),
-        "none.jpg": script.Row("none.jpg", "no face", "", 0, SIZE, INNER),
-        "two.jpg": script.Row("two.jpg", "several faces", "", 2, SIZE, INNER),
-        "bad.jpg": script.Row("bad.jpg", "unreadable", "", 0, SIZE, INNER),
+        "here.jpg": script.Row("here.jpg", "aligned", "here.png", 1, "", "", "", SIZE, INNER),
+        "lost.jpg": script.Row(
+            "lost.jpg", "aligned", "its-own-name.png", 1, "", "", "", SIZE, INNER
+        ),
+        "none.jpg": script.Row("none.jpg", "no face", "", 0, "", "", "", SIZE, INNER),
+        "two.jpg": script.Row("two.jpg", "several faces", "", 2, "", "", "", SIZE, INNER),
+        "bad.jpg": script.Row("bad.jpg", "unreadable", "", 0, "", "", "", SIZE, INNER),
     }
     settings = settings_of(tmp_path, skip_multi=skip_multi)
     found = script.missing_outputs([*earlier, "here.webp", "new.jpg"], earlier, settings)
@@ -171,8 +174,8 @@ def test_what_an_earlier_run_has_settled_is_not_done_again(
 
 def test_the_summary_says_what_became_of_all_photos(tmp_path: Path) -> None:
     script = load_script(SCRIPT)
-    rows = [script.Row(str(i), "aligned", f"{i}.png", 1, SIZE, INNER) for i in range(3)]
-    rows.append(script.Row("4", "unreadable", "", 0, SIZE, INNER))
+    rows = [script.Row(str(i), "aligned", f"{i}.png", 1, "", "", "", SIZE, INNER) for i in range(3)]
+    rows.append(script.Row("4", "unreadable", "", 0, "", "", "", SIZE, INNER))
     settings = settings_of(tmp_path, output="aligned")
     assert script.summary_of(rows, 2, settings) == (
         "4 photos: 3 aligned, 0 no face, 0 several faces, 1 unreadable (2 done earlier); "
@@ -228,7 +231,8 @@ def test_the_report_has_a_row_for_every_photo(aligned: tuple[Path, object]) -> N
     assert set(rows) == set(PHOTOS)
     for path, (status, number, _, name) in PHOTOS.items():
         assert rows[path][0] == status, path
-        assert rows[path][2:] == [str(number), str(SIZE), INNER], path
+        assert [rows[path][2], *rows[path][-2:]] == [str(number), str(SIZE), INNER], path
+        assert all(rows[path][3:6]) == any(rows[path][3:6]) == (status == "aligned")
         if name is not None:
             assert rows[path][1] == name
 
@@ -309,8 +313,9 @@ def test_a_report_cut_short_by_a_crash_is_completed(copy: Path) -> None:
 def test_a_row_is_understood_wherever_it_was_cut(tmp_path: Path) -> None:
     script = load_script(SCRIPT)
     head = ",".join(HEAD).encode() + b"\r\n"
-    first = f"a/1.jpg,aligned,a-1.png,1,{SIZE},{INNER}\r\n".encode()
-    second = f"b/2.jpg,aligned,b-2.png,1,{SIZE},{INNER}".encode()
+    placed = "1 2 3 4 5 6,0.1 0.2 0.3 0.4 0.5 0.6,1.25"
+    first = f"a/1.jpg,aligned,a-1.png,1,{placed},{SIZE},{INNER}\r\n".encode()
+    second = f"b/2.jpg,aligned,b-2.png,1,{placed},{SIZE},{INNER}".encode()
     report = tmp_path / "report.csv"
     unreadable = []
     for cut in range(len(second) + 1):
@@ -322,6 +327,36 @@ def test_a_row_is_understood_wherever_it_was_cut(tmp_path: Path) -> None:
             continue
         assert set(rows) == {"a/1.jpg"} | ({"b/2.jpg"} if cut == len(second) else set())
     assert unreadable == []
+
+
+def test_the_report_says_where_each_face_was(aligned: tuple[Path, object]) -> None:
+    rows = report_of(aligned[0])
+    for path in ("a/1.png", "b/deep/c, ö.webp"):
+        points, matrix, score = rows[path][3:6]
+        x, y = np.array(points.split(), float).reshape(3, 2).T
+        matrix = np.array(matrix.split(), float).reshape(2, 3)
+        template = SIZE * faces.TEMPLATE[list(faces.LANDMARK_SETS[INNER])]
+        np.testing.assert_allclose((matrix @ [x, y, np.ones(3)]).T, template, atol=1e-3)
+        photo = utils.load_image(aligned[0] / "raw" / path)
+        again = faces.affine_image(photo, matrix, SIZE)
+        crop = load_picture(aligned[0] / "aligned" / rows[path][1])
+        assert difference(again, crop) < 0.1
+        assert 0 < float(score) < 4
+
+
+def test_an_old_report_is_read_and_goes_on(copy: Path) -> None:
+    report, before = copy / "aligned-report.csv", contents_and_times(copy / "aligned")
+    rows = report_of(copy)
+    with open(report, "w", newline="", encoding="utf-8") as file:
+        lines = [[path, *row[:3], *row[-2:]] for path, row in rows.items()]
+        csv.writer(file).writerows([OLD_HEAD, *lines])
+    save_picture(copy / "raw" / "new.png", hopper())
+    assert "8 done earlier" in align(copy, "--skipMulti").stdout
+    after = report_of(copy)
+    assert after.pop("new.png")[3:6] != ["", "", ""]
+    assert after == {path: [*row[:3], "", "", "", *row[-2:]] for path, row in rows.items()}
+    found = contents_and_times(copy / "aligned")
+    assert {name: found[name] for name in before} == before
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -8,10 +8,12 @@ from __future__ import annotations
 import importlib.util
 import multiprocessing
 import operator
+import os
 import signal
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import dlib
@@ -73,8 +75,8 @@ def landmarks_of_crop(aligner: faces.FaceAligner, crop: np.ndarray) -> np.ndarra
     """The 68 landmarks of an aligned face as shares of its edge, found anew in it."""
     # The detector wants some room around a face.
     large = np.pad(resized(crop, 288, 288), ((96, 96), (96, 96), (0, 0)), mode="edge")
-    (box,) = aligner.detect(large)
-    return (aligner.landmarks(large, box) - 96) / 288
+    (found,) = aligner.detect(large)
+    return (aligner.landmarks(large, found.box) - 96) / 288
 
 
 def difference(one: np.ndarray, other: np.ndarray) -> float:
@@ -135,7 +137,11 @@ def test_landmark_sets_are_openfaces() -> None:
     }
 
 
-# --- warp ---
+# --- the matrix, and the affine image ---
+
+
+def warp(photo: np.ndarray, points: np.ndarray, template: np.ndarray, size: int) -> np.ndarray:
+    return faces.affine_image(photo, faces.alignment_matrix(points, template, size), size)
 
 
 def affine_through(points: np.ndarray, targets: np.ndarray) -> np.ndarray:
@@ -166,7 +172,7 @@ def test_warp_brings_the_points_to_their_places(names: str, edge: int) -> None:
     # A face that leans to one side: neither a shift nor a scaling.
     points = edge * np.array([[0.38, 0.44], [0.66, 0.36], [0.58, 0.68]])
     photo = blobs_at(points, (edge, edge), radius=edge / 60)
-    result = faces.warp(photo, points, template, SIZE)
+    result = warp(photo, points, template, SIZE)
     assert result.shape == (SIZE, SIZE, 3)
     assert result.dtype == np.uint8
     np.testing.assert_allclose(centroids(result), SIZE * template, atol=0.15)
@@ -175,7 +181,7 @@ def test_warp_brings_the_points_to_their_places(names: str, edge: int) -> None:
 def test_warp_to_where_the_points_are_changes_nothing(random: np.random.Generator) -> None:
     photo = random.integers(0, 256, [32, 32, 3], np.uint8)
     template = np.array([[0.25, 0.25], [0.75, 0.25], [0.5, 0.75]])
-    np.testing.assert_array_equal(faces.warp(photo, 32 * template, template, 32), photo)
+    np.testing.assert_array_equal(warp(photo, 32 * template, template, 32), photo)
 
 
 @pytest.mark.parametrize("cell", [1, 2, 3])
@@ -185,7 +191,7 @@ def test_warp_shrinks_a_checkerboard_to_its_mean(cell: int) -> None:
     photo = photo.astype(np.uint8)
     template = np.array([[0.25, 0.25], [0.75, 0.25], [0.5, 0.75]])
     points, size = 720 * template + 30, 64
-    result = faces.warp(photo, points, template, size)
+    result = warp(photo, points, template, size)
     assert np.abs(result.astype(float) - 127.5).max() < 16
     # The nearest pixel for each pixel of the result: what aliasing would look like.
     inverse = affine_through(size * template, points)
@@ -218,7 +224,7 @@ def test_warp_is_the_affine_map_on_a_smooth_photo(shrink: float) -> None:
     assert sources.min() > 0
     assert sources.max() < edge - 1
     wanted = brightness(sources[..., 0], sources[..., 1])
-    result = faces.warp(photo, points, template, size)
+    result = warp(photo, points, template, size)
     assert np.abs(result - wanted).max() < 2
 
 
@@ -227,8 +233,42 @@ def test_warp_repeats_the_edge_beyond_the_photo() -> None:
     photo[:25], photo[25:] = [200, 100, 50], [10, 20, 30]
     template = np.array([[0.2, 0.2], [0.8, 0.2], [0.5, 0.8]])
     # The result shows 50 pixels above the photo, then its upper half.
-    result = faces.warp(photo, 75 * template - [10, 50], template, 75)
+    result = warp(photo, 75 * template - [10, 50], template, 75)
     assert (result[:74] == [200, 100, 50]).all()
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_the_matrix_is_the_affine_map_through_the_points(mirrored: bool) -> None:
+    template = faces.TEMPLATE[list(faces.LANDMARK_SETS["innerEyesAndBottomLip"])]
+    points = np.array([[310.0, 420], [533, 390], [480, 731]])
+    points = points[[1, 0, 2]] if mirrored else points
+    matrix = faces.alignment_matrix(points, template, 64)
+    np.testing.assert_allclose(matrix, affine_through(points, 64 * template), atol=1e-4)
+    assert (np.linalg.det(matrix[:, :2]) < 0) == mirrored
+
+
+@pytest.mark.parametrize("height", [0, 0.04])
+def test_landmarks_nearly_on_a_line_are_refused(height: float) -> None:
+    template = faces.TEMPLATE[list(faces.LANDMARK_SETS["innerEyesAndBottomLip"])]
+    turn = np.array([[0.6, 0.8], [-0.8, 0.6]])
+    points = np.array([[0, 0], [100, 0], [30, 100 * height]]) @ turn + 500
+    with pytest.raises(UserError, match="nearly on a line"):
+        faces.alignment_matrix(points, template, 64)
+    points = np.array([[0, 0], [100, 0], [30, 6]]) @ turn + 500
+    assert np.isfinite(faces.alignment_matrix(points, template, 64)).all()
+
+
+def test_a_placement_says_where_the_face_was(aligner: faces.FaceAligner) -> None:
+    face = aligner.align(hopper())
+    points, matrix = np.array(face.placement.landmarks), np.array(face.placement.matrix)
+    template = SIZE * faces.TEMPLATE[list(faces.LANDMARK_SETS["innerEyesAndBottomLip"])]
+    np.testing.assert_allclose(
+        np.column_stack([points, np.ones(3)]) @ matrix.T, template, atol=1e-3
+    )
+    np.testing.assert_array_equal(face.image, faces.affine_image(hopper(), matrix, SIZE))
+    boxes, scores, _ = dlib.get_frontal_face_detector().run(hopper(), 0, 0.0)
+    assert [face.placement.score] == list(scores)
+    assert boxes[0].contains(dlib.point(*points[0].astype(int)))
 
 
 # --- alignment ---
@@ -301,16 +341,20 @@ def test_dlib_is_given_arrays_without_gaps(monkeypatch: pytest.MonkeyPatch) -> N
     # finds a face or not by chance.
     gaps = []
 
-    def watched(function):
-        def call(photo: np.ndarray, *arguments: object):
-            gaps.append(not photo.flags.c_contiguous)
-            return function(np.ascontiguousarray(photo), *arguments)
+    class Watched:
+        def __init__(self, function) -> None:
+            self.function = function
 
-        return call
+        def __call__(self, photo: np.ndarray, *arguments: object):
+            gaps.append(not photo.flags.c_contiguous)
+            return self.function(np.ascontiguousarray(photo), *arguments)
+
+    def watched_detector() -> object:
+        return SimpleNamespace(run=Watched(detector().run))
 
     detector, predictor = dlib.get_frontal_face_detector, dlib.shape_predictor
-    monkeypatch.setattr(dlib, "get_frontal_face_detector", lambda: watched(detector()))
-    monkeypatch.setattr(dlib, "shape_predictor", lambda path: watched(predictor(path)))
+    monkeypatch.setattr(dlib, "get_frontal_face_detector", watched_detector)
+    monkeypatch.setattr(dlib, "shape_predictor", lambda path: Watched(predictor(path)))
     aligner = faces.FaceAligner("innerEyesAndBottomLip", SIZE)
     photo = np.pad(collins(), ((30, 40), (50, 60), (0, 0)))[30:-40, 50:-60]
     assert aligner.align(photo).faces == 1
@@ -414,23 +458,48 @@ def test_files_are_aligned_refused_or_left_out_in_their_order(tmp_path: Path) ->
     bad, *others = faces.align_files(jobs, "innerEyesAndBottomLip", 32, skip_multi=True, workers=2)
     assert (bad.aligned, bad.faces) == (False, 0)
     assert "bad.png: cannot be read as an image" in bad.problem
-    assert others == [
-        faces.AlignedFile(True, 1),
-        faces.AlignedFile(False, 0),
-        faces.AlignedFile(False, 2),
-    ]
+    one, none, two = others
+    assert (one.aligned, one.faces, one.problem) == (True, 1, "")
+    assert none == faces.AlignedFile(False, 0)
+    assert two == faces.AlignedFile(False, 2)
+    assert one.placement == faces.FaceAligner("innerEyesAndBottomLip", 32).align(hopper()).placement
     assert [path.name for path in tmp_path.glob("*-aligned.png")] == ["one-aligned.png"]
     (again,) = faces.align_files(jobs[3:], "innerEyesAndBottomLip", 32)
-    assert again == faces.AlignedFile(True, 2)
+    assert (again.aligned, again.faces) == (True, 2)
 
 
-def test_a_killed_worker_is_reported(tmp_path: Path) -> None:
+def test_a_task_that_kills_its_process_is_tried_alone_and_left_out() -> None:
+    # os.kill(own process, 0) does nothing.
+    tasks = [0] * 10 + [signal.SIGKILL] + [0] * 100 + [signal.SIGKILL]
+    with faces.WorkerPool(2, os.getpid, if_killed="") as pool:
+        found = list(pool.map(os.kill, tasks, lambda task: f"lost {task:d}"))
+        assert found == ["lost 9" if task else None for task in tasks]
+        assert list(pool.map(os.kill, [0])) == [None]
+        with pytest.raises(ProcessLookupError):  # no process has such a number
+            list(pool.map(_kill_another, [0, 2**22 + 1, 0], lambda task: "lost"))
+
+
+def _kill_another(_: int, task: int) -> None:
+    if task:
+        os.kill(task, 0)
+
+
+@pytest.mark.parametrize("if_fatal", [None, str])
+def test_a_pool_whose_processes_are_killed_again_and_again_gives_up(if_fatal) -> None:
+    with faces.WorkerPool(1, os.getpid, if_killed="use fewer --workers") as pool:
+        results = pool.map(os.kill, [0, *[signal.SIGKILL] * 9], if_fatal)
+        found = []
+        with pytest.raises(UserError, match="use fewer --workers"):
+            found.extend(next(results) for _ in range(10))
+    assert multiprocessing.active_children() == []
+
+
+def test_photos_go_on_when_a_worker_is_killed(tmp_path: Path) -> None:
     photo = tmp_path / "photo.png"
     utils.save_image(photo, hopper())
-    jobs = [(str(photo), str(tmp_path / f"{i}.png")) for i in range(1000)]
+    jobs = ((str(photo), str(tmp_path / f"{i}.png")) for i in range(40))
     results = faces.align_files(jobs, "innerEyesAndBottomLip", 32)
     assert next(results).aligned
     for process in multiprocessing.active_children():
         process.kill()
-    with pytest.raises(UserError, match="--workers"):
-        list(results)
+    assert [result.aligned for result in results] == [True] * 39
