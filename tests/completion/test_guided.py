@@ -110,6 +110,24 @@ def test_a_guide_draws_the_hole_towards_the_estimate(
     assert apart[0] > apart[1] > apart[2]
 
 
+@pytest.mark.parametrize("mix", [0.0, 0.1])
+def test_the_hole_is_filled_from_the_mix(
+    mix: float, model: DCGAN, encoder: ContextEncoder, images: np.ndarray
+) -> None:
+    mask, search = mask_of(images, "pattern"), quick(mix=mix)
+    completer = Completer(model, search, batch_size=5, samples=2, encoder=encoder)
+    done = completer.complete(images, mask, seed=0)
+    estimate = 127.5 * (estimate_of(encoder, images, mask) + 1)
+    for k in range(2):
+        wanted = done.samples_generated[:, k]
+        if mix:
+            wanted = blending.mix(wanted, estimate, mix * 16)
+        difference = done.samples_source[:, k].astype(int) - wanted
+        assert np.abs(difference).max() <= (1 if mix else 0)  # one rounded the other way
+        filled = blending.fill(images, mask, done.samples_source[:, k], search.blend)
+        np.testing.assert_array_equal(done.samples_completed[:, k], filled)
+
+
 def test_without_a_guide_the_encoder_changes_nothing(
     model: DCGAN, encoder: ContextEncoder, images: np.ndarray
 ) -> None:
