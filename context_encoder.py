@@ -78,6 +78,8 @@ class ContextEncoder(tf.Module):
 
     Attributes:
       architecture: the arguments that a checkpoint's config.json holds, by name.
+      symmetric: whether it was trained on mirrored images, too, so that the mirror image of an
+        estimate is as good a one of the mirrored input.
       e: every variable, by its layer's name; a checkpoint's keys are made of these names.
     """
 
@@ -107,6 +109,7 @@ class ContextEncoder(tf.Module):
         ops.check_image_shape(image_size, channels)
         self.architecture = {"image_size": image_size, "channels": channels, "width": width}
         self.image_size, self.channels = image_size, channels
+        self.symmetric = False
         self._compute_dtype = tf.as_dtype(compute_dtype)
         self._layers = int(math.log2(image_size // START))
         self._widths = [width * min(2**i, WIDEST) for i in range(self._layers)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from pathlib import Path
 
@@ -173,6 +174,22 @@ def test_a_direct_completion_is_the_estimate_blended(
     np.testing.assert_array_equal(completed[known], images[known])
     # A pixel near a half may be rounded the other way by another convolution.
     assert np.abs(completed.astype(int) - wanted).max() <= 1
+
+
+def test_a_symmetric_encoder_s_estimate_is_the_mean_of_both_sides(
+    encoder: ContextEncoder, images: np.ndarray
+) -> None:
+    mask = mask_of(images, "left")
+    turned = Mask(mask.known[:, :, ::-1])
+    symmetric = copy.copy(encoder)
+    symmetric.symmetric = True
+    completer = DirectCompleter(symmetric, batch_size=5)
+    found = completer.estimate(images, mask)
+    parts = estimate_of(encoder, images, mask), estimate_of(encoder, images[:, :, ::-1], turned)
+    np.testing.assert_allclose(found, (parts[0] + parts[1][:, :, ::-1]) / 2, atol=1e-5)
+    assert np.abs(found - parts[0]).max() > 1e-3
+    other = completer.estimate(images[:, :, ::-1], turned)
+    np.testing.assert_allclose(other, found[:, :, ::-1], atol=1e-6)
 
 
 def test_an_estimate_does_not_depend_on_its_neighbours(
