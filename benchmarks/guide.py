@@ -48,7 +48,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     number = cli.non_negative_float
     parser.add_argument("--guide", nargs="+", type=number, default=[0.5], help="weights")
-    parser.add_argument("--mix", nargs="+", type=number, default=[0.0, 1 / 32], help="shares")
+    parser.add_argument("--mix", nargs="+", type=number, default=[0.0, 0.04], help="shares")
     parser.add_argument("--n-iter", nargs="+", type=cli.positive_int, default=[40])
     parser.add_argument("--average", nargs="+", type=cli.positive_int, default=[1])
     parser.add_argument("--seed", type=cli.seed, default=0)
@@ -71,7 +71,7 @@ def completions(
     """Yields the name of a setting and what it makes of the images."""
     import checkpoints
     from completion import blending
-    from completion.completer import Completer
+    from completion.completer import NEAR, Completer
     from completion.direct import DirectCompleter
 
     model, prefix = checkpoints.load_model(args.checkpoint_dir)
@@ -79,6 +79,8 @@ def completions(
     common = {"batch_size": 64, "precision": precision}
     direct = DirectCompleter(encoder, **common)
     estimate = 127.5 * (direct.estimate(images, mask) + 1)
+    size = images.shape[1]
+    near = masks.nearness(mask.known, NEAR * size)
     yield "direct", direct.complete(images, mask)
     unguided = SearchSettings.of("auto")
     yield (
@@ -96,7 +98,7 @@ def completions(
                 for mix in args.mix:
                     source = generated
                     if mix:
-                        source = blending.mix(generated, estimate, mix * images.shape[1])
+                        source = blending.mix(generated, estimate, mix * size, near)
                     name = f"{average} x {n_iter}, guide {guide:g}, mix {mix:.4g}"
                     yield name, blending.fill(images, mask, source, search.blend)
 

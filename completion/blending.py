@@ -39,22 +39,27 @@ def fill(images: np.ndarray, mask: Mask, generated: np.ndarray, blend: str = "no
     return filled if mask.ramp is None else feather(images, mask.ramp, filled)
 
 
-def mix(generated: np.ndarray, estimate: np.ndarray, scale: float) -> np.ndarray:
-    """Images with the detail of generated ones and the coarse part of others.
+def mix(
+    generated: np.ndarray, estimate: np.ndarray, scale: float, nearness: np.ndarray | float = 0.0
+) -> np.ndarray:
+    """Images with the detail of generated ones and the coarse part of estimates.
 
-    What is added to `generated` is the difference to `estimate`, smoothed by a Gaussian.
+    What is added to `generated` is the difference to `estimate`, smoothed by a Gaussian; near known
+    pixels, where an estimate has the detail right, too, all of the difference.
 
     Args:
       generated: uint8 [..., S, S, C].
       estimate: of a shape that broadcasts to it, of any type, in 0..255.
       scale: the Gaussian's standard deviation in pixels.
+      nearness: share of the whole difference in each pixel, 0 to 1 (`masks.nearness`).
 
     Returns:
       uint8, the shape of `generated`.
     """
     difference = estimate.astype(np.float32) - generated
     coarse = scipy.ndimage.gaussian_filter(difference, scale, axes=(-3, -2))
-    return np.clip(np.rint(generated + coarse), 0, 255).astype(np.uint8)
+    added = coarse + nearness * (difference - coarse)
+    return np.clip(np.rint(generated + added), 0, 255).astype(np.uint8)
 
 
 def composite(images: np.ndarray, mask: Mask, generated: np.ndarray) -> np.ndarray:

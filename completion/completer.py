@@ -18,6 +18,7 @@ from completion.search_settings import SearchSettings
 from context_encoder import ContextEncoder
 from model import DCGAN
 
+NEAR = 1 / 32  # of the width: how near a known pixel estimates have the detail right, too
 POOL_BATCH = 64  # images of the pool that are generated in one call
 
 
@@ -181,8 +182,7 @@ class Completer:
             history = state.history.reshape(-1, self.batch_size, self._searches)[:, :count]
             source = generated
             if estimate is not None and settings.mix:
-                scale = settings.mix * self.image_size
-                source = blending.mix(generated, estimate[:, np.newaxis], scale)
+                source = self._mix(generated, estimate, mask)
             completed = [
                 blending.fill(images, mask, source[:, k], settings.blend)
                 for k in range(self.samples)
@@ -233,6 +233,12 @@ class Completer:
             return known, weights
         guide = np.float32(self.settings.guide) * (1 - mask.known)
         return np.where(mask.known > 0, known, estimate), weights + guide
+
+    def _mix(self, generated: np.ndarray, estimate: np.ndarray, mask: Mask) -> np.ndarray:
+        """G(z), uint8 [N, K, S, S, C], mixed with the estimate as the settings say."""
+        near = masks.nearness(mask.known, NEAR * self.image_size)
+        scale = self.settings.mix * self.image_size
+        return blending.mix(generated, estimate[:, np.newaxis], scale, near[:, np.newaxis])
 
     def _loss(self, block: int) -> latent_search.LossFunction:
         """The total completion loss, which the search minimises, for blocks of that edge."""

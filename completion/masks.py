@@ -224,6 +224,15 @@ def feather_ramp(mask: np.ndarray, grown: np.ndarray) -> np.ndarray:
     return (1 / (1 + quotient)).astype(np.float32)
 
 
+def nearness(mask: np.ndarray, scale: float) -> np.ndarray:
+    """How near each pixel is to a known one: exp(-((d - 1) / scale)^2) at a distance of d pixels.
+
+    1 at known pixels and beside them. float32, the mask's shape, [H, W, 1] or [N, H, W, 1].
+    """
+    beyond = np.maximum(_distance_to(mask > 0) - 1, 0)
+    return np.exp(-np.square(beyond / scale)).astype(np.float32)
+
+
 def importance_weights(mask: np.ndarray, window: int = WINDOW) -> np.ndarray:
     """How much each known pixel counts, by the holes around it: float32, the mask's shape.
 

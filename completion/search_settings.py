@@ -36,7 +36,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
 }
 AUTO_SINGLE = {"n_iter": 100}  # auto with one search for each sample needs more iterations
 # auto where a context encoder guides it, and what differs where several samples are to differ.
-GUIDED = {"guide": 0.5, "mix": 1 / 32, "n_iter": 40, "average": 1}
+GUIDED = {"guide": 0.5, "mix": 0.04, "n_iter": 40, "average": 1}
 GUIDED_SAMPLES = {"guide": 0.25}
 # Options that only some approaches have.
 OF_APPROACHES = {
@@ -69,7 +69,8 @@ class SearchSettings:
       guide: what a missing pixel, which a context encoder has estimated, counts beside a known one
         in the contextual loss; 0: the search is not guided.
       mix: of a guided search: what is coarser than this share of the width comes from the estimate,
-        what is finer from G(z) (`blending.mix`); 0: all from G(z).
+        what is finer from G(z), but for pixels next to known ones (`blending.mix`); 0: all from
+        G(z).
       lr: step size of the search (adam, pgd, auto).
       n_iter: iterations.
       lam, distance: of `DCGAN.completion_loss`.

@@ -377,3 +377,18 @@ def test_mixes_are_made_image_by_image_and_clipped() -> None:
                 mixed[i, k], blending.mix(generated[i, k], estimate[i], 2)
             )
     assert mixed[0].mean() < generated[0].mean() < mixed[1].mean()
+
+
+def test_near_known_pixels_a_mix_is_the_estimate() -> None:
+    random = np.random.default_rng(0)
+    generated = random.integers(0, 256, [16, 16, 3], np.uint8)
+    estimate = random.uniform(0, 255, [16, 16, 3])
+    near = np.zeros([16, 16, 1])
+    near[:, 8:], near[:, 12:] = 0.5, 1
+    mixed = blending.mix(generated, estimate, 2, near).astype(float)
+    far = blending.mix(generated, estimate, 2).astype(float)
+    np.testing.assert_array_equal(mixed[:, :8], far[:, :8])
+    half = (far + estimate)[:, 8:12] / 2
+    inside = (far[:, 8:12] > 0) & (far[:, 8:12] < 255)  # elsewhere it was clipped
+    assert np.abs(mixed[:, 8:12] - half)[inside].max() <= 1
+    np.testing.assert_array_equal(mixed[:, 12:], np.rint(estimate[:, 12:]))

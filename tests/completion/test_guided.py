@@ -122,7 +122,8 @@ def test_the_hole_is_filled_from_the_mix(
     for k in range(2):
         wanted = done.samples_generated[:, k]
         if mix:
-            wanted = blending.mix(wanted, estimate, mix * 16)
+            near = masks.nearness(mask.known, 16 / 32)
+            wanted = blending.mix(wanted, estimate, mix * 16, near)
         difference = done.samples_source[:, k].astype(int) - wanted
         assert np.abs(difference).max() <= (1 if mix else 0)  # one rounded the other way
         filled = blending.fill(images, mask, done.samples_source[:, k], search.blend)

@@ -377,3 +377,17 @@ def test_weights_need_an_odd_window_and_a_share() -> None:
     for weighted in (-0.1, 1.1, np.nan):
         with pytest.raises(ValueError, match="from 0 to 1"):
             masks.contextual_weights(mask, weighted)
+
+
+def test_nearness_falls_with_the_distance_to_what_is_known() -> None:
+    mask = np.zeros([2, 16, 16, 1], np.float32)
+    mask[0, 3, 4] = 1
+    mask[1, :, :8] = 1
+    near = masks.nearness(mask, 2.0)
+    assert near.dtype == np.float32
+    rows, columns = np.indices([16, 16])
+    far = np.maximum(np.hypot(rows - 3, columns - 4) - 1, 0)
+    np.testing.assert_allclose(near[0, ..., 0], np.exp(-((far / 2) ** 2)), rtol=1e-5)
+    np.testing.assert_array_equal(near[1, :, :9], 1)
+    np.testing.assert_allclose(near[1, 0, 10, 0], np.exp(-1))  # three pixels from a known one
+    np.testing.assert_array_equal(masks.nearness(np.zeros([4, 4, 1], np.float32), 2.0), 0)
