@@ -30,7 +30,8 @@ ALLOWED: dict[str, set[str]] = {
     "ops": set(),
     "model": {"ops"},
     "context_encoder": {"ops"},
-    "faces": {"utils"},
+    "workers": {"utils"},
+    "faces": {"utils", "workers"},
     "devices": {"utils"},
     "cli": {"utils"},
     "launcher": {"cli"},
@@ -38,7 +39,7 @@ ALLOWED: dict[str, set[str]] = {
     "checkpoints": {"context_encoder", "model", "runs", "utils"},
     "training": SHARED,
     "completion": SHARED | {"faces"},
-    "metrics": SHARED | {"faces", "completion"},
+    "metrics": SHARED | {"faces", "workers", "completion"},
     "photos": SHARED | {"faces", "completion"},
 }
 # What knows no network, whatever it imports.
