@@ -5,7 +5,7 @@ from pathlib import Path
 from setuptools import setup
 from setuptools.command.build_py import build_py
 
-ROOMS = ("training", "completion", "metrics", "photos")
+ROOMS = ("alignment", "training", "completion", "metrics", "photos")
 COMMANDS = (
     "align",
     "train",

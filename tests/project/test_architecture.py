@@ -37,6 +37,7 @@ ALLOWED: dict[str, set[str]] = {
     "launcher": {"cli"},
     "runs": {"devices", "utils"},
     "checkpoints": {"context_encoder", "model", "runs", "utils"},
+    "alignment": {"cli", "faces", "utils"},
     "training": SHARED,
     "completion": SHARED | {"faces"},
     "metrics": SHARED | {"faces", "workers", "completion"},
@@ -45,6 +46,7 @@ ALLOWED: dict[str, set[str]] = {
 # What knows no network, whatever it imports.
 WITHOUT_NETWORK = [
     "faces",
+    "alignment.run",
     "completion.search_settings",
     "completion.settings",
     "completion.masks",
