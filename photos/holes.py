@@ -150,20 +150,20 @@ class Hole:
           pixels: the disc's radius.
           feather: with a ramp over what is added (`masks.feather_ramp`).
         """
-        crop = _around(self.missing, pixels + 1)
+        crop = around(self.missing, pixels + 1)
         missing = self.missing.copy()
         missing[crop] = masks.dilate(_as_mask(self.missing[crop]), pixels)[..., 0] == 0
         return self.within(missing) if feather else Hole(missing)
 
     def within(self, larger: np.ndarray) -> Hole:
         """A larger hole, bool [H, W], with a ramp over what it adds to this one."""
-        crop, ramp = _around(larger, 1), np.zeros(larger.shape, np.float32)
+        crop, ramp = around(larger, 1), np.zeros(larger.shape, np.float32)
         masks_of_both = (_as_mask(missing[crop]) for missing in (self.missing, larger))
         ramp[crop] = masks.feather_ramp(*masks_of_both)[..., 0]
         return Hole(larger, ramp)
 
 
-def _around(hole: np.ndarray, margin: int) -> tuple[slice, slice]:
+def around(hole: np.ndarray, margin: int) -> tuple[slice, slice]:
     """Rows and columns of a hole, of a pixel at least, and of a margin around it.
 
     A photo is large: distances are measured only where the hole can change something.

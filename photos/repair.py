@@ -110,9 +110,20 @@ class TaskMaker:
             )
         by_face = self._holes.settings.in_square
         hole = None if by_face else self._holes.hole_of(path, photo)
+        task = self.make_of(path, photo, hole)
+        return dataclasses.replace(task, seconds=time.monotonic() - start)
+
+    def make_of(self, path: str, photo: Photo, hole: Hole | None) -> Task:
+        """The task of repairing a photo that was read; without a hole, by masks of its faces.
+
+        Raises:
+          UserError: as `make`.
+        """
+        start = time.monotonic()
         try:
             numbers, faces = self._choose(photo, hole)
             if hole is None:
+                by_face = self._holes.settings.in_square
                 matrices, shape = [face.matrix for face in faces], photo.pixels.shape[:2]
                 size, seed = self._aligner.size, self._settings.seed
                 hole = hole_in_squares(by_face, matrices, size, shape, seed)

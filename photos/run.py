@@ -147,7 +147,7 @@ def generate(
     try:
         if isinstance(completer, DirectCompleter):
             return np.float32(127.5) * (completer.estimate(squares, mask)[:, np.newaxis] + 1)
-        return completer.complete(squares, mask, seed).samples_generated.astype(np.float32)
+        return completer.complete(squares, mask, seed).samples_source.astype(np.float32)
     except (tf.errors.ResourceExhaustedError, MemoryError) as error:
         raise UserError(
             f"--batch-size {completer.batch_size}: memory does not suffice for so many faces at a "

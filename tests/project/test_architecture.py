@@ -40,7 +40,7 @@ ALLOWED: dict[str, set[str]] = {
     "alignment": {"cli", "faces", "utils"},
     "training": SHARED,
     "completion": SHARED | {"faces"},
-    "metrics": SHARED | {"faces", "workers", "completion"},
+    "metrics": SHARED | {"faces", "workers", "completion", "photos"},
     "photos": SHARED | {"faces", "completion"},
 }
 # What knows no network, whatever it imports.
