@@ -195,7 +195,8 @@ class PhotoBenchmark:
             for batch in self._batches(self._cases(kind, bar)):
                 for case in batch:
                     masked[case.index] = self._photos.align(case.index, case.blank.pixels)
-                    located[case.index] = _located(case)
+                    points = self._photos.points[case.index][self._photos.aligner.indices]
+                    located[case.index] = _located(case, points)
                 for method in self._methods:
                     place = values[method.name], pictures[method.name]
                     self._repair(method, batch, *place, further=len(batch) < number)
@@ -286,14 +287,15 @@ def measure(case: Case, pixels: np.ndarray) -> dict[str, float]:
     return {name: float(value) for name, (value,) in found.items()}
 
 
-def _located(case: Case) -> LocatedFace:
-    """What photos.csv says of a case."""
+def _located(case: Case, points: np.ndarray) -> LocatedFace:
+    """What photos.csv says of a case, whose three landmarks are at `points`, [3, 2]."""
     missing = int(np.count_nonzero(case.hole.missing))
     if case.task is None:
         return LocatedFace(False, missing)
     face = max(case.task.faces, key=lambda face: face.area)
-    inpainted = np.count_nonzero(case.task.inpainted) / missing
-    return LocatedFace(True, missing, face.how, width_of(face), inpainted)
+    away = float(np.sqrt(np.square(face.landmarks - points).sum(axis=1).mean()))
+    inpainted = int(np.count_nonzero(case.task.inpainted)) / missing
+    return LocatedFace(True, missing, face.how, away, width_of(face), inpainted)
 
 
 def by_located(result: PhotoResult) -> list[Grouping]:

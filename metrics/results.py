@@ -49,6 +49,7 @@ class LocatedFace:
       found: whether a face was found that the hole touches; None: the photo was not repaired.
       missing: pixels of the hole.
       how: which way found it, of photos.detection.
+      away: root mean square distance of its landmarks from those of the whole photo, in pixels.
       width: of the face's square, in pixels of the photo.
       inpainted: share of the hole that is inpainted even so: what is outside of the square, or
         narrow.
@@ -57,6 +58,7 @@ class LocatedFace:
     found: bool | None = None
     missing: int = 0
     how: str = ""
+    away: float | None = None
     width: int | None = None
     inpainted: float | None = None
 

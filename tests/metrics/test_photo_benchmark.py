@@ -165,6 +165,7 @@ def test_methods_get_blank_holes_and_change_nothing_else(photos: KnownPhotos) ->
         (face,) = case.task.faces
         away = np.abs(face.landmarks - photos.points[case.index][photos.aligner.indices])
         assert away.max() < 12
+        assert result.located[case.index].away == pytest.approx(np.sqrt((away**2).sum() / 3))
     assert result.metrics["spy"]["seconds"].tolist() == [1.0, 1.0]
     assert [face.found for face in result.located] == [True, True]
     assert [face.missing for face in result.located] == [c.hole.missing.sum() for c in seen]
@@ -260,13 +261,16 @@ def test_the_mean_face_and_the_models_are_placed_back_alike(
 # --- the command ---
 
 
-def test_photos_are_evaluated(guided: Path, portraits: Path, tmp_path: Path, run_here: Run) -> None:
+def test_photos_are_evaluated(
+    guided: Path, faces16: Path, portraits: Path, tmp_path: Path, run_here: Run
+) -> None:
     words = ["--photos", portraits, "--checkpoint-dir", guided, "--n-iter", 2, "--average", 2]
     words += ["--cache", "cache", "--workers", 1, "--hole", "mouth", "half", "--out", "out"]
+    words += ["--linear", faces16]
     done = run_here(*words, "--baseline", "biharmonic", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "c-plain.png: no face was found" in done.stderr
-    out, names = tmp_path / "out", ["auto", "direct", "mean-face", *BASELINES]
+    out, names = tmp_path / "out", ["auto", "direct", "linear", "mean-face", *BASELINES]
     assert set(contents(out)) == {
         *("results.json", "results.md", "figures.csv", "photos.csv", "images.txt"),
         *("contact-mouth.png", "contact-half.png"),
@@ -274,6 +278,7 @@ def test_photos_are_evaluated(guided: Path, portraits: Path, tmp_path: Path, run
     assert done.stdout == (out / "results.md").read_text()
     content = json.loads((out / "results.json").read_text())
     assert (content["images"], content["left_out"], content["finished"]) == (2, 2, True)
+    assert content["linear_faces"] == 40
     assert [block["mask"] for block in content["masks"]] == ["mouth", "half"]
     for block in content["masks"]:
         assert list(block["methods"]) == names
@@ -288,7 +293,7 @@ def test_photos_are_evaluated(guided: Path, portraits: Path, tmp_path: Path, run
     ]
     with open(out / "figures.csv", newline="", encoding="utf-8") as file:
         assert len(list(csv.DictReader(file))) == 2 * 2 * len(names)
-    assert load_picture(out / "contact-mouth.png").shape == (28 + 2 * EDGE, 8 * EDGE, 3)
+    assert load_picture(out / "contact-mouth.png").shape == (28 + 2 * EDGE, 9 * EDGE, 3)
     before = contents(tmp_path)
     done = run_here(*words, cwd=tmp_path)
     assert_refused(done, "--out out", "holds an evaluation", "--overwrite")
