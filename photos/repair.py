@@ -24,7 +24,11 @@ from photos.settings import ALL, PhotoSettings
 from utils import UserError
 
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # of ITU-R BT.601
-MARGIN = 4  # smoothing lengths around what a face fills: further away nothing bears on it
+MARGIN = 1 / 8  # of a square's edge, around what is filled: further away little bears on it
+# Pixels: smoothness of what is inpainted. Around the faces of 42 photos it was nearer to the truth
+# than OpenCV's Telea by 1 and 4 dB in discs, by 2 to 11 dB in scratches; than what was generated, by
+# 0.5 to 1.3 dB in scratches of 1 pixel of the square where faces were 70 pixels wide.
+STIFFNESS = 4.0
 SURROUNDINGS = 64  # pixels around a hole, at least, in which its grain is looked for
 
 
@@ -180,7 +184,7 @@ class TaskMaker:
 
 def _margin(face: FoundFace) -> int:
     """How far around what a face fills the photo bears on it, in pixels of the photo."""
-    return math.ceil(MARGIN * smoothing_length(face.matrix, face.size)) + seams.REACH
+    return math.ceil(MARGIN * width_of(face)) + seams.REACH
 
 
 def _grown(crop: Crop, margin: int, shape: tuple[int, int]) -> Crop:
@@ -273,8 +277,13 @@ def _fill(
 
 
 def inpaint(picture: np.ndarray, hole: np.ndarray) -> np.ndarray:
-    """A picture, float32 [h, w, C], with its hole, bool [h, w], filled from what is around it."""
-    return seams.fill(picture, hole, np.zeros_like(picture))
+    """A picture, 0..255, with its hole filled from what is around it: a thin plate under tension.
+
+    Args:
+      picture: float32 [h, w, C].
+      hole: bool [h, w].
+    """
+    return seams.fill(picture, hole, np.zeros_like(picture), STIFFNESS)
 
 
 def _grains(task: Task, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
