@@ -22,6 +22,7 @@ SMOOTHNESS = 1 / 160
 MARGIN = 2  # pixels around the square of which its pixels are made, and more than enough
 FINEST = 32  # how much finer the way back samples, at most: faces of two pixels
 NARROW = 2  # pixels of the square: what is narrower is a scratch
+CORNER = 1.5  # radii of a disc from its centre: to the corner of a right angle that it touches
 
 
 def square_corners(matrix: np.ndarray, size: int) -> np.ndarray:
@@ -110,7 +111,10 @@ def back(generated: np.ndarray, matrix: np.ndarray, crop: Crop) -> np.ndarray:
 
 
 def narrow(hole: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-    """The pixels of a hole, bool [H, W], in which no disc of NARROW pixels of the square fits."""
+    """The pixels of a hole, bool [H, W], in which no disc of NARROW pixels of the square fits.
+
+    Corners that such a disc touches are not narrow.
+    """
     radius = NARROW * scale_of(matrix) / 2
     if radius < 1:
         return np.zeros_like(hole)
@@ -119,7 +123,7 @@ def narrow(hole: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     padded = np.pad(hole, edge, mode="edge").astype(np.uint8)
     centres = cv2.distanceTransform(padded, cv2.DIST_L2, cv2.DIST_MASK_PRECISE) >= radius
     away = cv2.distanceTransform((~centres).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    return hole & (away[edge:-edge, edge:-edge] >= radius)
+    return hole & (away[edge:-edge, edge:-edge] >= CORNER * radius)
 
 
 def put(photo: np.ndarray, hole: np.ndarray, values: np.ndarray) -> np.ndarray:
