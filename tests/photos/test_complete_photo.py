@@ -195,12 +195,14 @@ def test_faces_are_listed_without_a_hole_and_nothing_else_is_written(
     astronauts(tmp_path)
     words = ("photos/0.png", "--list-faces", "--out-dir", "out")
     done = repair(*words, box=False)
-    assert (done.returncode, done.stdout) == (0, "0: 1 face, see out/faces/0.png\n"), done.stderr
-    assert set(contents(tmp_path / "out")) == {"faces", "faces/0.png"}
-    drawn, photo = (load_picture(tmp_path / p) for p in ("out/faces/0.png", "photos/0.png"))
+    assert (done.returncode, done.stdout) == (0, "0: 1 face, see out/faces-found/0.png\n"), (
+        done.stderr
+    )
+    assert set(contents(tmp_path / "out")) == {"faces-found", "faces-found/0.png"}
+    drawn, photo = (load_picture(tmp_path / p) for p in ("out/faces-found/0.png", "photos/0.png"))
     assert 200 < (drawn != photo).any(axis=-1).sum() < 5000
     again = repair(*words, box=False)
-    assert_refused(again, "out/faces/0.png", "is there", "--overwrite")
+    assert_refused(again, "out/faces-found/0.png", "is there", "--overwrite")
     assert repair(*words, "--overwrite", box=False).returncode == 0
 
 
