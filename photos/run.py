@@ -27,7 +27,7 @@ from utils import UserError
 
 BATCH = 16  # samples of a batch without --batch-size, at most: few photos need not be padded to it
 HELD_PIXELS = 50_000_000  # of the photos that are in memory at a time, but for one alone
-FACES = "faces"  # folder for the pictures of --list-faces
+FACES = "faces-found"  # in the output folder: for the pictures of --list-faces
 
 
 def choose_photos(given: Sequence[str], out: PhotoFolder) -> list[str]:
@@ -37,8 +37,13 @@ def choose_photos(given: Sequence[str], out: PhotoFolder) -> list[str]:
       UserError: as `input_images.list_inputs`, or none is left.
     """
     named = {path for path in given if not os.path.isdir(path)}
+    drawn = os.path.realpath(os.path.join(out.path, FACES)) + os.sep
+
+    def is_ours(path: str) -> bool:
+        return os.path.realpath(path).startswith(drawn) or out.holds(path)
+
     paths = input_images.list_inputs(given)
-    chosen = [path for path in paths if path in named or not out.holds(path)]
+    chosen = [path for path in paths if path in named or not is_ours(path)]
     if not chosen:
         raise UserError(
             f"{given[0]}: holds nothing but results of an earlier run in --out-dir {out.path}"

@@ -80,7 +80,7 @@ class PhotoSettings:
         default=ALL,
     )
     list_faces: bool = cli.option(
-        "draw the faces found, with their numbers, into faces/ of --out-dir, and stop",
+        "draw the faces found, with their numbers, into faces-found/ of --out-dir, and stop",
         action="store_true",
         default=False,
     )

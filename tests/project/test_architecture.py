@@ -59,6 +59,7 @@ WITHOUT_NETWORK = [
     "metrics.statistics",
     "photos.files",
     "photos.holes",
+    "photos.repair",
 ]
 NETWORKS = {"context_encoder", "model", "ops", "checkpoints"}
 # What writes results down, and neither makes nor measures them.
