@@ -8,7 +8,6 @@ photos' own size. With --generator: scores generated faces against real ones.
 examples:
   ./evaluate.py data/your-test-data/aligned --mask-type center left random --seed 0 1 2 \
       --limit 256 --out evaluation
-  ./evaluate.py --photos data/your-test-data/raw --every 30 --out repairs
   ./evaluate.py --generator --real data/your-test-data/aligned --samples 2000 --out score
 """
 
