@@ -5,13 +5,14 @@ from pathlib import Path
 from setuptools import setup
 from setuptools.command.build_py import build_py
 
-ROOMS = ("training", "completion", "metrics", "photos")
+ROOMS = ("alignment", "training", "completion", "metrics", "photos")
 COMMANDS = (
     "align",
     "train",
     "train-context-encoder",
     "sample",
     "complete",
+    "complete-photo",
     "evaluate",
     "distributions",
 )

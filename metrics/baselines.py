@@ -64,7 +64,10 @@ class MeanFace:
         """`images`: all faces that are evaluated, uint8 [N, S, S, C], at least two."""
         self._sum, self._others = images.sum(axis=0, dtype=np.int64), len(images) - 1
 
+    def without(self, images: np.ndarray) -> np.ndarray:
+        """The mean of the faces other than each of some of them, uint8 [n, S, S, C]."""
+        return np.rint((self._sum - images) / self._others).astype(np.uint8)
+
     def complete(self, images: np.ndarray, mask: Mask) -> np.ndarray:
         """Some of those faces, uint8 [n, S, S, C], with their holes filled."""
-        means = np.rint((self._sum - images) / self._others).astype(np.uint8)
-        return blending.composite(images, mask, means)
+        return blending.composite(images, mask, self.without(images))

@@ -16,6 +16,7 @@ import numpy as np
 
 import faces
 from utils import check_regular, replacing
+from workers import WorkerPool
 
 EMBEDDING = 128  # numbers in an embedding
 CHIP = 150  # pixels: edge of the images that dlib's network takes
@@ -117,7 +118,7 @@ class FaceReader:
           UserError: the network's package is not installed.
         """
         self._cache = cache
-        self._pool = faces.WorkerPool(
+        self._pool = WorkerPool(
             workers,
             _FaceModels,
             faces.installed_model(NETWORK, "dlib's face recognition network"),

@@ -21,7 +21,7 @@ from metrics import baselines, face_sets, linear_estimate
 from metrics.linear_estimate import LinearEstimate
 from metrics.progress import Progress
 from metrics.results import LINEAR
-from metrics.settings import BenchmarkSettings
+from metrics.settings import BenchmarkSettings, CompletingSettings
 from model import DCGAN
 from utils import UserError
 
@@ -216,7 +216,7 @@ def check_baselines(asked: Sequence[str], others: Sequence[str]) -> None:
 # --- what an evaluation asks for ------------------------------------------------------------
 
 
-def load_encoder(settings: BenchmarkSettings, model: DCGAN, prefix: str) -> ContextEncoder | None:
+def load_encoder(settings: CompletingSettings, model: DCGAN, prefix: str) -> ContextEncoder | None:
     """The context encoder that the approaches use; None where they use none, or `auto` lacks it.
 
     Args:
@@ -262,21 +262,18 @@ def prepare(
     return methods
 
 
-def prepare_linear(
-    settings: BenchmarkSettings, model: DCGAN, paths: Sequence[str], progress: Progress
-) -> tuple[list[Method], int]:
-    """The linear estimate as a method, for the faces to complete, and what it was fitted to.
-
-    Returns:
-      No method and 0 without --linear; else that one, and the number of faces.
+def fit_linear(
+    settings: CompletingSettings, model: DCGAN, paths: Sequence[str], progress: Progress
+) -> LinearEstimate | None:
+    """The linear estimate, for the faces in those files; None without --linear.
 
     Raises:
       UserError: as `face_sets.list_linear` and `linear_estimate.fit_files`.
     """
     if not settings.linear:
-        return [], 0
+        return None
     training = face_sets.list_linear(settings.linear, settings.holdout, paths)
-    estimate = linear_estimate.fit_files(
+    return linear_estimate.fit_files(
         training,
         model.image_size,
         model.channels,
@@ -284,4 +281,3 @@ def prepare_linear(
         settings.max_pixels,
         progress,
     )
-    return [linear_method(estimate, min(BATCH, len(paths)))], estimate.faces

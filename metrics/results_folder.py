@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import glob
 import json
 import math
@@ -14,11 +15,19 @@ from PIL import Image, ImageDraw
 
 import runs
 import utils
-from metrics.results import METRICS, RATIOS, MaskResult, MetricValues
+from metrics.results import (
+    METRICS,
+    RATIOS,
+    LocatedFace,
+    MaskResult,
+    MetricValues,
+    PhotoResult,
+)
 from utils import UserError
 
 RESULTS = "results.json"
-OURS = ("results.*", "figures.csv", "images.txt", "contact-*.png")  # what --overwrite removes
+# What --overwrite removes.
+OURS = ("results.*", "figures.csv", "photos.csv", "images.txt", "contact-*.png")
 SHEET = 64  # faces in a contact sheet
 CELL = 64  # pixels: edge of a picture in a contact sheet, at least
 HEADING = 28  # pixels: two lines of text
@@ -134,3 +143,15 @@ class ResultsFolder:
         utils.write_csv(
             os.path.join(self.path, "figures.csv"), ["mask", "method", "image", *columns], rows
         )
+
+    def write_located(self, paths: Sequence[str], results: Sequence[PhotoResult]) -> None:
+        """Writes photos.csv: what became of the search for every photo's face, by kind of hole."""
+        columns = [field.name for field in dataclasses.fields(LocatedFace)]
+        rows = []
+        for result in results:
+            for path, face in zip(paths, result.located, strict=True):
+                cells = (getattr(face, name) for name in columns)
+                texts = ("" if c is None else f"{c:.6g}" if type(c) is float else c for c in cells)
+                rows.append([result.mask_type, path, *texts])
+        place = os.path.join(self.path, "photos.csv")
+        utils.write_csv(place, ["mask", "image", *columns], rows)

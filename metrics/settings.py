@@ -1,4 +1,4 @@
-"""The settings of an evaluation: defaults, choices and help of the options of its two tasks.
+"""The settings of an evaluation: defaults, choices and help of the options of its three tasks.
 
 The command line is built from these classes. Importing this needs no TensorFlow.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import cli
@@ -14,7 +15,7 @@ import utils
 from completion import masks
 from completion.search_settings import APPROACHES, BLENDS, SearchSettings
 from completion.settings import MaskSettings
-from metrics.results import LINEAR
+from metrics.results import HOLES, LINEAR
 from utils import UserError
 
 UNGUIDED = "auto-unguided"
@@ -32,7 +33,7 @@ def _with_tuples(given: dict[str, Any]) -> dict[str, Any]:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class EvaluationSettings:
-    """What both tasks have in common.
+    """What all tasks have in common.
 
     Attributes:
       seed: seeds of searches, random masks and all other draws; one for a generator.
@@ -80,31 +81,17 @@ class EvaluationSettings:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class BenchmarkSettings(EvaluationSettings):
-    """How completions are measured.
+class CompletingSettings(EvaluationSettings):
+    """What the tasks that complete faces have in common.
 
     Attributes:
-      faces: folder of aligned faces.
-      mask_type: of masks.MASK_TYPES, each once.
-      fraction: of masks.make_mask; None: its default.
       limit: number of faces; None: all.
       approach: of EVALUATED, each once.
       n_iter, average: of SearchSettings; None: by approach.
-      blend: of BLENDS, each once; empty: by approach.
-      reference: measure the reference's settings as well.
       linear: folders of the faces that the linear estimate is fitted to; empty: there is none.
       baseline: methods whose paired differences to all others are shown, each once.
-      groups, group_bins: of subgroups.group_images; None and empty: no subgroups.
     """
 
-    faces: str
-    mask_type: tuple[str, ...] = cli.option(
-        "masks", "--maskType", nargs="+", choices=masks.MASK_TYPES, default=("center",)
-    )
-    fraction: float | None = cli.option(
-        f"share that a random mask leaves out (default: {masks.RANDOM_MISSING})",
-        type=cli.open_fraction,
-    )
     limit: int | None = cli.option(
         "number of faces, evenly spaced among the sorted paths (default: all)",
         type=cli.positive_int,
@@ -125,17 +112,6 @@ class BenchmarkSettings(EvaluationSettings):
         type=cli.positive_int,
         metavar="K",
     )
-    blend: tuple[str, ...] = cli.option(
-        "how the hole is filled (default: by approach); all share one search",
-        nargs="+",
-        choices=BLENDS,
-        default=(),
-    )
-    reference: bool = cli.option(
-        "the reference's adam and pgd, too: center mask, every fourth face, first seed",
-        action="store_true",
-        default=False,
-    )
     linear: tuple[str, ...] = cli.option(
         "faces that the model was trained on: adds the linear estimate, fitted to them",
         nargs="+",
@@ -147,6 +123,61 @@ class BenchmarkSettings(EvaluationSettings):
         nargs="+",
         metavar="METHOD",
         default=("telea",),
+    )
+
+    def check(self) -> None:
+        """Raises UserError if an option lacks one that it belongs to."""
+        if self.holdout and not self.linear:
+            raise UserError("--holdout belongs to --linear DIR or --generator; leave it out")
+        if LINEAR in self.baseline and not self.linear:
+            raise UserError(f"--baseline {LINEAR} belongs to --linear DIR; add that one")
+
+    def search(self, approach: str, guided: bool) -> SearchSettings:
+        """The search of an approach of EVALUATED; `direct` has nothing to set.
+
+        Args:
+          approach: its name.
+          guided: whether there is a context encoder for `auto`.
+        """
+        if approach == "direct":
+            return SearchSettings.of(approach)
+        given = {"n_iter": self.n_iter, "average": self.average}
+        if approach == UNGUIDED:
+            return SearchSettings.of("auto", **given)
+        return SearchSettings.of(approach, guided=guided, **given)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class BenchmarkSettings(CompletingSettings):
+    """How completions are measured.
+
+    Attributes:
+      faces: folder of aligned faces.
+      mask_type: of masks.MASK_TYPES, each once.
+      fraction: of masks.make_mask; None: its default.
+      blend: of BLENDS, each once; empty: by approach.
+      reference: measure the reference's settings as well.
+      groups, group_bins: of subgroups.group_images; None and empty: no subgroups.
+    """
+
+    faces: str
+    mask_type: tuple[str, ...] = cli.option(
+        "masks", "--maskType", nargs="+", choices=masks.MASK_TYPES, default=("center",)
+    )
+    fraction: float | None = cli.option(
+        f"share that a random mask leaves out (default: {masks.RANDOM_MISSING})",
+        type=cli.open_fraction,
+    )
+    blend: tuple[str, ...] = cli.option(
+        "how the hole is filled (default: by approach); all share one search",
+        nargs="+",
+        choices=BLENDS,
+        default=(),
+    )
+    reference: bool = cli.option(
+        "the reference's adam and pgd, too: center mask, every fourth face, first seed",
+        action="store_true",
+        default=False,
     )
     groups: str | None = cli.option(
         r"metrics by each subgroup that file names hold: '^(?P<age>\d+)_(?P<gender>\d)_'",
@@ -178,10 +209,7 @@ class BenchmarkSettings(EvaluationSettings):
             )
         if settings.group_bins and not settings.groups:
             raise UserError("--group-bins belongs to --groups REGEX; leave it out")
-        if settings.holdout and not settings.linear:
-            raise UserError("--holdout belongs to --linear DIR or --generator; leave it out")
-        if LINEAR in settings.baseline and not settings.linear:
-            raise UserError(f"--baseline {LINEAR} belongs to --linear DIR; add that one")
+        settings.check()
         return settings
 
     def masks(self) -> list[MaskSettings]:
@@ -194,17 +222,74 @@ class BenchmarkSettings(EvaluationSettings):
             for kind in self.mask_type
         ]
 
-    def search(self, approach: str, guided: bool) -> SearchSettings:
-        """The search of an approach, of EVALUATED but `direct`.
 
-        Args:
-          approach: its name.
-          guided: whether there is a context encoder for `auto`.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PhotoBenchmarkSettings(CompletingSettings):
+    """How repairs of photos are measured.
+
+    Attributes:
+      photos: folder of raw photos.
+      hole: of photo_holes.HOLES, each once.
+      every, offset, others: which of the sorted photos, before `limit`: of every `every` the one
+        numbered `offset` from 0 on; with `others` all but those; None: all.
+    """
+
+    photos: str | None = cli.option(
+        "measure repairs of raw photos, at their own size: a folder, searched with all below it",
+        metavar="FOLDER",
+    )
+    hole: tuple[str, ...] = cli.option(
+        "what is missing of the faces; half: one of the four; stroke: of a brush, at random",
+        nargs="+",
+        choices=HOLES,
+        default=HOLES,
+    )
+    every: int | None = cli.option(
+        "take every Nth of the sorted photos", type=cli.positive_int, metavar="N"
+    )
+    offset: int = cli.option(
+        "number of the first photo that --every takes, from 0 on", type=cli.seed, default=0
+    )
+    others: bool = cli.option(
+        "take all photos but those that --every and --offset name",
+        action="store_true",
+        default=False,
+    )
+
+    @classmethod
+    def of(cls, **given: Any) -> PhotoBenchmarkSettings:
+        """Settings from the options that were given, without contradictions.
+
+        Raises:
+          UserError: there is no such folder, several seeds, or an option lacks one that it
+            belongs to.
         """
-        given = {"n_iter": self.n_iter, "average": self.average}
-        if approach == UNGUIDED:
-            return SearchSettings.of("auto", **given)
-        return SearchSettings.of(approach, guided=guided, **given)
+        for name in given.keys() & {"approach", "baseline", "hole"}:
+            given[name] = tuple(dict.fromkeys(given[name]))  # each once
+        settings = cls(**_with_tuples(given))
+        utils.check_folder(settings.photos, "--photos")
+        if len(settings.seed) > 1:
+            raise UserError("--photos takes one --seed")
+        for name in ("offset", "others"):
+            if name in given and settings.every is None:
+                raise UserError(f"{cli.flag(name)} belongs to --every N; leave it out")
+        if settings.every is not None and settings.offset >= settings.every:
+            raise UserError(
+                f"--offset {settings.offset}: is not below --every {settings.every}, so that there "
+                "is no such photo"
+            )
+        settings.check()
+        return settings
+
+    def choose(self, paths: Sequence[str]) -> list[str]:
+        """Those of the sorted photos that `every`, `offset` and `others` name."""
+        if self.every is None:
+            return list(paths)
+        return [
+            path
+            for i, path in enumerate(paths)
+            if (i % self.every == self.offset) is not self.others
+        ]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -249,10 +334,34 @@ class GeneratorSettings(EvaluationSettings):
         return settings
 
 
-def own_options(task: type[EvaluationSettings]) -> list[str]:
-    """The fields of a task's options that the other task does not have."""
-    common = {field.name for field in cli.option_fields(EvaluationSettings)}
+# How each task is asked for, and its settings.
+TASKS: dict[str, type[EvaluationSettings]] = {
+    "FOLDER": BenchmarkSettings,
+    "--photos": PhotoBenchmarkSettings,
+    "--generator": GeneratorSettings,
+}
+
+
+def own_options(
+    task: type[EvaluationSettings], base: type[EvaluationSettings] = EvaluationSettings
+) -> list[str]:
+    """The fields of a class of settings that are options and that its base does not have."""
+    common = {field.name for field in cli.option_fields(base)}
     return [field.name for field in cli.option_fields(task) if field.name not in common]
+
+
+def check_task(asked: str, given: Iterable[str]) -> None:
+    """Raises UserError if an option was given that a task does not have.
+
+    Args:
+      asked: a key of TASKS.
+      given: names of the fields.
+    """
+    fields = {name: [f.name for f in cli.option_fields(task)] for name, task in TASKS.items()}
+    for option in given:
+        if option not in fields[asked]:
+            tasks = " and ".join(name for name in TASKS if option in fields[name])
+            raise UserError(f"{cli.flag(option)} belongs to {tasks}, not to {asked}; leave it out")
 
 
 def default_text(field: dataclasses.Field[Any]) -> str:

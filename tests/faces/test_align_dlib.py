@@ -28,6 +28,9 @@ from test_faces import (
 
 import faces
 import utils
+from alignment import run
+from alignment.report import Row, read_report
+from alignment.settings import AlignmentSettings
 
 SCRIPT = "align-dlib.py"
 INNER, OUTER = "innerEyesAndBottomLip", "outerEyesAndNose"
@@ -80,7 +83,7 @@ def person_in(crop: np.ndarray, crops: dict[str, np.ndarray]) -> str:
 
 
 def aligned_names(*inputs: str) -> list[str]:
-    names = load_script(SCRIPT).aligned_names(inputs)
+    names = run.aligned_names(inputs)
     assert list(names) == list(inputs)
     return list(names.values())
 
@@ -117,14 +120,14 @@ def test_names_that_clash_are_told_apart_also_without_case(paths: tuple[str, ...
 
 
 def test_names_given_out_before_are_not_given_again() -> None:
-    names = load_script(SCRIPT).aligned_names(["a/1.jpg", "2.jpg"], taken=["A-1.png", "2-jpg.png"])
+    names = run.aligned_names(["a/1.jpg", "2.jpg"], taken=["A-1.png", "2-jpg.png"])
     assert names == {"a/1.jpg": "a-1-jpg.png", "2.jpg": "2.png"}
 
 
 # --- what is done already ---
 
 
-def settings_of(folder: Path, **changes: object) -> object:
+def settings_of(folder: Path, **changes: object) -> AlignmentSettings:
     values = {
         "photos": "raw",
         "output": str(folder / "aligned"),
@@ -134,7 +137,7 @@ def settings_of(folder: Path, **changes: object) -> object:
         "predictor": None,
         "workers": 1,
     }
-    return load_script(SCRIPT).Settings(**values | changes)
+    return AlignmentSettings(**values | changes)
 
 
 @pytest.mark.parametrize("output", ["aligned", "aligned/", "aligned//"])
@@ -146,20 +149,17 @@ def test_the_report_lies_beside_the_output_folder(output: str, tmp_path: Path) -
 def test_what_an_earlier_run_has_settled_is_not_done_again(
     skip_multi: bool, tmp_path: Path
 ) -> None:
-    script = load_script(SCRIPT)
     (tmp_path / "aligned").mkdir()
     (tmp_path / "aligned" / "here.png").touch()
     earlier = {
-        "here.jpg": script.Row("here.jpg", "aligned", "here.png", 1, "", "", "", SIZE, INNER),
-        "lost.jpg": script.Row(
-            "lost.jpg", "aligned", "its-own-name.png", 1, "", "", "", SIZE, INNER
-        ),
-        "none.jpg": script.Row("none.jpg", "no face", "", 0, "", "", "", SIZE, INNER),
-        "two.jpg": script.Row("two.jpg", "several faces", "", 2, "", "", "", SIZE, INNER),
-        "bad.jpg": script.Row("bad.jpg", "unreadable", "", 0, "", "", "", SIZE, INNER),
+        "here.jpg": Row("here.jpg", "aligned", "here.png", 1, "", "", "", SIZE, INNER),
+        "lost.jpg": Row("lost.jpg", "aligned", "its-own-name.png", 1, "", "", "", SIZE, INNER),
+        "none.jpg": Row("none.jpg", "no face", "", 0, "", "", "", SIZE, INNER),
+        "two.jpg": Row("two.jpg", "several faces", "", 2, "", "", "", SIZE, INNER),
+        "bad.jpg": Row("bad.jpg", "unreadable", "", 0, "", "", "", SIZE, INNER),
     }
     settings = settings_of(tmp_path, skip_multi=skip_multi)
-    found = script.missing_outputs([*earlier, "here.webp", "new.jpg"], earlier, settings)
+    found = run.missing_outputs([*earlier, "here.webp", "new.jpg"], earlier, settings)
     expected = {
         "lost.jpg": "its-own-name.png",
         "two.jpg": "two.png",
@@ -173,11 +173,10 @@ def test_what_an_earlier_run_has_settled_is_not_done_again(
 
 
 def test_the_summary_says_what_became_of_all_photos(tmp_path: Path) -> None:
-    script = load_script(SCRIPT)
-    rows = [script.Row(str(i), "aligned", f"{i}.png", 1, "", "", "", SIZE, INNER) for i in range(3)]
-    rows.append(script.Row("4", "unreadable", "", 0, "", "", "", SIZE, INNER))
+    rows = [Row(str(i), "aligned", f"{i}.png", 1, "", "", "", SIZE, INNER) for i in range(3)]
+    rows.append(Row("4", "unreadable", "", 0, "", "", "", SIZE, INNER))
     settings = settings_of(tmp_path, output="aligned")
-    assert script.summary_of(rows, 2, settings) == (
+    assert run.summary_of(rows, 2, settings) == (
         "4 photos: 3 aligned, 0 no face, 0 several faces, 1 unreadable (2 done earlier); "
         "faces are in aligned, see aligned-report.csv"
     )
@@ -311,7 +310,6 @@ def test_a_report_cut_short_by_a_crash_is_completed(copy: Path) -> None:
 
 
 def test_a_row_is_understood_wherever_it_was_cut(tmp_path: Path) -> None:
-    script = load_script(SCRIPT)
     head = ",".join(HEAD).encode() + b"\r\n"
     placed = "1 2 3 4 5 6,0.1 0.2 0.3 0.4 0.5 0.6,1.25"
     first = f"a/1.jpg,aligned,a-1.png,1,{placed},{SIZE},{INNER}\r\n".encode()
@@ -321,7 +319,7 @@ def test_a_row_is_understood_wherever_it_was_cut(tmp_path: Path) -> None:
     for cut in range(len(second) + 1):
         report.write_bytes(head + first + second[:cut])
         try:
-            rows = script.read_report(str(report), SIZE, INNER)
+            rows = read_report(str(report), SIZE, INNER)
         except utils.UserError:
             unreadable.append(second[:cut])
             continue
@@ -509,10 +507,9 @@ def test_another_size_or_set_is_refused(copy: Path) -> None:
 
 
 def test_few_that_clash_among_many_are_told_apart_as_all_together() -> None:
-    script = load_script(SCRIPT)
     paths = [f"f{i % 7}/{i}.jpg" for i in range(300)]
     paths += ["f1/8.png", "F2/9.JPG", "f3-10.jpg", "f3-10-jpg.png", "new/1.webp"]
     taken = ["f4-11.png", "F5-12-JPG.png", "other.png"]
-    candidates = {path: script.candidates_of(path) for path in paths}
-    assert script.aligned_names(paths, taken) == utils.unique_names(candidates, taken)
-    assert script.aligned_names([]) == {}
+    candidates = {path: run.candidates_of(path) for path in paths}
+    assert run.aligned_names(paths, taken) == utils.unique_names(candidates, taken)
+    assert run.aligned_names([]) == {}

@@ -12,7 +12,13 @@ import pytest
 from helpers import ROOT, load_script
 
 from metrics import settings
-from metrics.settings import BenchmarkSettings, EvaluationSettings, GeneratorSettings
+from metrics.settings import (
+    BenchmarkSettings,
+    CompletingSettings,
+    EvaluationSettings,
+    GeneratorSettings,
+    PhotoBenchmarkSettings,
+)
 from utils import UserError
 
 
@@ -101,13 +107,56 @@ def test_contradictions_of_a_generator(given: dict[str, Any], words: str) -> Non
     assert words in str(caught.value)
 
 
-def test_every_option_belongs_to_one_task_or_to_both() -> None:
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"seed": [1, 2]}, "--photos takes one --seed"),
+        ({"offset": 3}, "--offset belongs to --every N"),
+        ({"others": True}, "--others belongs to --every N"),
+        ({"every": 30, "offset": 30}, "--offset 30: is not below --every 30"),
+        ({"holdout": "names.txt"}, "--holdout belongs to --linear DIR"),
+        ({"baseline": ["linear"]}, "--baseline linear belongs to --linear DIR"),
+        ({"photos": "gone"}, "--photos gone: no such folder"),
+    ],
+)
+def test_contradictions_of_a_benchmark_of_photos(
+    given: dict[str, Any], words: str, tmp_path: Path
+) -> None:
+    with pytest.raises(UserError) as caught:
+        PhotoBenchmarkSettings.of(**{"photos": str(tmp_path)} | given)
+    assert words in str(caught.value)
+
+
+def test_every_nth_photo_and_the_others_are_all_photos(tmp_path: Path) -> None:
+    paths = [f"{i:04d}.jpg" for i in range(6105)]
+
+    def chosen(**given: Any) -> list[str]:
+        return PhotoBenchmarkSettings.of(photos=str(tmp_path), **given).choose(paths)
+
+    assert chosen() == paths
+    first = chosen(every=30)
+    assert (len(first), first[:2], first[-1]) == (204, ["0000.jpg", "0030.jpg"], "6090.jpg")
+    assert chosen(every=30, offset=29)[0] == "0029.jpg"
+    for offset in (0, 7):
+        some, others = (chosen(every=30, offset=offset, others=o) for o in (False, True))
+        assert sorted([*some, *others]) == paths
+        assert others == sorted(others)
+    assert chosen(every=1, others=True) == []
+
+
+def test_every_option_belongs_to_one_task_or_is_shared() -> None:
     parser = load_script("evaluate.py").build_parser()
     named = {action.dest for action in parser._actions}
-    tasks = [settings.own_options(task) for task in (BenchmarkSettings, GeneratorSettings)]
+    bases = {
+        BenchmarkSettings: CompletingSettings,
+        PhotoBenchmarkSettings: CompletingSettings,
+        GeneratorSettings: EvaluationSettings,
+        CompletingSettings: EvaluationSettings,
+    }
+    own = [name for item in bases.items() for name in settings.own_options(*item)]
+    assert len(own) == len(set(own))
     common = set(EvaluationSettings.__dataclass_fields__)
-    assert not set(tasks[0]) & set(tasks[1])
-    assert named == {"help", "traceback", "faces", "generator"} | common | set(tasks[0] + tasks[1])
+    assert named == {"help", "traceback", "faces", "generator"} | common | set(own)
     args = parser.parse_args([])
     left_out = [name for name in named - {"help"} if getattr(args, name) not in (None, False)]
     assert left_out == []  # what is left out is the settings' to choose

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from helpers import ROOT, Run, assert_refused, contents, load_script
 
+import cli
 from completion import masks
 from completion.search_settings import APPROACHES, OF_APPROACHES
 from completion.settings import OF_MASK_TYPES
@@ -17,6 +18,7 @@ from utils import UserError
 # What a command line needs at least, by script.
 LEAST = {
     "align-dlib.py": ["photos", "align", "outerEyesAndNose", "aligned"],
+    "complete-photo.py": ["a.jpg"],
     "complete.py": ["a.png"],
     "data/copy-portraits.py": ["--out", "out"],
     "data/draw-faces.py": ["--out", "out"],
@@ -31,6 +33,7 @@ NEVER = ("x", "nan", "inf", "-1", "1e999", 5000 * "9")  # of no option that has 
 PERHAPS = ("1", "2", "0.5", "0.25", "0.3", "16", "32", "1/2", "2/2", "color", "cutout")
 TOO_LARGE = {
     "align-dlib.py": ("--size", "--workers"),
+    "complete-photo.py": ("--hmc-l",),
     "complete.py": ("--hmc-l",),
     "data/draw-faces.py": ("--size",),
     "evaluate.py": ("--workers", "--samples"),
@@ -55,13 +58,18 @@ def cases(keep: str) -> list[tuple[str, str]]:
             "typed": action.type is not None,
             "chosen": action.choices is not None,
             "text": action.type is None and action.choices is None,
-            "option": bool(action.option_strings) and not is_switch(action),
+            "option": bool(action.option_strings) and not is_switch(action) and not adds(action),
         }[keep]
     ]
 
 
 def is_switch(action: argparse.Action) -> bool:
     return isinstance(action, argparse.BooleanOptionalAction)
+
+
+def adds(action: argparse.Action) -> bool:
+    """Whether all values of an option count that is repeated."""
+    return isinstance(action, argparse._AppendAction)
 
 
 def words_of(script: str, name: str, value: str) -> list[str]:
@@ -188,22 +196,36 @@ def test_options_of_another_search_or_mask_are_refused(
     assert str(caught.value).endswith(f"{' '.join(other)}; leave one of them out")
 
 
-@pytest.mark.parametrize(
-    "task", [metrics_settings.BenchmarkSettings, metrics_settings.GeneratorSettings]
-)
-def test_options_of_the_other_evaluation_are_refused(task: type, tmp_path: Path) -> None:
+@pytest.mark.parametrize("task", metrics_settings.TASKS)
+def test_options_of_other_evaluations_are_refused(task: str, tmp_path: Path) -> None:
     script = load_script("evaluate.py")
     parser = script.build_parser()
-    own = task is metrics_settings.GeneratorSettings
-    asked = [str(tmp_path)] if own else ["--generator", "--real", str(tmp_path)]
-    for field in metrics_settings.own_options(task):
-        option = "--" + field.replace("_", "-")
-        (action,) = (a for a in parser._actions if option in a.option_strings)
-        value = [] if action.nargs == 0 else [next(iter(action.choices or ["0.5"]))]
-        if action.type is not None and field != "fraction":
-            value = ["4"]
-        with pytest.raises(UserError, match=f"^{option} belongs to .*; leave it out$"):
-            script.read_settings(parser.parse_args([*asked, option, *value]))
+    asked = {
+        "FOLDER": [str(tmp_path)],
+        "--photos": ["--photos", str(tmp_path)],
+        "--generator": ["--generator", "--real", str(tmp_path)],
+    }[task]
+    own = {field.name for field in cli.option_fields(metrics_settings.TASKS[task])}
+    for other in metrics_settings.TASKS.values():
+        for field in {*metrics_settings.own_options(other)} - own - {"photos"}:
+            option = "--" + field.replace("_", "-")
+            (action,) = (a for a in parser._actions if option in a.option_strings)
+            value = [] if action.nargs == 0 else [next(iter(action.choices or ["0.5"]))]
+            if action.type is not None and field != "fraction":
+                value = ["4"]
+            words = f"^{option} belongs to .*, not to {task}; leave it out$"
+            with pytest.raises(UserError, match=words):
+                script.read_settings(parser.parse_args([*asked, option, *value]))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [[], ["a", "--generator"], ["a", "--photos", "b"], ["--photos", "b", "--generator"]],
+)
+def test_an_evaluation_has_one_task(words: list[str]) -> None:
+    script = load_script("evaluate.py")
+    with pytest.raises(UserError, match="name one of FOLDER"):
+        script.read_settings(script.build_parser().parse_args(words))
 
 
 # --- places where nothing can be written ---
@@ -216,6 +238,7 @@ ENCODE = ("train-context-encoder.py", *TRAIN[1:])
 EVALUATE = ("evaluate.py", FACES, "--checkpoint-dir", MODEL)
 PLACES = {
     "outputDir": (*ALIGN, "/proc/x"),
+    "--out-dir": ("complete-photo.py", FACES, "--box", "1,1,4,4", "--out-dir", "/proc/x"),
     "--outDir": ("complete.py", FACES, "--checkpoint-dir", MODEL, "--outDir", "/proc/x"),
     "--checkpoint-dir": (*TRAIN, "--checkpoint-dir", "/proc/x"),
     "--sample-dir": (*TRAIN, "--sample-dir", "/proc/x"),

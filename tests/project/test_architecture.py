@@ -30,20 +30,23 @@ ALLOWED: dict[str, set[str]] = {
     "ops": set(),
     "model": {"ops"},
     "context_encoder": {"ops"},
-    "faces": {"utils"},
+    "workers": {"utils"},
+    "faces": {"utils", "workers"},
     "devices": {"utils"},
     "cli": {"utils"},
     "launcher": {"cli"},
     "runs": {"devices", "utils"},
     "checkpoints": {"context_encoder", "model", "runs", "utils"},
+    "alignment": {"cli", "faces", "utils"},
     "training": SHARED,
     "completion": SHARED | {"faces"},
-    "metrics": SHARED | {"faces", "completion"},
+    "metrics": SHARED | {"faces", "workers", "completion", "photos"},
     "photos": SHARED | {"faces", "completion"},
 }
 # What knows no network, whatever it imports.
 WITHOUT_NETWORK = [
     "faces",
+    "alignment.run",
     "completion.search_settings",
     "completion.settings",
     "completion.masks",
@@ -56,6 +59,7 @@ WITHOUT_NETWORK = [
     "metrics.statistics",
     "photos.files",
     "photos.holes",
+    "photos.repair",
 ]
 NETWORKS = {"context_encoder", "model", "ops", "checkpoints"}
 # What writes results down, and neither makes nor measures them.

@@ -12,13 +12,14 @@ from typing import Any
 import hypothesis
 import numpy as np
 import pytest
-from helpers import ROOT, load_picture, load_script
+from helpers import ROOT, load_picture
 from hypothesis import strategies as some
 from PIL import Image
 
 import checkpoints
 import runs
 import utils
+from alignment import report
 from completion import input_images, mask_files
 from completion.output_folder import CompletionFolder
 from completion.run import earlier_precision
@@ -304,9 +305,8 @@ def test_lists_of_checkpoints_and_sums(number: int, tmp_path: Path) -> None:
 def test_the_reports_of_earlier_runs(
     number: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    script = load_script("align-dlib.py")
     landmarks = "outerEyesAndNose"
-    whole = ",".join(script.COLUMNS) + "\r\n"
+    whole = ",".join(report.COLUMNS) + "\r\n"
     for row in ("a.png,aligned,a.png,1", "b/c.png,no face,,0", '"d, e.png",unreadable,,0'):
         whole += f"{row},,,,64,{landmarks}\r\n"
     path = tmp_path / "report.csv"
@@ -314,7 +314,7 @@ def test_the_reports_of_earlier_runs(
     def check(data: bytes) -> None:
         path.write_bytes(data)
         try:
-            rows = script.read_report(str(path), 64, landmarks)
+            rows = report.read_report(str(path), 64, landmarks)
         except UserError as error:
             refusal_of(path, error)
         else:
@@ -322,7 +322,9 @@ def test_the_reports_of_earlier_runs(
             assert all("/" not in row.output for row in rows.values())
 
     meet(check, number, data=damaged((whole.encode(),)) | some.binary(max_size=40))
-    assert "damaged rows are lost" in capsys.readouterr().err
+    capsys.readouterr()
+    check(whole.replace("no face", "no fate").encode())
+    assert "1 damaged rows are lost" in capsys.readouterr().err
 
 
 @inputs(100, 1000)
