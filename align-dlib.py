@@ -16,6 +16,7 @@ import argparse
 import collections
 import csv
 import dataclasses
+import itertools
 import operator
 import os
 import sys
@@ -124,7 +125,9 @@ def aligned_names(inputs: Iterable[str], taken: Iterable[str] = ()) -> dict[str,
     _, where, counts = np.unique(
         np.concatenate([table[:, 1], used]), return_inverse=True, return_counts=True
     )
-    shared = set(table[counts[where[: len(table)]] > 1, 0].tolist())
+    several = counts[where] > 1
+    shared = set(table[several[: len(table)], 0].tolist())
+    taken = list(itertools.compress(taken, several[len(table) :]))
     candidates = {inputs[i]: candidates_of(inputs[i]) for i in shared}
     told_apart = utils.unique_names(candidates, taken)
     return {path: told_apart.get(path) or candidates_of(path)[0] for path in inputs}
@@ -257,8 +260,9 @@ def missing_outputs(
 ) -> dict[str, str]:
     """The photos still to be aligned, each with its output's name, the earlier one if any."""
     new = [p for p in photos if p not in earlier or not is_done(earlier[p], settings)]
-    named = {path: row.output for path, row in earlier.items() if row.output}
-    names = aligned_names([path for path in new if path not in named], taken=named.values())
+    named = {p: earlier[p].output for p in new if p in earlier and earlier[p].output}
+    taken = [row.output for row in earlier.values() if row.output]
+    names = aligned_names([path for path in new if path not in named], taken)
     return {path: named.get(path) or names[path] for path in new}
 
 

@@ -284,9 +284,7 @@ def load_model(path: str, compute_dtype: str = "float32") -> tuple[DCGAN, str]:
 
 
 def load_context_encoder(path: str, compute_dtype: str = "float32") -> tuple[ContextEncoder, str]:
-    """The context encoder of the checkpoint that `path` names, for use, and its path prefix.
-
-    Its weights are the averaged ones.
+    """The context encoder of the checkpoint that `path` names, with averaged weights; its prefix.
 
     Args:
       path: as for `find_checkpoint`; a DCGAN's folder has the encoder's, ENCODER_FOLDER, inside.
@@ -298,6 +296,8 @@ def load_context_encoder(path: str, compute_dtype: str = "float32") -> tuple[Con
     prefix, config = find_checkpoint(path, network="context encoder")
     runs.check_sums(os.path.dirname(prefix))
     encoder = ContextEncoder(**config["architecture"], compute_dtype=compute_dtype)
+    options = config.get("options")
+    encoder.symmetric = isinstance(options, Mapping) and options.get("flip") is True
     with reading_checkpoint(prefix):
         read_averaged(prefix, encoder.e)
     _check_finite(encoder.e, prefix)

@@ -13,6 +13,7 @@ import ops
 KERNEL = 5
 REFINE_KERNEL = 3  # of the convolution over the largest feature maps
 START = 4  # height and width of the smallest feature map
+TRUST = 2  # see `interpolate`
 WIDEST = 8  # the most channels of a feature map, as a multiple of `width`
 # What a known pixel's squared error counts beside a missing one's: enough that the estimate
 # continues the photo, too little to matter for the holes.
@@ -25,12 +26,39 @@ def count_encoder_weights(image_size: int, channels: int, width: int) -> int:
     """Numbers in all variables of a `ContextEncoder` with these arguments, without making one."""
     layers = int(math.log2(image_size // START))
     widths = [width * min(2**i, WIDEST) for i in range(layers)]
-    down = [channels + 1, *widths]
-    up = [channels, *widths]
+    down = [2 * channels + 1, *widths]
+    up = [channels + 1, *widths]
     kernels = sum(KERNEL**2 * a * b for way in (down, up) for a, b in itertools.pairwise(way))
     biases = sum(widths) + sum(up[:-1])
     refine = REFINE_KERNEL**2 * 2 * width * width + width
     return kernels + biases + START**4 * widths[-1] + refine
+
+
+def interpolate(known: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+    """Images whose missing pixels are interpolated smoothly from the known ones.
+
+    Pull-push (Gortler et al. 1996, "The Lumigraph", section 3.4): averages of the known pixels at
+    half the size, and so on down to one pixel; then up again, where at each size what is known
+    well enough stays, and the rest is the smaller image, enlarged.
+
+    Args:
+      known: [N, S, S, C], 0 where nothing is known; S is a power of 2.
+      mask: [N, S, S, 1], 1 = known, 0 = missing.
+
+    Returns:
+      [N, S, S, C]; the known pixels are as they were.
+    """
+    sums, shares = [known], [mask]
+    while sums[-1].shape[1] > 1:
+        sums.append(tf.nn.avg_pool2d(sums[-1], 2, 2, "VALID"))
+        shares.append(tf.nn.avg_pool2d(shares[-1], 2, 2, "VALID"))
+    result = tf.math.divide_no_nan(sums.pop(), shares.pop())
+    for total, share in zip(reversed(sums), reversed(shares), strict=True):
+        larger = tf.image.resize(result, total.shape[1:3])
+        # A pixel of half the size is trusted wholly where a half of what it covers is known.
+        trust = tf.minimum(TRUST * share, 1)
+        result = trust * tf.math.divide_no_nan(total, share) + (1 - trust) * larger
+    return result
 
 
 class ContextEncoder(tf.Module):
@@ -38,16 +66,20 @@ class ContextEncoder(tf.Module):
 
     Pathak et al. 2016 (arXiv:1604.07379), without the adversarial loss, with skip connections as
     in U-Net (Ronneberger et al. 2015, arXiv:1505.04597). 5x5 stride-2 convolutions halve the known
-    pixels and the mask down to 4x4, doubling the channels from `width` up; a channel-wise fully
-    connected layer, added to its input, spreads what is known all over the image; transposed
-    convolutions double it again. To each of their feature maps the one of the same size on the way
-    down is added; the largest, of half the image's size, are concatenated instead, and a 3x3
-    convolution is applied to both. At 64 pixels and a width of 48 the feature maps have 48, 96,
-    192, 384 channels. There is no batch normalisation: an estimate is the same in training and in
-    use.
+    pixels, what is interpolated from them (`interpolate`) and the mask down to 4x4, doubling the
+    channels from `width` up; a channel-wise fully connected layer, added to its input, spreads
+    what is known all over the image; transposed convolutions double it again. To each of their
+    feature maps the one of the same size on the way down is added; the largest, of half the
+    image's size, are concatenated instead, and a 3x3 convolution is applied to both. At 64 pixels
+    and a width of 48 the feature maps have 48, 96, 192, 384 channels. To the colours that come out
+    the interpolated ones are added, by a share for each pixel that comes out, too: near known
+    pixels little is left to estimate. There is no batch normalisation: an estimate is the same in
+    training and in use.
 
     Attributes:
       architecture: the arguments that a checkpoint's config.json holds, by name.
+      symmetric: whether it was trained on mirrored images, too, so that the mirror image of an
+        estimate is as good a one of the mirrored input.
       e: every variable, by its layer's name; a checkpoint's keys are made of these names.
     """
 
@@ -77,6 +109,7 @@ class ContextEncoder(tf.Module):
         ops.check_image_shape(image_size, channels)
         self.architecture = {"image_size": image_size, "channels": channels, "width": width}
         self.image_size, self.channels = image_size, channels
+        self.symmetric = False
         self._compute_dtype = tf.as_dtype(compute_dtype)
         self._layers = int(math.log2(image_size // START))
         self._widths = [width * min(2**i, WIDEST) for i in range(self._layers)]
@@ -100,7 +133,7 @@ class ContextEncoder(tf.Module):
         return tf.Variable(tf.random.stateless_truncated_normal(shape, seed, stddev=deviation))
 
     def _make_variables(self) -> None:
-        e, into, taps = self.e, self.channels + 1, KERNEL * KERNEL
+        e, into, taps = self.e, 2 * self.channels + 1, KERNEL * KERNEL
         for i, out in enumerate(self._widths):
             e[f"down{i}_kernel"] = self._kernel([KERNEL, KERNEL, into, out], taps * into)
             e[f"down{i}_bias"] = tf.Variable(tf.zeros([out]))
@@ -113,7 +146,7 @@ class ContextEncoder(tf.Module):
                 edge, wide = REFINE_KERNEL, 2 * into
                 e["refine_kernel"] = self._kernel([edge, edge, wide, into], edge * edge * wide)
                 e["refine_bias"] = tf.Variable(tf.zeros([into]))
-            out = self._widths[i - 1] if i else self.channels
+            out = self._widths[i - 1] if i else self.channels + 1
             # A pixel of a stride-2 transposed convolution is reached by a quarter of the taps.
             e[f"up{i}_kernel"] = self._kernel([KERNEL, KERNEL, out, into], taps / 4 * into)
             e[f"up{i}_bias"] = tf.Variable(tf.zeros([out]))
@@ -148,7 +181,8 @@ class ContextEncoder(tf.Module):
         with tf.name_scope("context_encoder"):
             # Selected, not multiplied: 0 times a value that is not finite is NaN.
             known = tf.where(mask > 0, images, tf.zeros_like(images))
-            h = tf.cast(tf.concat([known, mask], axis=3), self._compute_dtype)
+            smooth = interpolate(known, mask)
+            h = tf.cast(tf.concat([known, mask, smooth], axis=3), self._compute_dtype)
             skips = []
             for i in range(self._layers):
                 with tf.name_scope(f"down{i}"):
@@ -166,7 +200,8 @@ class ContextEncoder(tf.Module):
                 h = self._activate(h, e["refine_bias"])
             with tf.name_scope("up0"):
                 h = tf.cast(ops.conv2d_transpose(h, e["up0_kernel"]), tf.float32)
-                return tf.nn.tanh(h + e["up0_bias"])
+                colours, share = tf.split(h + e["up0_bias"], [self.channels, 1], axis=3)
+                return tf.clip_by_value(tf.nn.tanh(colours) + tf.nn.sigmoid(share) * smooth, -1, 1)
 
     @staticmethod
     def _connect(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:

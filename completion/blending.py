@@ -6,6 +6,7 @@ import collections
 import functools
 
 import numpy as np
+import scipy.ndimage
 import scipy.sparse
 import scipy.sparse.linalg
 
@@ -36,6 +37,24 @@ def fill(images: np.ndarray, mask: Mask, generated: np.ndarray, blend: str = "no
     else:
         filled = composite(images, mask, generated)
     return filled if mask.ramp is None else feather(images, mask.ramp, filled)
+
+
+def mix(generated: np.ndarray, estimate: np.ndarray, scale: float) -> np.ndarray:
+    """Images with the detail of generated ones and the coarse part of others.
+
+    What is added to `generated` is the difference to `estimate`, smoothed by a Gaussian.
+
+    Args:
+      generated: uint8 [..., S, S, C].
+      estimate: of a shape that broadcasts to it, of any type, in 0..255.
+      scale: the Gaussian's standard deviation in pixels.
+
+    Returns:
+      uint8, the shape of `generated`.
+    """
+    difference = estimate.astype(np.float32) - generated
+    coarse = scipy.ndimage.gaussian_filter(difference, scale, axes=(-3, -2))
+    return np.clip(np.rint(generated + coarse), 0, 255).astype(np.uint8)
 
 
 def composite(images: np.ndarray, mask: Mask, generated: np.ndarray) -> np.ndarray:

@@ -47,6 +47,8 @@ class Completion:
       samples_losses: total, contextual and perceptual loss of each sample's best search, each
         [N, K]; of the known pixels alone, where the search is guided, too.
       samples_generated: G(z), the mean over a sample's searches, uint8 [N, K, S, S, C].
+      samples_source: what the holes are filled from: G(z), or G(z) mixed with an estimate, uint8
+        [N, K, S, S, C].
       samples_completed: the images with their holes filled from it, uint8 [N, K, S, S, C].
       history: the least loss among an image's searches at every iteration since the previous
         state, as the search minimises it, [iterations, N].
@@ -56,6 +58,7 @@ class Completion:
     samples_z: np.ndarray
     samples_losses: tuple[np.ndarray, np.ndarray, np.ndarray]
     samples_generated: np.ndarray
+    samples_source: np.ndarray
     samples_completed: np.ndarray
     history: np.ndarray
 
@@ -74,6 +77,11 @@ class Completion:
     def generated(self) -> np.ndarray:
         """The best sample's G(z), uint8 [N, S, S, C]."""
         return self.samples_generated[:, 0]
+
+    @property
+    def source(self) -> np.ndarray:
+        """What the holes of the best completions are filled from, uint8 [N, S, S, C]."""
+        return self.samples_source[:, 0]
 
     @property
     def completed(self) -> np.ndarray:
@@ -148,7 +156,8 @@ class Completer:
         # The search is given nothing but the known values: no missing pixel can reach it.
         known = np.pad(mask.known_values(images), padding, mode="edge")
         weights = masks.contextual_weights(mask.known, settings.weighted)
-        targets, counts = self._targets(images, mask, weights)
+        estimate = self._estimate(images, mask)
+        targets, counts = self._targets(known[:count], mask, estimate, weights)
         targets, weights, counts = (
             np.pad(x, padding, mode="edge") for x in (targets, weights, counts)
         )
@@ -170,8 +179,12 @@ class Completer:
             generated, losses = self._evaluate(state.z, signed, weights, counts, mask.block)
             samples_z, samples_losses, generated = self._rank(state.z, losses, generated, count)
             history = state.history.reshape(-1, self.batch_size, self._searches)[:, :count]
+            source = generated
+            if estimate is not None and settings.mix:
+                scale = settings.mix * self.image_size
+                source = blending.mix(generated, estimate[:, np.newaxis], scale)
             completed = [
-                blending.fill(images, mask, generated[:, k], settings.blend)
+                blending.fill(images, mask, source[:, k], settings.blend)
                 for k in range(self.samples)
             ]
             yield Completion(
@@ -179,6 +192,7 @@ class Completer:
                 samples_z,
                 samples_losses,
                 generated,
+                source,
                 np.stack(completed, axis=1),
                 history.min(axis=2, initial=np.inf),
             )
@@ -195,12 +209,19 @@ class Completer:
             np.concatenate([p.samples_z for p in parts]),
             tuple(np.concatenate(x) for x in zip(*(p.samples_losses for p in parts), strict=True)),
             np.concatenate([p.samples_generated for p in parts]),
+            np.concatenate([p.samples_source for p in parts]),
             np.concatenate([p.samples_completed for p in parts]),
             np.concatenate([p.history for p in parts], axis=1),
         )
 
+    def _estimate(self, images: np.ndarray, mask: Mask) -> np.ndarray | None:
+        """What guides the search, float32 [N, S, S, C] in the range 0..255; None: nothing does."""
+        if self._guide is None or not mask.keeps_pixels:
+            return None
+        return np.float32(127.5) * (self._guide.estimate(images, mask) + 1)
+
     def _targets(
-        self, images: np.ndarray, mask: Mask, weights: np.ndarray
+        self, known: np.ndarray, mask: Mask, estimate: np.ndarray | None, weights: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """What G(z) is to be like, in the range 0..255, and how much each of its pixels counts.
 
@@ -208,10 +229,8 @@ class Completer:
         the hole, each pixel with the settings' weight: as the known ones have a mean of 1, it is
         what one counts beside a known one.
         """
-        known = mask.known_values(images)
-        if self._guide is None or not mask.keeps_pixels:
+        if estimate is None:
             return known, weights
-        estimate = np.float32(127.5) * (self._guide.estimate(images, mask) + 1)
         guide = np.float32(self.settings.guide) * (1 - mask.known)
         return np.where(mask.known > 0, known, estimate), weights + guide
 

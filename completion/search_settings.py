@@ -36,11 +36,12 @@ DEFAULTS: dict[str, dict[str, Any]] = {
 }
 AUTO_SINGLE = {"n_iter": 100}  # auto with one search for each sample needs more iterations
 # auto where a context encoder guides it, and what differs where several samples are to differ.
-GUIDED = {"guide": 1.0, "n_iter": 40, "average": 1}
-GUIDED_SAMPLES = {"guide": 0.3}
+GUIDED = {"guide": 0.5, "mix": 1 / 32, "n_iter": 40, "average": 1}
+GUIDED_SAMPLES = {"guide": 0.25}
 # Options that only some approaches have.
 OF_APPROACHES = {
     "guide": ("auto",),
+    "mix": ("auto",),
     "n_iter": SEARCHES,
     "lam": SEARCHES,
     "distance": SEARCHES,
@@ -67,6 +68,8 @@ class SearchSettings:
       approach: one of APPROACHES; SEARCHES search z, direct takes a context encoder's estimate.
       guide: what a missing pixel, which a context encoder has estimated, counts beside a known one
         in the contextual loss; 0: the search is not guided.
+      mix: of a guided search: what is coarser than this share of the width comes from the estimate,
+        what is finer from G(z) (`blending.mix`); 0: all from G(z).
       lr: step size of the search (adam, pgd, auto).
       n_iter: iterations.
       lam, distance: of `DCGAN.completion_loss`.
@@ -93,6 +96,13 @@ class SearchSettings:
         "nothing",
         type=cli.non_negative_float,
         metavar="W",
+        default=0.0,
+    )
+    mix: float = cli.option(
+        "where the search is guided, what is coarser than this share of the width comes from the "
+        "estimate, finer detail from G(z); 0: all from G(z)",
+        type=cli.closed_fraction,
+        metavar="SHARE",
         default=0.0,
     )
     lr: float | None = cli.option("step size", type=cli.positive_float, default=0.01)
@@ -175,6 +185,8 @@ class SearchSettings:
             )
         if samples > 1:
             given.setdefault("average", 1)
+        if given.get("mix") and given.get("guide") == 0:
+            raise UserError("--mix: takes the estimate that --guide 0 does without; leave one out")
         own = DEFAULTS[approach]
         if approach == "auto" and guided and given.get("guide") != 0:
             own = own | GUIDED | (GUIDED_SAMPLES if samples > 1 else {})
@@ -193,8 +205,10 @@ class SearchSettings:
             return f"default: {field.default}"
         of = OF_APPROACHES.get(field.name, APPROACHES)
         settings = {approach: DEFAULTS[approach] for approach in of}
-        if "auto" in of and field.name in GUIDED:
-            unguided = settings.pop("auto")
+        unguided = DEFAULTS["auto"]
+        own = unguided.get(field.name, field.default)
+        if "auto" in of and GUIDED.get(field.name, own) != own:
+            del settings["auto"]
             settings = {"auto": unguided | GUIDED, "unguided auto": unguided} | settings
         approaches: dict[str, list[str]] = {}
         for name, own in settings.items():

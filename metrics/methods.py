@@ -140,9 +140,9 @@ def search_method(
     completer = Completer(model, settings, batch_size=batch, precision=precision, encoder=encoder)
 
     def complete(images: np.ndarray, mask: Mask, seed: int) -> dict[str, np.ndarray]:
-        generated = completer.complete(images, mask, seed).generated
+        source = completer.complete(images, mask, seed).source
         return {
-            name: blending.fill(images, mask, generated, blend)
+            name: blending.fill(images, mask, source, blend)
             for name, blend in zip(names, blends, strict=True)
         }
 

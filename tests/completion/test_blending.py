@@ -346,3 +346,34 @@ def test_a_feathered_hole_is_filled_and_then_mixed(blend: str, random: np.random
     for column, share in ((7, 1), (8, 2 / 3), (9, 1 / 3), (10, 0)):
         wanted = (1 - share) * photos[:, :, column] + share * filled[:, :, column]
         np.testing.assert_array_equal(mixed[:, :, column], np.rint(wanted))
+
+
+# --- mixing ---
+
+
+def test_a_mix_has_the_coarse_part_of_one_and_the_detail_of_the_other() -> None:
+    random = np.random.default_rng(0)
+    smooth = np.linspace(60, 180, 32)[:, np.newaxis, np.newaxis] * np.ones([1, 32, 3])
+    checks = np.where(np.indices([32, 32]).sum(axis=0) % 2, 20, -20)[..., np.newaxis]
+    generated = np.uint8(np.rint(smooth + checks))[np.newaxis]
+    # Another level and another fine pattern: the level is taken over, the pattern is not.
+    estimate = smooth + 30 + 2 * random.choice([-1, 1]) * np.roll(checks, 1, axis=0)
+    mixed = blending.mix(generated, estimate, 3)
+    assert np.abs(mixed - (generated.astype(int) + 30)).max() <= 2
+    assert mixed.dtype == np.uint8
+    np.testing.assert_array_equal(
+        blending.mix(generated, estimate, 0)[0], np.clip(np.rint(estimate), 0, 255)
+    )
+
+
+def test_mixes_are_made_image_by_image_and_clipped() -> None:
+    generated = np.random.default_rng(0).integers(0, 256, [2, 3, 16, 16, 3], np.uint8)
+    estimate = np.stack([np.full([16, 16, 3], level, np.float32) for level in (0, 300)])
+    mixed = blending.mix(generated, estimate[:, np.newaxis], 2)
+    assert mixed.shape == generated.shape
+    for i in range(2):
+        for k in range(3):
+            np.testing.assert_array_equal(
+                mixed[i, k], blending.mix(generated[i, k], estimate[i], 2)
+            )
+    assert mixed[0].mean() < generated[0].mean() < mixed[1].mean()

@@ -43,6 +43,8 @@ def test_auto_is_guided_where_there_is_an_encoder() -> None:
     assert SearchSettings.of(guided=True, guide=2.0, n_iter=7, average=3) == dataclasses.replace(
         guided, guide=2.0, n_iter=7, average=3
     )
+    with pytest.raises(UserError, match="--mix: takes the estimate that --guide 0 does without"):
+        SearchSettings.of(guided=True, guide=0.0, mix=0.1)
     several = SearchSettings.of(guided=True, samples=4)
     assert 0 < several.guide <= guided.guide
     assert several.average == 1
@@ -176,7 +178,9 @@ def test_the_help_states_every_default() -> None:
     assert texts["n_iter"] == "auto: 40; adam, pgd: 1000; hmc: 20"
     assert texts["decay"] == "auto: 0.3; adam: 0"
     assert texts["momentum"] == "default: 0.9"
-    assert texts["blend"] == "auto: smooth; adam, pgd, hmc: none"
+    assert texts["blend"] == "auto, direct: smooth; adam, pgd, hmc: none"
+    assert texts["guide"] == f"auto: {GUIDED['guide']:g}; unguided auto: 0"
+    assert texts["average"] == "auto, adam, pgd, hmc: 1; unguided auto: 5"
 
 
 def test_settings_do_not_change() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from pathlib import Path
 
@@ -110,6 +111,24 @@ def test_a_guide_draws_the_hole_towards_the_estimate(
     assert apart[0] > apart[1] > apart[2]
 
 
+@pytest.mark.parametrize("mix", [0.0, 0.1])
+def test_the_hole_is_filled_from_the_mix(
+    mix: float, model: DCGAN, encoder: ContextEncoder, images: np.ndarray
+) -> None:
+    mask, search = mask_of(images, "pattern"), quick(mix=mix)
+    completer = Completer(model, search, batch_size=5, samples=2, encoder=encoder)
+    done = completer.complete(images, mask, seed=0)
+    estimate = 127.5 * (estimate_of(encoder, images, mask) + 1)
+    for k in range(2):
+        wanted = done.samples_generated[:, k]
+        if mix:
+            wanted = blending.mix(wanted, estimate, mix * 16)
+        difference = done.samples_source[:, k].astype(int) - wanted
+        assert np.abs(difference).max() <= (1 if mix else 0)  # one rounded the other way
+        filled = blending.fill(images, mask, done.samples_source[:, k], search.blend)
+        np.testing.assert_array_equal(done.samples_completed[:, k], filled)
+
+
 def test_without_a_guide_the_encoder_changes_nothing(
     model: DCGAN, encoder: ContextEncoder, images: np.ndarray
 ) -> None:
@@ -155,6 +174,22 @@ def test_a_direct_completion_is_the_estimate_blended(
     np.testing.assert_array_equal(completed[known], images[known])
     # A pixel near a half may be rounded the other way by another convolution.
     assert np.abs(completed.astype(int) - wanted).max() <= 1
+
+
+def test_a_symmetric_encoder_s_estimate_is_the_mean_of_both_sides(
+    encoder: ContextEncoder, images: np.ndarray
+) -> None:
+    mask = mask_of(images, "left")
+    turned = Mask(mask.known[:, :, ::-1])
+    symmetric = copy.copy(encoder)
+    symmetric.symmetric = True
+    completer = DirectCompleter(symmetric, batch_size=5)
+    found = completer.estimate(images, mask)
+    parts = estimate_of(encoder, images, mask), estimate_of(encoder, images[:, :, ::-1], turned)
+    np.testing.assert_allclose(found, (parts[0] + parts[1][:, :, ::-1]) / 2, atol=1e-5)
+    assert np.abs(found - parts[0]).max() > 1e-3
+    other = completer.estimate(images[:, :, ::-1], turned)
+    np.testing.assert_allclose(other, found[:, :, ::-1], atol=1e-6)
 
 
 def test_an_estimate_does_not_depend_on_its_neighbours(

@@ -33,7 +33,7 @@ def completion(
     iteration: int, count: int, random: np.random.Generator, samples: int = 1, average: int = 1
 ) -> Completion:
     """A state of a search with made-up numbers, three iterations after the one before."""
-    pictures = random.integers(0, 256, [2, count, samples, SIZE, SIZE, 3], np.uint8)
+    pictures = random.integers(0, 256, [3, count, samples, SIZE, SIZE, 3], np.uint8)
     losses = np.sort(random.uniform(10, 20, [3, count, samples]), axis=2).astype(np.float32)
     return Completion(
         iteration,

@@ -506,3 +506,13 @@ def test_another_size_or_set_is_refused(copy: Path) -> None:
     done = run_script(SCRIPT, *words, cwd=copy, status=2)
     assert_refused(done, "aligned-report.csv", INNER, OUTER)
     assert contents_and_times(copy) == before
+
+
+def test_few_that_clash_among_many_are_told_apart_as_all_together() -> None:
+    script = load_script(SCRIPT)
+    paths = [f"f{i % 7}/{i}.jpg" for i in range(300)]
+    paths += ["f1/8.png", "F2/9.JPG", "f3-10.jpg", "f3-10-jpg.png", "new/1.webp"]
+    taken = ["f4-11.png", "F5-12-JPG.png", "other.png"]
+    candidates = {path: script.candidates_of(path) for path in paths}
+    assert script.aligned_names(paths, taken) == utils.unique_names(candidates, taken)
+    assert script.aligned_names([]) == {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -136,3 +137,15 @@ def test_a_hash_tells_networks_with_layers_of_one_name_apart() -> None:
         changed = checkpoints.network_hash(model.architecture, model.g, model.d)
         assert changed != whole
         whole = changed
+
+
+@pytest.mark.parametrize(
+    ("options", "symmetric"), [({"flip": True}, True), ({"flip": False}, False), (None, False)]
+)
+def test_an_encoder_is_symmetric_if_it_has_seen_mirror_images(
+    options: object, symmetric: bool, guided: Path, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(guided / "context-encoder", tmp_path / "encoder"))
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"options": options}))
+    assert checkpoints.load_context_encoder(str(folder))[0].symmetric is symmetric

@@ -10,7 +10,7 @@ import tensorflow as tf
 from scipy import ndimage
 from test_ops import numpy_conv2d, numpy_conv2d_transpose
 
-from context_encoder import ERROR_FLOOR, KNOWN_WEIGHT, ContextEncoder
+from context_encoder import ERROR_FLOOR, KNOWN_WEIGHT, ContextEncoder, interpolate
 from metrics import image_metrics
 
 SIZES = (16, 32, 64, 128)
@@ -58,8 +58,38 @@ def ndimage_conv3x3(x: np.ndarray, kernel: np.ndarray) -> np.ndarray:
     )
 
 
+def numpy_double(images: np.ndarray) -> np.ndarray:
+    """Twice the size, bilinear, pixel centres where they belong, edges repeated."""
+    for axis in (1, 2):
+        line = np.moveaxis(images, axis, 0)
+        before, after = np.concatenate([line[:1], line[:-1]]), np.concatenate([line[1:], line[-1:]])
+        doubled = np.stack([0.75 * line + 0.25 * before, 0.75 * line + 0.25 * after], axis=1)
+        images = np.moveaxis(doubled.reshape(-1, *line.shape[1:]), 0, axis)
+    return images
+
+
+def numpy_interpolation(images: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    known = np.where(mask > 0, images, 0).astype(np.float64)
+    size, levels = known.shape[1], []
+    while size:
+        blocks = [
+            x.reshape(len(x), size, x.shape[1] // size, size, -1, x.shape[3]) for x in (known, mask)
+        ]
+        levels.append([x.astype(np.float64).mean(axis=(2, 4)) for x in blocks])
+        size //= 2
+    result = np.zeros_like(levels[-1][0])
+    for total, share in reversed(levels):
+        if total.shape != result.shape:
+            result = numpy_double(result)
+        mean = total / np.where(share > 0, share, 1)
+        trust = np.minimum(2 * share, 1) if total.shape[1] > 1 else 1.0  # of one pixel all that is
+        result = trust * mean + (1 - trust) * result
+    return result
+
+
 def numpy_estimate(e: dict[str, np.ndarray], images: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    h = np.concatenate([images * mask, mask], axis=3).astype(np.float64)
+    smooth = numpy_interpolation(images, mask)
+    h = np.concatenate([images * mask, mask, smooth], axis=3).astype(np.float64)
     layers = sum(name.startswith("down") for name in e) // 2
     maps = []
     for i in range(layers):
@@ -75,7 +105,8 @@ def numpy_estimate(e: dict[str, np.ndarray], images: np.ndarray, mask: np.ndarra
         h = h + maps[i] if i > 1 else np.concatenate([h, maps[i]], axis=3)
     h = ndimage_conv3x3(h, e["refine_kernel"]) + e["refine_bias"]
     h = np.maximum(h, 0.2 * h)
-    return np.tanh(numpy_conv2d_transpose(h, e["up0_kernel"]) + e["up0_bias"])
+    h = numpy_conv2d_transpose(h, e["up0_kernel"]) + e["up0_bias"]
+    return np.clip(np.tanh(h[..., :-1]) + smooth / (1 + np.exp(-h[..., -1:])), -1, 1)
 
 
 def numpy_loss(
@@ -105,8 +136,8 @@ def test_layers_follow_from_the_size(size: int, channels: int) -> None:
         for kind in ("down", "up")
     )
     widths = WIDTHS[size]
-    assert down == [(5, 5, a, b) for a, b in itertools.pairwise([channels + 1, *widths])]
-    assert up == [(5, 5, b, a) for a, b in itertools.pairwise([*widths[::-1], channels])]
+    assert down == [(5, 5, a, b) for a, b in itertools.pairwise([2 * channels + 1, *widths])]
+    assert up == [(5, 5, b, a) for a, b in itertools.pairwise([*widths[::-1], channels + 1])]
     # Over both of the largest feature maps.
     assert shapes["refine_kernel"] == (3, 3, 6, 3)
     assert shapes.pop("middle_kernel") == (16, 16, widths[-1])
@@ -120,7 +151,7 @@ def test_layers_follow_from_the_size(size: int, channels: int) -> None:
 def test_the_default_has_the_documented_size() -> None:
     model = ContextEncoder()
     assert model.architecture == {"image_size": 64, "channels": 3, "width": 48}
-    assert sum(v.shape.num_elements() for v in model.encoder_variables) == 4_987_683
+    assert sum(v.shape.num_elements() for v in model.encoder_variables) == 4_992_484
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -179,6 +210,30 @@ def test_every_layer_has_first_weights_of_its_own() -> None:
     for one, other in itertools.combinations(scaled, 2):
         number = min(one.size, other.size)
         assert not np.allclose(one[:number], other[:number])
+
+
+# --- interpolation ---
+
+
+def test_the_interpolation_is_numpys(random: np.random.Generator) -> None:
+    images, mask = draw(random, 4, 16)
+    mask[1] = 0
+    mask[1, 5, 9] = 1  # one pixel: its colour is everywhere
+    mask[2, 4:12, 4:12] = 0
+    known = tf.constant(np.where(mask > 0, images, 0))
+    found = interpolate(known, tf.constant(mask)).numpy()
+    np.testing.assert_allclose(found, numpy_interpolation(images, mask), rtol=1e-5, atol=1e-5)
+    np.testing.assert_array_equal(
+        found[np.broadcast_to(mask > 0, images.shape)], known[mask[..., 0] > 0].numpy().ravel()
+    )
+    np.testing.assert_allclose(found[1], np.broadcast_to(images[1, 5, 9], [16, 16, 3]), rtol=1e-5)
+    assert found.min() >= images.min() - 1e-6
+    assert found.max() <= images.max() + 1e-6
+
+
+def test_where_nothing_is_known_it_is_gray() -> None:
+    found = interpolate(tf.zeros([1, 16, 16, 3]), tf.zeros([1, 16, 16, 1])).numpy()
+    np.testing.assert_array_equal(found, 0)
 
 
 # --- the network ---
@@ -252,7 +307,7 @@ def test_another_precision_shares_the_variables(
     assert rough.dtype == np.float32
     assert 0 < np.abs(exact - rough).max() < 0.05
     assert np.corrcoef(exact.ravel(), rough.ravel())[0, 1] > 0.999
-    tiny.e["up0_bias"].assign_add([0.5, 0.5, 0.5])
+    tiny.e["up0_bias"].assign_add([0.5, 0.5, 0.5, 0])
     assert (other.estimate(images, mask).numpy() > rough).mean() > 0.9
     back = other.in_precision("float32")
     np.testing.assert_array_equal(back.estimate(images, mask), tiny.estimate(images, mask))

@@ -308,7 +308,7 @@ def test_the_reports_of_earlier_runs(
     landmarks = "outerEyesAndNose"
     whole = ",".join(script.COLUMNS) + "\r\n"
     for row in ("a.png,aligned,a.png,1", "b/c.png,no face,,0", '"d, e.png",unreadable,,0'):
-        whole += f"{row},64,{landmarks}\r\n"
+        whole += f"{row},,,,64,{landmarks}\r\n"
     path = tmp_path / "report.csv"
 
     def check(data: bytes) -> None:

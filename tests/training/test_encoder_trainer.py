@@ -206,8 +206,9 @@ def test_it_learns_to_fill_holes(faces16: Path) -> None:
     psnr = [float(result.scalars["psnr"]) for result in train(trainer, dataset, 150)]
     mean = np.stack([dataset.batch(step) for step in range(5)]).mean(axis=(0, 1)) / 255
     constant = -10 * np.log10(np.mean((dataset.batch(0) / 255 - mean) ** 2))
-    assert np.mean(psnr[-20:]) > np.mean(psnr[:20]) + 5
-    assert np.mean(psnr[-20:]) > constant  # better than the mean face
+    # It starts with what is interpolated from the known pixels.
+    assert np.mean(psnr[-20:]) > np.mean(psnr[:20]) + 4
+    assert np.mean(psnr[-20:]) > constant + 1  # better than the mean face
 
 
 def test_broken_runs_are_stopped() -> None:
@@ -254,7 +255,8 @@ def test_fixed_masks_are_a_prefix_of_more() -> None:
 def test_samples_show_what_is_known_what_is_made_of_it_and_the_truth(images: np.ndarray) -> None:
     trainer = make_trainer(pictures=images)
     for variable in trainer.averaged.values():
-        variable.assign(tf.zeros_like(variable))  # estimates are gray
+        variable.assign(tf.zeros_like(variable))
+    trainer.averaged["up0_bias"].assign([0, 0, 0, -99])  # nothing interpolated: estimates are gray
     pictures = trainer.sample_pictures()
     assert pictures.shape == (BATCH, SIZE, 3 * SIZE, 3)
     assert pictures.dtype == np.uint8
