@@ -144,7 +144,7 @@ def groups_of(tasks: Iterator[Task], faces: int) -> Iterator[list[Task]]:
 def generate(
     completer: Completer | DirectCompleter, group: Sequence[Task], seed: int
 ) -> np.ndarray:
-    """What the model makes of all faces of some tasks, 0..255, float32 [N, samples, S, S, C].
+    """What the holes of all faces are filled from, 0..255, float32 [N, samples, S, S, C].
 
     As it was generated: it is blended at the photos' resolution.
     """
@@ -153,7 +153,7 @@ def generate(
     try:
         if isinstance(completer, DirectCompleter):
             return np.float32(127.5) * (completer.estimate(squares, mask)[:, np.newaxis] + 1)
-        return completer.complete(squares, mask, seed).samples_generated.astype(np.float32)
+        return completer.complete(squares, mask, seed).samples_source.astype(np.float32)
     except (tf.errors.ResourceExhaustedError, MemoryError) as error:
         raise UserError(
             f"--batch-size {completer.batch_size}: memory does not suffice for so many faces at a "
