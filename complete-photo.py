@@ -93,9 +93,58 @@ def list_faces(
     folder, failed = os.path.join(out.path, run.FACES), []
     for line in run.draw_faces(names, maker, folder, settings.overwrite, failed):
         print(line)
-    for message in failed:
-        cli.say(f"skipped: {message}")
-    return 1 if failed else 0
+    return run.tell_failed(failed)
+
+
+def repair(
+    settings: PhotoSettings,
+    asked: dict[str, Any],
+    hole: HoleSettings,
+    names: dict[str, str],
+    out: PhotoFolder,
+) -> int:
+    """Repairs the photos by a model; returns the exit status."""
+    import checkpoints
+    from completion import run as completion_run
+    from completion.settings import MaskSettings
+    from devices import Precision
+    from faces import FaceAligner
+    from photos import run
+    from photos.holes import HoleSource
+    from photos.repair import TaskMaker
+
+    holes = HoleSource.of(hole, list(names), settings.photos, settings.max_pixels)
+    precision = Precision.choose(settings.precision)
+    path, licence = checkpoints.select_model(settings.checkpoint_dir)
+    if licence:
+        print(licence)
+    model, prefix = checkpoints.load_model(path)
+    masks = hole.in_square or MaskSettings()  # all that a search asks of them: pixels are kept
+    samples = settings.samples
+    search, encoder, note = completion_run.choose_search(prefix, model, samples, asked, masks)
+    size = settings.batch_size or run.default_batch_size(samples, len(names))
+    settings = dataclasses.replace(settings, checkpoint_dir=path, batch_size=size)
+    maker = TaskMaker(settings, holes, FaceAligner(LANDMARKS, model.image_size), model.channels)
+
+    failed: list[str] = []
+    tasks = run.need_one(run.make_tasks(names, maker, out, failed), failed)
+    options = completion_run.recorded_options(settings, search, hole, prefix, encoder)
+    inputs = run.inputs_of(settings, names, holes)
+    precision, config, going_on = completion_run.open_folder(
+        out, options, precision, inputs, settings.overwrite
+    )
+    for line in filter(None, (going_on, note)):
+        print(line)
+    # What is generated goes back into the photo as it is, and is blended there.
+    unblended = dataclasses.replace(search, blend="none")
+    completer = completion_run.make_completer(
+        model, unblended, encoder, size, samples, precision.used
+    )
+    for line in run.repair_photos(completer, tasks, names, out, settings, search.blend):
+        cli.tell(line)
+    completion_run.finish_folder(out, config)
+    print(f"{len(out.done)} photos repaired by {prefix}: see {out.path}/final")
+    return run.tell_failed(failed)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -104,15 +153,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     utils.check_writable(settings.out_dir, "--out-dir")
 
     cli.prepare_tensorflow()
-    import checkpoints
     from completion import run as completion_run
-    from completion.settings import MaskSettings
-    from devices import Precision
-    from faces import FaceAligner
     from photos import run
-    from photos.holes import HoleSource
     from photos.output_folder import PhotoFolder
-    from photos.repair import TaskMaker
 
     out = PhotoFolder(settings.out_dir)
     paths = run.choose_photos(settings.photos, out)
@@ -121,41 +164,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise UserError(f"--landmarks: is of one photo, and there are {len(names)}; name one")
     if settings.list_faces:
         return list_faces(settings, hole, names, out)
-    holes = HoleSource.of(hole, list(names), settings.photos, settings.max_pixels)
-
-    precision = Precision.choose(settings.precision)
-    path, licence = checkpoints.select_model(settings.checkpoint_dir)
-    if licence:
-        print(licence)
-    model, prefix = checkpoints.load_model(path)
-    masks = hole.in_square or MaskSettings()  # all that a search asks of them: pixels are kept
-    search, encoder, note = completion_run.choose_search(
-        prefix, model, settings.samples, asked, masks
-    )
-    size = settings.batch_size or run.default_batch_size(settings.samples, len(names))
-    settings = dataclasses.replace(settings, checkpoint_dir=path, batch_size=size)
-    maker = TaskMaker(settings, holes, FaceAligner(LANDMARKS, model.image_size), model.channels)
-
-    failed: list[str] = []
-    tasks = run.need_one(run.make_tasks(names, maker, out, failed), failed)
-    options = completion_run.recorded_options(settings, search, hole, prefix, encoder)
-    precision, config, going_on = completion_run.open_folder(
-        out, options, precision, run.inputs_of(settings, names, holes), settings.overwrite
-    )
-    for line in filter(None, (going_on, note)):
-        print(line)
-    # What is generated goes back into the photo as it is, and is blended there.
-    unblended = dataclasses.replace(search, blend="none")
-    completer = completion_run.make_completer(
-        model, unblended, encoder, size, settings.samples, precision.used
-    )
-    for line in run.repair_photos(completer, tasks, names, out, settings, search.blend):
-        cli.tell(line)
-    for message in failed:
-        cli.say(f"skipped: {message}")
-    completion_run.finish_folder(out, config)
-    print(f"{len(out.done)} photos repaired by {prefix}: see {out.path}/final")
-    return 1 if failed else 0
+    return repair(settings, asked, hole, names, out)
 
 
 if __name__ == "__main__":

@@ -249,7 +249,9 @@ def repair(
         mine = (task.owner == i) & ~task.inpainted
         if mine.any():
             window = _grown(seams.crop_around(mine), _margin(face), mine.shape)
-            values = _fill(task, picture, left, face, generated[i], window, blend)
+            guess = back(generated[i], face.matrix, _within(task.crop, window))
+            # All of the hole that is left is unknown: no border of a square becomes a seam.
+            values = _blend(picture[window], left[window], guess, face, blend)
             picture[window][mine[window]] = values[mine[window]]
             left &= ~mine
     if left.any():
@@ -263,28 +265,22 @@ def repair(
     return photo.filled(picture * np.float32(levels), task.hole.missing, task.crop)
 
 
-def _fill(
-    task: Task,
-    picture: np.ndarray,
-    left: np.ndarray,
-    face: FoundFace,
-    generated: np.ndarray,
-    window: Crop,
-    blend: str,
+def _blend(
+    picture: np.ndarray, hole: np.ndarray, guess: np.ndarray, face: FoundFace, blend: str
 ) -> np.ndarray:
-    """What a face gives to a window of the picture, float32 [h, w, C].
-
-    In the window all of the hole that is left is unknown, so that no border of a square is a seam.
-    """
-    in_photo = tuple(
-        slice(outer.start + inner.start, outer.start + inner.stop)
-        for outer, inner in zip(task.crop, window, strict=True)
-    )
-    guess = back(generated, face.matrix, in_photo)
+    """A window of the picture, float32 [h, w, C], with its hole filled by a face's pixels."""
     if blend == "none":
         return guess
     smoothness = smoothing_length(face.matrix, face.size) if blend == "smooth" else 0.0
-    return seams.fill(picture[window], left[window], guess, smoothness)
+    return seams.fill(picture, hole, guess, smoothness)
+
+
+def _within(crop: Crop, window: Crop) -> Crop:
+    """Rows and columns of a crop as those of the photo."""
+    return tuple(
+        slice(outer.start + inner.start, outer.start + inner.stop)
+        for outer, inner in zip(crop, window, strict=True)
+    )
 
 
 def inpaint(picture: np.ndarray, hole: np.ndarray) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import os
 import time
@@ -143,7 +144,7 @@ def groups_of(tasks: Iterator[Task], faces: int) -> Iterator[list[Task]]:
 def generate(
     completer: Completer | DirectCompleter, group: Sequence[Task], seed: int
 ) -> np.ndarray:
-    """What the model makes of all faces of some tasks, 0..255, float32 [N, samples, S, S, C].
+    """What the holes of all faces are filled from, 0..255, float32 [N, samples, S, S, C].
 
     As it was generated: it is blended at the photos' resolution.
     """
@@ -189,8 +190,8 @@ def repair_photos(
             searched = (time.monotonic() - start) / len(generated)
             for task in group:
                 own, generated = np.split(generated, [len(task.faces)])
-                seconds = task.seconds + searched * len(own)
-                finish(task, own, (task.path, names[task.path]), out, settings, blend, seconds)
+                task = dataclasses.replace(task, seconds=task.seconds + searched * len(own))
+                finish(task, own, names[task.path], out, settings, blend)
                 bar.update()
                 yield f"{names[task.path]}: {describe(task)}"
     out.write_contact_sheet(names)
@@ -199,20 +200,18 @@ def repair_photos(
 def finish(
     task: Task,
     generated: np.ndarray,
-    names: tuple[str, str],
+    name: str,
     out: PhotoFolder,
     settings: PhotoSettings,
     blend: str,
-    seconds: float,
 ) -> None:
     """Places what was generated for a photo back, and writes all that there is about it.
 
     Args:
       task: of the photo.
       generated: of its faces, as `generate` gives it.
-      names: path of the photo, and its output name.
+      name: of the output.
       out, settings, blend: as for `repair_photos`.
-      seconds: that the photo took before.
     """
     start = time.monotonic()
 
@@ -223,16 +222,16 @@ def finish(
     after = version(0)
     if settings.samples > 1:
         versions = itertools.chain([after], map(version, range(1, settings.samples)))
-        out.write_samples(names[1], task.photo, versions, settings.format, task.crop)
+        out.write_samples(name, task.photo, versions, settings.format, task.crop)
     if settings.patch:
-        out.write_patch(names[1], after, task.hole.missing)
+        out.write_patch(name, after, task.hole.missing)
     faces = [
         face_report(number, face) for number, face in zip(task.numbers, task.faces, strict=True)
     ]
     missing, inpainted = (int(np.count_nonzero(a)) for a in (task.missing, task.inpainted))
-    share, seconds = inpainted / missing, seconds + time.monotonic() - start
+    share, seconds = inpainted / missing, task.seconds + time.monotonic() - start
     hole = HoleReport(missing, 1 - share, share, seconds)
-    out.finish_photo(names, task.photo, after, settings.format, faces, hole)
+    out.finish_photo((task.path, name), task.photo, after, settings.format, faces, hole)
 
 
 def face_report(number: int, face: FoundFace) -> FaceReport:
@@ -248,3 +247,10 @@ def describe(task: Task) -> str:
     return "; ".join(
         f"face {width_of(face)} pixels wide, completed at {face.size}" for face in task.faces
     )
+
+
+def tell_failed(failed: Sequence[str]) -> int:
+    """Names what is wrong with photos on stderr; returns the exit status."""
+    for message in failed:
+        cli.say(f"skipped: {message}")
+    return 1 if failed else 0
