@@ -185,8 +185,8 @@ def earlier_precision(
       precision: of this command.
     """
     # A run of an earlier version had no context encoder.
-    unguided = {"guide": options["guide"] and 0.0, "context_encoder": None}
-    earlier = unguided | dict(earlier)
+    new = {name: options[name] and 0.0 for name in ("guide", "mix")} | {"context_encoder": None}
+    earlier = new | dict(earlier)
     asked = earlier.pop("precision", "auto")
     used = earlier.pop("precision_used", None)
     before = Precision("auto", asked) if used is None else Precision(asked, used)

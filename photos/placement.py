@@ -124,17 +124,3 @@ def narrow(hole: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     centres = cv2.distanceTransform(padded, cv2.DIST_L2, cv2.DIST_MASK_PRECISE) >= radius
     away = cv2.distanceTransform((~centres).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     return hole & (away[edge:-edge, edge:-edge] >= CORNER * radius)
-
-
-def put(photo: np.ndarray, hole: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """A photo, uint8 or uint16 [H, W, C], with the values in its hole: rounded, clipped.
-
-    Args:
-      photo: of which a copy is made; known pixels stay bit for bit.
-      hole: bool [H, W].
-      values: float [H, W, C], in the photo's range.
-    """
-    most = np.iinfo(photo.dtype).max
-    result = photo.copy()
-    result[hole] = np.clip(np.rint(values[hole]), 0, most).astype(photo.dtype)
-    return result

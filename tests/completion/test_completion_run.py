@@ -54,12 +54,14 @@ KEYS = [
     "center_scale",
     "checkpoint",
     "checkpoint_dir",
+    "context_encoder",
     "decay",
     "dilate",
     "distance",
     "eps",
     "feather",
     "fraction",
+    "guide",
     "hmc_anneal",
     "hmc_beta",
     "hmc_eps",
@@ -71,6 +73,7 @@ KEYS = [
     "lr",
     "mask",
     "mask_type",
+    "mix",
     "momentum",
     "n_iter",
     "out_dir",
@@ -149,5 +152,7 @@ def test_a_run_goes_on_by_the_same_options(before: Precision, now: Precision, sa
 )
 def test_so_does_one_of_an_earlier_version(used: str, now: Precision, same: bool) -> None:
     earlier = recorded() | {"precision": used}  # the one used, whatever was asked for
+    for name in ("guide", "mix", "context_encoder"):  # there was none
+        del earlier[name]
     found = completion_run.earlier_precision(earlier, recorded(), now)
     assert found == (Precision("auto", used) if same else None)

@@ -204,22 +204,3 @@ def test_scratches_are_told_from_holes() -> None:
     assert not found[150:180, :3].any()
     assert not (found & ~hole).any()
     assert not placement.narrow(hole, map_of(0, 0.5, (100, 100))).any()
-
-
-# --- what is put into the photo ---
-
-
-@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
-def test_only_the_hole_changes(kind: type) -> None:
-    random = np.random.default_rng(0)
-    photo = random.integers(0, np.iinfo(kind).max + 1, [20, 30, 3], kind)
-    values = random.uniform(-90, 1.2 * np.iinfo(kind).max, photo.shape).astype(np.float32)
-    hole = random.uniform(size=[20, 30]) < 0.3
-    before = photo.copy()
-    result = placement.put(photo, hole, values)
-    np.testing.assert_array_equal(photo, before)
-    assert result.dtype == kind
-    np.testing.assert_array_equal(result[~hole], photo[~hole])
-    wanted = np.clip(values.astype(np.float64), 0, np.iinfo(kind).max)
-    assert np.abs(result.astype(np.float64) - wanted)[hole].max() <= 0.5
-    np.testing.assert_array_equal(placement.put(photo, np.zeros([20, 30], bool), values), photo)
