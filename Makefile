@@ -25,7 +25,8 @@ $(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
 
-# Two portraits: aligned, then completed under three masks by the model that ships.
+# Two portraits: aligned, then completed under three masks by the model that ships; and both photos
+# themselves, the centres of the faces missing, repaired at their full size.
 demo: $(VENV)/.installed
 	rm -rf $(DEMO)
 	$(BIN)/python data/copy-portraits.py --out $(DEMO)/portraits
@@ -39,7 +40,10 @@ demo: $(VENV)/.installed
 	    cp "$$last" $(DEMO)/$$mask-completed.png; \
 	    cp $(DEMO)/runs/$$mask/completion.gif $(DEMO)/$$mask-completion.gif; \
 	done
+	$(BIN)/python complete-photo.py $(DEMO)/portraits --mask-type center \
+	    --checkpoint-dir data/pretrained --out-dir $(DEMO)/photos
 	@echo
+	@echo "$(DEMO)/photos/before-after/     both photos, the centre of each face missing, and repaired"
 	@echo "$(DEMO)/portraits/               two photos: Eileen Collins, Grace Hopper"
 	@echo "$(DEMO)/before.png               their faces, aligned"
 	@echo "for each MASK of $(MASKS):"
