@@ -82,6 +82,20 @@ def option(help_text: str, *flags: str, default: Any = None, **arguments: Any) -
     return dataclasses.field(default=default, metadata=metadata)
 
 
+def same_option(settings: type, name: str, **changes: Any) -> Any:
+    """The field of another settings class with that name, so that both have one definition.
+
+    Args:
+      settings: a dataclass with a field `name` that was made by `option`.
+      name: of the field.
+      changes: of its default, its help (`help_text`) and other arguments of `option`.
+    """
+    (field,) = (field for field in option_fields(settings) if field.name == name)
+    arguments = {"default": field.default} | field.metadata["arguments"] | changes
+    help_text = arguments.pop("help")
+    return option(arguments.pop("help_text", help_text), *field.metadata["flags"], **arguments)
+
+
 def max_pixels_option() -> Any:
     """The field max_pixels of every settings class that has one: see `utils.open_picture`."""
     return option(
@@ -331,6 +345,11 @@ def progress_bar(**arguments: Any) -> tqdm.tqdm:
     return tqdm.tqdm(
         **arguments, dynamic_ncols=terminal, mininterval=0.1 if terminal else 15, smoothing=0.1
     )
+
+
+def tell(message: str) -> None:
+    """A line on stdout that does not tear a progress bar apart."""
+    tqdm.tqdm.write(message)
 
 
 def say(message: str) -> None:

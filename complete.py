@@ -15,17 +15,13 @@ import argparse
 import dataclasses
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import cli
 import utils
 from completion import input_images
 from completion.search_settings import SEARCHES, SearchSettings
 from completion.settings import CompletionSettings, MaskSettings
-
-if TYPE_CHECKING:
-    from completion.output_folder import CompletionFolder
-    from devices import Precision
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -67,44 +63,6 @@ def read_settings(
     return CompletionSettings.of(approach, args.images, **given), search, mask
 
 
-def open_folder(
-    out: CompletionFolder,
-    options: dict[str, Any],
-    precision: Precision,
-    images: Sequence[str],
-    overwrite: bool,
-) -> tuple[Precision, dict[str, Any]]:
-    """Starts the output folder, or goes on with an unfinished completion by the same options.
-
-    Returns:
-      The precision of the search, and the folder's config.json.
-
-    Raises:
-      UserError: the folder holds something that must not be lost, or some of the images.
-    """
-    import runs
-    from completion import run as completion_run
-
-    earlier, note = out.unfinished_options(overwrite), ""
-    if earlier is None:
-        out.check_inputs(images)
-    else:
-        before = completion_run.earlier_precision(earlier, options, precision)
-        if before is None:
-            raise out.refusal("other options")
-        precision, note = before.resumed(precision.asked)
-    config = runs.record(options | completion_run.precision_options(precision))
-    config |= {"seed": options["seed"], "completion": {"finished": False}}
-    if earlier is None:
-        out.start(config)
-    else:
-        out.resume(config)
-        print(f"going on in {out.path}: {len(out.done)} images are done")
-    if note:
-        print(note)
-    return precision, config
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Completes the images; returns the exit status."""
     settings, asked, mask = read_settings(argv)
@@ -113,7 +71,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     cli.prepare_tensorflow()
     import checkpoints
-    import runs
     from completion import run as completion_run
     from completion.mask_source import MaskSource
     from completion.output_folder import CompletionFolder, DirectFolder
@@ -142,9 +99,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     searched = search.approach in SEARCHES
     out = (CompletionFolder if searched else DirectFolder)(settings.out_dir)
     options = completion_run.recorded_options(settings, search, mask, prefix, encoder)
-    precision, config = open_folder(out, options, precision, images, settings.overwrite)
-    if note:
-        print(note)
+    precision, config, more = completion_run.open_folder(
+        out, options, precision, images, settings.overwrite
+    )
+    for line in filter(None, (more, note)):
+        print(line)
     completer = completion_run.make_completer(
         model, search, encoder, size, settings.samples, precision.used
     )
@@ -156,7 +115,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     for message in unreadable:
         cli.say(f"skipped: {message}")
-    runs.write_config(out.path, config | {"completion": {"finished": True}})
+    completion_run.finish_folder(out, config)
     gif = " and completion.gif" if searched else ""
     print(f"{done} images completed by {prefix}: see {out.path}/final{gif}")
     return 1 if failed or unreadable else 0

@@ -50,6 +50,11 @@ def complete() -> None:
     _run("complete.py")
 
 
+def complete_photo() -> None:
+    """dcgan-complete-photo: complete-photo.py."""
+    _run("complete-photo.py")
+
+
 def evaluate() -> None:
     """dcgan-evaluate: evaluate.py."""
     _run("evaluate.py")

@@ -12,6 +12,7 @@ COMMANDS = (
     "train-context-encoder",
     "sample",
     "complete",
+    "complete-photo",
     "evaluate",
     "distributions",
 )

@@ -25,6 +25,7 @@ class CompletionFolder(ResumableFolder):
 
     FLAG = "--outDir"
     WHAT = KEY = "completion"
+    INPUTS = "images"
     TABLE = "results.csv"
     COLUMNS = ("input", "output", "contextual", "perceptual", "total")
     NUMBERS = COLUMNS[2:]

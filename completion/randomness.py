@@ -15,6 +15,7 @@ class Purpose(enum.IntEnum):
     MASK = 1  # what a random mask leaves out
     SEARCH = 2  # what the search draws on its way
     POOL = 3  # the latents among which a search's start is chosen
+    GRAIN = 4  # the noise of what is put into a photo
 
 
 def image_generator(image: np.ndarray, seed: int, purpose: Purpose) -> np.random.Generator:

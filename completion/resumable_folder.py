@@ -23,6 +23,7 @@ class ResumableFolder:
 
     FLAG: ClassVar[str]  # the option that names the folder
     WHAT: ClassVar[str]  # it holds, such as "completion"
+    INPUTS: ClassVar[str]  # what they are, such as "images"
     KEY: ClassVar[str]  # of config.json: {"finished": bool}; other commands have others
     TABLE: ClassVar[str]
     COLUMNS: ClassVar[tuple[str, ...]]

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import tensorflow as tf
 import tqdm
 
 import checkpoints
 import cli
+import runs
 import utils
 from completion import input_images
 from completion.completer import Completer, Completion
 from completion.direct import DirectCompleter, load_encoder_for
 from completion.mask_source import MaskSource
 from completion.output_folder import CompletionFolder
+from completion.resumable_folder import ResumableFolder
 from completion.search_settings import SEARCHES, SearchSettings
-from completion.settings import CompletionSettings, MaskSettings
+from completion.settings import MaskSettings
 from context_encoder import ContextEncoder
 from devices import Precision
 from model import DCGAN
@@ -138,10 +140,16 @@ def default_batch_size(samples: int, images: int) -> int:
     return min(max(1, BATCH // samples), images)
 
 
+class _Options(Protocol):
+    """Settings whose options are recorded in config.json."""
+
+    def options(self) -> dict[str, Any]: ...
+
+
 def recorded_options(
-    settings: CompletionSettings,
+    settings: _Options,
     search: SearchSettings,
-    mask: MaskSettings,
+    mask: _Options,
     checkpoint: str,
     encoder: ContextEncoder | None = None,
 ) -> dict[str, Any]:
@@ -186,6 +194,53 @@ def earlier_precision(
         return None  # not written by this program
     same = precision.asked == before.asked or precision.used == before.used
     return before if same and earlier == options else None
+
+
+def open_folder(
+    out: ResumableFolder,
+    options: dict[str, Any],
+    precision: Precision,
+    inputs: Sequence[str],
+    overwrite: bool,
+) -> tuple[Precision, dict[str, Any], str]:
+    """Starts the output folder, or goes on with an unfinished run by the same options.
+
+    Args:
+      out: the folder.
+      options: `recorded_options`.
+      precision: of this command.
+      inputs: files that must not be lost.
+      overwrite: replace an earlier run.
+
+    Returns:
+      The precision of the search, the folder's config.json, and what to tell the user, line by
+      line.
+
+    Raises:
+      UserError: the folder holds something that must not be lost, or some of the inputs.
+    """
+    earlier, note = out.unfinished_options(overwrite), ""
+    if earlier is None:
+        out.check_inputs(inputs)
+    else:
+        before = earlier_precision(earlier, options, precision)
+        if before is None:
+            raise out.refusal("other options")
+        precision, note = before.resumed(precision.asked)
+    config = runs.record(options | precision_options(precision))
+    config |= {"seed": options["seed"], out.KEY: {"finished": False}}
+    if earlier is None:
+        out.start(config)
+    else:
+        out.resume(config)
+        going_on = f"going on in {out.path}: {len(out.done)} {out.INPUTS} are done"
+        note = "\n".join(filter(None, (going_on, note)))
+    return precision, config, note
+
+
+def finish_folder(out: ResumableFolder, config: Mapping[str, Any]) -> None:
+    """Writes into the folder's config.json that the run has finished."""
+    runs.write_config(out.path, {**config, out.KEY: {"finished": True}})
 
 
 def complete_images(

@@ -17,6 +17,7 @@ import utils
 from faces import FaceAligner
 from photos.placement import square_corners
 from photos.seams import crop_around
+from photos.settings import ALL, LARGEST
 from utils import UserError
 
 COPY_PIXELS = 2_000_000
@@ -24,7 +25,6 @@ SAME_FACE = 0.3  # intersection over union of two boxes
 ROUGH_EDGE = 256  # pixels: of the copy of a hole's surroundings that is inpainted
 RADIUS = 3  # pixels: how far around each pixel OpenCV's inpainting looks
 AS_IT_IS, INPAINTED, MEAN_COLOUR, GIVEN = "as it is", "inpainted", "mean colour", "landmarks"
-ALL, LARGEST = "all", "largest"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

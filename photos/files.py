@@ -130,15 +130,22 @@ class Photo:
         alpha = self.alpha if alpha is None else alpha
         return dataclasses.replace(self, pixels=pixels, alpha=alpha)
 
-    def filled(self, values: np.ndarray, hole: np.ndarray) -> Photo:
+    def filled(
+        self,
+        values: np.ndarray,
+        hole: np.ndarray,
+        crop: tuple[slice, slice] = (slice(None), slice(None)),
+    ) -> Photo:
         """The photo with new pixels in a hole, opaque there, and bit for bit the same elsewhere.
 
         Args:
-          values: float [H, W, C], 0..peak; are rounded, and clipped to that range.
-          hole: bool [H, W].
+          values: float [h, w, C] of the crop, 0..peak; are rounded, and clipped to that range.
+          hole: bool [H, W], within the crop.
+          crop: rows and columns.
         """
-        pixels = self.pixels.copy()
-        pixels[hole] = np.clip(np.rint(values[hole]), 0, self.peak).astype(pixels.dtype)
+        pixels, inside = self.pixels.copy(), hole[crop]
+        new = np.clip(np.rint(values[inside]), 0, self.peak)
+        pixels[crop][inside] = new.astype(pixels.dtype)
         if self.alpha is None:
             return self.with_pixels(pixels)
         return self.with_pixels(

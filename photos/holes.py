@@ -11,6 +11,7 @@ import numpy as np
 
 import cli
 from completion import mask_files, masks
+from completion.mask_source import draw_masks
 from completion.settings import MaskSettings
 from utils import MAX_PIXELS, UserError
 
@@ -39,18 +40,6 @@ def box(text: str) -> Box:
     return left, top, width, height
 
 
-def _of_complete(name: str, **changes: Any) -> Any:
-    """The field of `MaskSettings` with that name, so that both commands have one definition.
-
-    Args:
-      name: of the field.
-      changes: of its default, help, and other arguments of `cli.option`.
-    """
-    (field,) = (field for field in cli.option_fields(MaskSettings) if field.name == name)
-    arguments = {"default": field.default} | field.metadata["arguments"] | changes
-    return cli.option(arguments.pop("help"), *field.metadata["flags"], **arguments)
-
-
 @dataclasses.dataclass(frozen=True)
 class HoleSettings:
     """What is missing of photos, in coordinates of the upright photo but for `mask_type`.
@@ -67,7 +56,7 @@ class HoleSettings:
       feather: blend from the photo to what is made over these pixels (`masks.feather_ramp`).
     """
 
-    mask: str | None = _of_complete("mask")
+    mask: str | None = cli.same_option(MaskSettings, "mask")
     mask_alpha: bool = cli.option(
         "the photo's transparent pixels are missing", action="store_true", default=False
     )
@@ -77,17 +66,18 @@ class HoleSettings:
         action="append",
         metavar="X,Y,W,H",
     )
-    mask_type: str | None = _of_complete(
+    mask_type: str | None = cli.same_option(
+        MaskSettings,
         "mask_type",
         default=None,
-        help="for trials: a mask of complete.py's in the square of each face",
+        help_text="for trials: a mask of complete.py's in the square of each face",
         choices=[name for name in masks.MASK_TYPES if masks.keeps_pixels(name)],
     )
-    center_scale: float = _of_complete("center_scale")
-    fraction: float = _of_complete("fraction")
-    invert_mask: bool = _of_complete("invert_mask")
-    dilate: int | None = _of_complete("dilate")
-    feather: bool = _of_complete("feather")
+    center_scale: float = cli.same_option(MaskSettings, "center_scale")
+    fraction: float = cli.same_option(MaskSettings, "fraction")
+    invert_mask: bool = cli.same_option(MaskSettings, "invert_mask")
+    dilate: int | None = cli.same_option(MaskSettings, "dilate")
+    feather: bool = cli.same_option(MaskSettings, "feather")
 
     @staticmethod
     def default_text(field: dataclasses.Field[Any]) -> str:
@@ -160,17 +150,31 @@ class Hole:
           pixels: the disc's radius.
           feather: with a ramp over what is added (`masks.feather_ramp`).
         """
-        # A photo is large: distances are measured only where the hole can change something.
-        edges = [np.flatnonzero(self.missing.any(axis))[[0, -1]] for axis in (1, 0)]
-        crop = tuple(slice(max(0, a - pixels - 1), b + pixels + 2) for a, b in edges)
-        known = (~self.missing[crop]).astype(np.float32)[..., np.newaxis]
-        dilated = masks.dilate(known, pixels)
-        missing, ramp = self.missing.copy(), None
-        missing[crop] = dilated[..., 0] == 0
-        if feather:
-            ramp = np.zeros(missing.shape, np.float32)
-            ramp[crop] = masks.feather_ramp(known, dilated)[..., 0]
-        return Hole(missing, ramp)
+        crop = _around(self.missing, pixels + 1)
+        missing = self.missing.copy()
+        missing[crop] = masks.dilate(_as_mask(self.missing[crop]), pixels)[..., 0] == 0
+        return self.within(missing) if feather else Hole(missing)
+
+    def within(self, larger: np.ndarray) -> Hole:
+        """A larger hole, bool [H, W], with a ramp over what it adds to this one."""
+        crop, ramp = _around(larger, 1), np.zeros(larger.shape, np.float32)
+        masks_of_both = (_as_mask(missing[crop]) for missing in (self.missing, larger))
+        ramp[crop] = masks.feather_ramp(*masks_of_both)[..., 0]
+        return Hole(larger, ramp)
+
+
+def _around(hole: np.ndarray, margin: int) -> tuple[slice, slice]:
+    """Rows and columns of a hole, of a pixel at least, and of a margin around it.
+
+    A photo is large: distances are measured only where the hole can change something.
+    """
+    edges = [np.flatnonzero(hole.any(axis))[[0, -1]] for axis in (1, 0)]
+    return tuple(slice(max(0, a - margin), b + margin + 1) for a, b in edges)
+
+
+def _as_mask(missing: np.ndarray) -> np.ndarray:
+    """As the functions of `masks` take it: float32 [H, W, 1], 1 = known."""
+    return (~missing).astype(np.float32)[..., np.newaxis]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -286,6 +290,40 @@ def _transparent(path: str, photo: Photo) -> np.ndarray:
     if missing.all():
         raise UserError(f"{path}: all of it is transparent, so nothing is known; give a --mask")
     return missing
+
+
+def hole_in_squares(
+    settings: MaskSettings,
+    matrices: Sequence[np.ndarray],
+    size: int,
+    shape: tuple[int, int],
+    seed: int,
+) -> Hole:
+    """The hole of a photo by masks in the squares of its faces.
+
+    Args:
+      settings: of the masks, `HoleSettings.in_square`.
+      matrices: of the faces, as for `hole_in_square`.
+      size: edge of the squares.
+      shape: of the photo, (H, W).
+      seed: of random masks, which are the same for all faces.
+
+    Raises:
+      UserError: nothing of the photo is missing.
+    """
+    # A mask drawn from the photo would depend on what is under the hole.
+    blank = np.zeros([1, size, size, 1], np.uint8)
+
+    def union(masks_there: MaskSettings) -> np.ndarray:
+        missing = draw_masks(masks_there, blank, seed).known[0, ..., 0] == 0
+        return np.any([hole_in_square(missing, matrix, shape) for matrix in matrices], axis=0)
+
+    hole = Hole(union(settings))
+    if not hole.missing.any():
+        raise UserError(f"--mask-type {settings.mask_type}: nothing of the faces is missing")
+    if settings.feather:
+        hole = Hole(union(dataclasses.replace(settings, dilate=None))).within(hole.missing)
+    return hole
 
 
 def hole_in_square(missing: np.ndarray, matrix: np.ndarray, shape: tuple[int, int]) -> np.ndarray:

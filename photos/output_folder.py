@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from PIL import Image
@@ -87,7 +87,7 @@ class PhotoFolder(ResumableFolder):
 
     FLAG = "--out-dir"
     WHAT = "completion of photos"
-    KEY = "photos"
+    INPUTS = KEY = "photos"
     TABLE = "report.csv"
     OF_FACE = ("face", "found", "score", "box", "landmarks", "matrix", "detail")
     OF_HOLE = ("missing", "generated", "inpainted", "seconds")
@@ -128,7 +128,7 @@ class PhotoFolder(ResumableFolder):
         self,
         name: str,
         before: Photo,
-        candidates: Sequence[Photo],
+        candidates: Iterable[Photo],
         output_format: str,
         region: tuple[slice, slice],
     ) -> None:
@@ -137,16 +137,18 @@ class PhotoFolder(ResumableFolder):
         Args:
           name: output name of the photo without extension.
           before: the photo as it was read.
-          candidates: repaired photos.
+          candidates: repaired photos; of an iterator one at a time is in memory.
           output_format: of files.OUTPUT_FORMATS.
           region: rows and columns that the sheet shows.
         """
+        cells = [_shown(before, SAMPLE, region)]
         for rank, photo in enumerate(candidates, 1):
             output = f"{rank}{output_suffix(photo, output_format)}"
             path = self._place("samples", name, output)
             write_photo(photo, path, output_kind(photo, output_format))
-        cells = np.stack([_shown(photo, SAMPLE, region) for photo in (before, *candidates)])
-        save_image(self._place("samples", f"{name}.png"), image_grid(cells, len(cells)))
+            cells.append(_shown(photo, SAMPLE, region))
+        sheet = image_grid(np.stack(cells), len(cells))
+        save_image(self._place("samples", f"{name}.png"), sheet)
 
     def write_patch(self, name: str, after: Photo, hole: np.ndarray) -> None:
         """Writes what was filled as a layer for an image editor: RGBA of the photo's size.

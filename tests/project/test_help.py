@@ -13,6 +13,7 @@ SCRIPTS = (
     "train-dcgan.py",
     "train-context-encoder.py",
     "complete.py",
+    "complete-photo.py",
     "evaluate.py",
     "align-dlib.py",
     "sample-dcgan.py",

@@ -20,6 +20,7 @@ COMMANDS = (
     "train-context-encoder",
     "sample",
     "complete",
+    "complete-photo",
     "evaluate",
     "distributions",
 )

@@ -1,0 +1,162 @@
+#!/usr/bin/env python3
+"""Repair photos: fill in what is missing of the faces in them, at the photos' own size.
+
+Finds the faces, completes each as complete.py does, and puts what was missing back in its place.
+Nothing but the hole changes, and the photos themselves stay as they are.
+
+examples:
+  ./complete-photo.py photo.jpg --mask hole.png --out-dir repaired
+  ./complete-photo.py my-photos --mask my-masks --samples 4 --patch
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import os
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import cli
+import utils
+from completion.search_settings import SearchSettings
+from photos.holes import SOURCES, HoleSettings
+from photos.settings import LANDMARKS, PhotoSettings
+from utils import UserError
+
+if TYPE_CHECKING:
+    from photos.output_folder import PhotoFolder
+
+OF_SEARCH = ("samples", "seed", "precision", "batch_size")
+OF_FACE = ("face", "list_faces", "landmarks")
+OF_HOLE = ("blend", "no_grain")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = cli.ArgumentParser(__doc__)
+    parser.add_argument("photos", nargs="+", metavar="PHOTO", help="photos, or folders of them")
+    grouped = (*OF_SEARCH, *OF_FACE, *OF_HOLE)
+
+    def add(group: argparse._ActionsContainer, settings: Any, names: Sequence[str]) -> None:
+        cli.add_options(group, settings, settings.default_text, names)
+
+    def others(settings: type) -> list[str]:
+        return [f.name for f in cli.option_fields(settings) if f.name not in grouped]
+
+    add(parser, PhotoSettings, others(PhotoSettings))
+    titles = ("what is missing", "faces", "search")
+    hole, face, search = (parser.add_argument_group(title) for title in titles)
+    add(hole, HoleSettings, others(HoleSettings))
+    add(hole, SearchSettings, OF_HOLE)
+    add(hole, PhotoSettings, OF_HOLE)
+    add(face, PhotoSettings, OF_FACE)
+    add(search, SearchSettings, others(SearchSettings))
+    add(search, PhotoSettings, OF_SEARCH)
+    return parser
+
+
+def read_settings(
+    argv: Sequence[str] | None,
+) -> tuple[PhotoSettings, dict[str, Any], HoleSettings | None]:
+    """What the command line says; of the search the options that were given.
+
+    Its other settings depend on whether the model has a context encoder. There is no hole if
+    faces are only to be listed and none was given.
+
+    Raises:
+      UserError: options contradict each other, or nothing says what is missing.
+    """
+    args = build_parser().parse_args(argv)
+    settings = PhotoSettings.of(args.photos, **cli.given_options(args, PhotoSettings))
+    search, hole = (cli.given_options(args, of) for of in (SearchSettings, HoleSettings))
+    SearchSettings.of(samples=settings.samples, **search)
+    if settings.list_faces and not any(name in hole for name in SOURCES):
+        return settings, search, None
+    return settings, search, HoleSettings.of(**hole)
+
+
+def list_faces(
+    settings: PhotoSettings, hole: HoleSettings | None, names: dict[str, str], out: PhotoFolder
+) -> int:
+    """Draws the faces of the photos; returns the exit status."""
+    from faces import FaceAligner
+    from photos import run
+    from photos.holes import HoleSource
+    from photos.repair import TaskMaker
+
+    holes = None
+    if hole is not None and hole.in_square is None:
+        holes = HoleSource.of(hole, list(names), settings.photos, settings.max_pixels)
+    maker = TaskMaker(settings, holes, FaceAligner(LANDMARKS, 64))
+    folder, failed = os.path.join(out.path, run.FACES), []
+    for line in run.draw_faces(names, maker, folder, settings.overwrite, failed):
+        print(line)
+    for message in failed:
+        cli.say(f"skipped: {message}")
+    return 1 if failed else 0
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Repairs the photos; returns the exit status."""
+    settings, asked, hole = read_settings(argv)
+    utils.check_writable(settings.out_dir, "--out-dir")
+
+    cli.prepare_tensorflow()
+    import checkpoints
+    from completion import run as completion_run
+    from completion.settings import MaskSettings
+    from devices import Precision
+    from faces import FaceAligner
+    from photos import run
+    from photos.holes import HoleSource
+    from photos.output_folder import PhotoFolder
+    from photos.repair import TaskMaker
+
+    out = PhotoFolder(settings.out_dir)
+    paths = run.choose_photos(settings.photos, out)
+    names = completion_run.names_of_shard(paths, settings.shard)
+    if settings.landmarks is not None and len(names) > 1:
+        raise UserError(f"--landmarks: is of one photo, and there are {len(names)}; name one")
+    if settings.list_faces:
+        return list_faces(settings, hole, names, out)
+    holes = HoleSource.of(hole, list(names), settings.photos, settings.max_pixels)
+
+    precision = Precision.choose(settings.precision)
+    path, licence = checkpoints.select_model(settings.checkpoint_dir)
+    if licence:
+        print(licence)
+    model, prefix = checkpoints.load_model(path)
+    masks = hole.in_square or MaskSettings()  # all that a search asks of them: pixels are kept
+    search, encoder, note = completion_run.choose_search(
+        prefix, model, settings.samples, asked, masks
+    )
+    size = settings.batch_size or run.default_batch_size(settings.samples, len(names))
+    settings = dataclasses.replace(settings, checkpoint_dir=path, batch_size=size)
+    maker = TaskMaker(settings, holes, FaceAligner(LANDMARKS, model.image_size), model.channels)
+
+    failed: list[str] = []
+    tasks = run.need_one(run.make_tasks(names, maker, out, failed), failed)
+    options = completion_run.recorded_options(settings, search, hole, prefix, encoder)
+    precision, config, going_on = completion_run.open_folder(
+        out, options, precision, run.inputs_of(settings, names, holes), settings.overwrite
+    )
+    for line in filter(None, (going_on, note)):
+        print(line)
+    # What is generated goes back into the photo as it is, and is blended there.
+    unblended = dataclasses.replace(search, blend="none")
+    completer = completion_run.make_completer(
+        model, unblended, encoder, size, settings.samples, precision.used
+    )
+    for line in run.repair_photos(completer, tasks, names, out, settings, search.blend):
+        cli.tell(line)
+    for message in failed:
+        cli.say(f"skipped: {message}")
+    completion_run.finish_folder(out, config)
+    print(f"{len(out.done)} photos repaired by {prefix}: see {out.path}/final")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(cli.run_main(main))
