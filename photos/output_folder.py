@@ -158,10 +158,7 @@ class PhotoFolder(ResumableFolder):
           after: the repaired photo.
           hole: bool [H, W]; all else is transparent, and holds nothing.
         """
-        pixels = np.zeros([*hole.shape, 3], after.pixels.dtype)
-        pixels[hole] = after.pixels[hole]  # gray in all three channels
-        layer = Photo(pixels, hole * pixels.dtype.type(after.peak), _rgb_profile(after))
-        write_photo(layer, self._place("patch", f"{name}.png"), "PNG")
+        write_photo(layer_of(after, hole), self._place("patch", f"{name}.png"), "PNG")
 
     def write_contact_sheet(self, names: Mapping[str, str]) -> None:
         """Writes contact.png: the first SHEET photos that are done, before and after.
@@ -185,6 +182,16 @@ class PhotoFolder(ResumableFolder):
         path = os.path.join(self.path, *names)
         os.makedirs(os.path.dirname(path), exist_ok=True)
         return path
+
+
+def layer_of(after: Photo, hole: np.ndarray) -> Photo:
+    """A layer for image editors: RGBA, a repaired photo in its hole, bool [H, W], and nothing else.
+
+    The pixels and the hole may be those of a crop.
+    """
+    pixels = np.zeros([*hole.shape, 3], after.pixels.dtype)
+    pixels[hole] = after.pixels[hole]  # gray in all three channels
+    return Photo(pixels, hole * pixels.dtype.type(after.peak), _rgb_profile(after))
 
 
 def _rgb_profile(photo: Photo) -> bytes | None:
