@@ -148,9 +148,8 @@ class Photo:
         pixels[crop][inside] = new.astype(pixels.dtype)
         if self.alpha is None:
             return self.with_pixels(pixels)
-        return self.with_pixels(
-            pixels, np.where(hole, self.alpha.dtype.type(self.peak), self.alpha)
-        )
+        alpha = np.where(hole, self.alpha.dtype.type(self.peak), self.alpha)
+        return self.with_pixels(pixels, alpha)
 
 
 def output_kind(photo: Photo, output_format: str) -> str:

@@ -140,8 +140,8 @@ def test_the_square_lies_where_the_matrix_says() -> None:
     corners = placement.square_corners(matrix, SIZE)
     np.testing.assert_allclose(corners, [[36, 16], [164, 16], [164, 144], [36, 144]])
     assert placement.scale_of(matrix) == pytest.approx(2)
-    # SMOOTHNESS is 2 of 64 pixels of the square.
-    assert placement.smoothing_length(map_of(20, 3, (50, 50)), SIZE) == pytest.approx(6)
+    assert placement.smoothing_length(map_of(20, 5, (50, 50)), SIZE) == pytest.approx(2)
+    assert placement.smoothing_length(map_of(20, 0.5, (50, 50)), SIZE) == 1
 
 
 # --- holes ---

@@ -17,6 +17,7 @@ from utils import UserError
 # What a command line needs at least, by script.
 LEAST = {
     "align-dlib.py": ["photos", "align", "outerEyesAndNose", "aligned"],
+    "complete-photo.py": ["a.jpg"],
     "complete.py": ["a.png"],
     "data/copy-portraits.py": ["--out", "out"],
     "data/draw-faces.py": ["--out", "out"],
@@ -31,6 +32,7 @@ NEVER = ("x", "nan", "inf", "-1", "1e999", 5000 * "9")  # of no option that has 
 PERHAPS = ("1", "2", "0.5", "0.25", "0.3", "16", "32", "1/2", "2/2", "color", "cutout")
 TOO_LARGE = {
     "align-dlib.py": ("--size", "--workers"),
+    "complete-photo.py": ("--hmc-l",),
     "complete.py": ("--hmc-l",),
     "data/draw-faces.py": ("--size",),
     "evaluate.py": ("--workers", "--samples"),
@@ -55,13 +57,18 @@ def cases(keep: str) -> list[tuple[str, str]]:
             "typed": action.type is not None,
             "chosen": action.choices is not None,
             "text": action.type is None and action.choices is None,
-            "option": bool(action.option_strings) and not is_switch(action),
+            "option": bool(action.option_strings) and not is_switch(action) and not adds(action),
         }[keep]
     ]
 
 
 def is_switch(action: argparse.Action) -> bool:
     return isinstance(action, argparse.BooleanOptionalAction)
+
+
+def adds(action: argparse.Action) -> bool:
+    """Whether all values of an option count that is repeated."""
+    return isinstance(action, argparse._AppendAction)
 
 
 def words_of(script: str, name: str, value: str) -> list[str]:
@@ -216,6 +223,7 @@ ENCODE = ("train-context-encoder.py", *TRAIN[1:])
 EVALUATE = ("evaluate.py", FACES, "--checkpoint-dir", MODEL)
 PLACES = {
     "outputDir": (*ALIGN, "/proc/x"),
+    "--out-dir": ("complete-photo.py", FACES, "--box", "1,1,4,4", "--out-dir", "/proc/x"),
     "--outDir": ("complete.py", FACES, "--checkpoint-dir", MODEL, "--outDir", "/proc/x"),
     "--checkpoint-dir": (*TRAIN, "--checkpoint-dir", "/proc/x"),
     "--sample-dir": (*TRAIN, "--sample-dir", "/proc/x"),
