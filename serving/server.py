@@ -6,6 +6,7 @@ import errno
 import io
 import json
 import socket
+import socketserver
 import threading
 import time
 from collections.abc import Callable
@@ -106,7 +107,9 @@ class Handler(WSGIRequestHandler):
             self.send_error(400)
             raise ConnectionAbortedError from None
 
-    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+    def send_error(
+        self, code: int, message: str | None = None, _explain: str | None = None
+    ) -> None:
         """A response to what is no HTTP request, in JSON."""
         text = message or self.responses.get(code, ("Bad Request",))[0]
         self.close_connection = True
@@ -159,6 +162,10 @@ class Server(ThreadedWSGIServer):
         self._refusing = threading.BoundedSemaphore(REFUSED)
         super().__init__(host, port, app, Handler, fd=listener.fileno())
         listener.close()
+
+    def serve_forever(self, poll_interval: float = 0.25) -> None:
+        """Serves until `shutdown`, or an interrupt, which Werkzeug's own would swallow."""
+        socketserver.BaseServer.serve_forever(self, poll_interval)
 
     def service_actions(self) -> None:
         """What is done now and then."""

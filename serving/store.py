@@ -26,6 +26,10 @@ class StoredPhoto:
       photo: as it was read.
       faces: key of a hole -> its faces in the photo, as a Future; the last HOLES.
       result: of the last search, if there is one.
+      search: that goes on, if there is one.
+      seen: when its page last asked for it.
+      users: requests that need it now; it is not dropped meanwhile.
+      dropped: its page does not need it any more.
     """
 
     def __init__(self, photo: Photo, now: float) -> None:
@@ -37,9 +41,10 @@ class StoredPhoto:
         self.search: Any = None
         self.seen = now
         self.users = 0
+        self.dropped = False
 
 
-class Full(Exception):
+class FullError(Exception):
     """There are LIVE photos already."""
 
 
@@ -60,12 +65,12 @@ class PhotoStore:
         """Keeps a place while a photo is received; gives what puts it there.
 
         Raises:
-          Full: there is none.
+          FullError: there is none.
         """
         self.purge()
         with self._lock:
             if len(self._photos) + self._reserved >= LIVE:
-                raise Full
+                raise FullError
             self._reserved += 1
         try:
             yield self._add
@@ -96,16 +101,10 @@ class PhotoStore:
                 stored.users -= 1
                 stored.seen = self._clock()
 
-    def drop(self, name: str) -> None:
-        """Forgets a photo, if it is there, unless it waits or is searched."""
-        with self._lock:
-            if name in self._photos and not self._photos[name].users:
-                del self._photos[name]
-
     def purge(self) -> None:
         """Forgets the photos that nobody asks for any more."""
         with self._lock:
             oldest = self._clock() - KEPT
             for name, stored in list(self._photos.items()):
-                if not stored.users and stored.seen < oldest:
+                if not stored.users and (stored.dropped or stored.seen < oldest):
                     del self._photos[name]

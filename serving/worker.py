@@ -20,9 +20,11 @@ BUG = "the server has failed; what it printed says why"
 class Engine(Protocol):
     """What the worker drives: see `engine.Engine`."""
 
-    def prepare(self) -> None: ...
+    def prepare(self) -> Iterator[None]:
+        """Loads the model; yields between its steps."""
 
-    def search(self, task: Any, settings: Any) -> Iterator[Any]: ...
+    def search(self, task: Any, settings: Any) -> Iterator[Any]:
+        """Completes a task; yields updates."""
 
 
 class Search:
@@ -157,7 +159,9 @@ class Worker:
 
     def _run(self) -> None:
         try:
-            self._engine.prepare()
+            for _ in self._engine.prepare():
+                if self._closing:
+                    return
         except BaseException as error:
             self._failed(error)
             return
