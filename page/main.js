@@ -13,7 +13,7 @@ const LANDMARKS = ["the inner corner of the eye at the left of the picture",
 const ALIVE = 60_000; // milliseconds
 
 const view = new View($("view"));
-let model = null, remote = null, mask = null, name = "photo.png";
+let portraits = null, model = null, remote = null, mask = null, name = "photo.png";
 let faces = [], chosen = null, landmarks = null; // chosen: index in faces; null: all that are touched
 let previewing = null, searching = null, searchId = null, result = null;
 
@@ -76,7 +76,7 @@ async function followModel() {
       $("model").textContent = "";
       return fail(error);
     }
-    if (!$("portraits").childElementCount) showPortraits(model.portraits);
+    portraits ??= showPortraits(model.portraits).catch(fail);
     if (model.ready) break;
     await new Promise(done => setTimeout(done, 400));
   }
@@ -84,16 +84,15 @@ async function followModel() {
     : "The model is ready. It has no context encoder: previews are inpainted.";
   $("samples").max = model.most_samples;
   $("iterations").max = model.most_iterations;
-  const words = {auto: "auto (the best)", direct: "direct (no search)"};
-  for (const approach of Object.keys(model.approaches)) {
-    $("approach").add(new Option(words[approach] ?? approach, approach));
+    for (const approach of Object.keys(model.approaches)) {
+    $("approach").add(new Option(approach, approach));
   }
   $("iterations").value = model.approaches.auto;
   updateButtons();
 }
 
-async function showPortraits(portraits) {
-  for (const portrait of portraits) {
+async function showPortraits(names) {
+  for (const portrait of names) {
     const blob = await askBlob("GET", `/api/portraits/${portrait}`);
     const button = document.createElement("button"), text = document.createElement("span");
     const image = new Image();
@@ -436,10 +435,10 @@ async function showResult(event) {
   view.overlay = false;
   $("compare").hidden = $("result").hidden = false;
   compare(0);
-  const done = event.iteration < event.total ? `Stopped after ${event.iteration} iterations.` : "Done.";
+  const done = event.iteration < event.total ? `Stopped after ${event.iteration} iterations` : "Done";
   const sizes = event.faces.map(({width, size}) => `face ${width} pixels wide, completed at ${size}`);
   const rest = event.inpainted > .005 ? `; ${Math.round(100 * event.inpainted)} % inpainted` : "";
-  say(`${done} ${sizes.join("; ")}${rest}.`);
+  say(`${done}: ${sizes.join("; ")}${rest}.`);
   $("save-landmarks").hidden = !event.options.includes("--landmarks");
   $("command").value = command(event.options);
   await showCandidates(event);

@@ -126,7 +126,7 @@ export class View {
       c.restore();
     }
     if (this.overlay) {
-      c.globalAlpha = this.patch ? .18 : .55;
+      c.globalAlpha = this.patch ? .1 : .55;
       c.drawImage(this.mask.picture, 0, 0, this.width, this.height);
       c.globalAlpha = 1;
     }

@@ -127,7 +127,7 @@ class Engine:
         self._compiled.add(self._key(Request()))
 
     def preview(self, task: Task) -> np.ndarray | None:
-        """The context encoder's estimate of a task's faces, as `search` gives it, if there is one."""
+        """The context encoder's estimate of a task's faces, if there is one."""
         return self._estimate(task.squares, task.known)
 
     def search(self, task: Task, request: Request) -> Iterator[Update]:

@@ -40,6 +40,7 @@ ALLOWED: dict[str, set[str]] = {
     "completion": SHARED | {"faces"},
     "metrics": SHARED | {"faces", "completion"},
     "photos": SHARED | {"faces", "completion"},
+    "serving": SHARED | {"faces", "completion", "photos"},
 }
 # What knows no network, whatever it imports.
 WITHOUT_NETWORK = [
@@ -56,6 +57,12 @@ WITHOUT_NETWORK = [
     "metrics.statistics",
     "photos.files",
     "photos.holes",
+    "photos.layers",
+    "photos.repair",
+    "serving.finder",
+    "serving.pictures",
+    "serving.server",
+    "serving.store",
 ]
 NETWORKS = {"context_encoder", "model", "ops", "checkpoints"}
 # What writes results down, and neither makes nor measures them.
