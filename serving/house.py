@@ -24,6 +24,7 @@ class House:
         listener: socket.socket,
         token: str,
         engine: Engine | None = None,
+        finder: FaceFinder | None = None,
     ) -> None:
         """Begins nothing yet.
 
@@ -32,10 +33,11 @@ class House:
           listener: as `server.bind` gives it; is taken over.
           token: that requests need.
           engine: what computes; None: that of the settings' model.
+          finder: of faces; None: a process of its own.
         """
         self.engine = engine or Engine(settings.checkpoint_dir)
         self.worker = Worker(self.engine, self._fail)
-        self.finder, self.store = FaceFinder(), PhotoStore()
+        self.finder, self.store = finder or FaceFinder(), PhotoStore()
         self.repairs = Repairs(self.store, self.engine, self.worker, self.finder)
         self.app = App(settings, token, self.repairs)
         self.server = Server(listener, self.app.wsgi, settings.max_bytes, self._look_after)
