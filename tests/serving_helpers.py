@@ -110,9 +110,7 @@ class Client:
         own = {"Authorization": f"Bearer {self.token}"}
         own |= {name.replace("_", "-"): value for name, value in headers.items()}
         connection.request(method, path, body, own)
-        response = connection.getresponse()
-        response.connection = connection  # is closed with the response, not before
-        return response
+        return connection.getresponse()
 
     def ask(self, method: str, path: str, body: bytes | None = None, **headers: str) -> Any:
         """Status, headers, and the body: what JSON says, or bytes."""
@@ -136,7 +134,6 @@ class Client:
                 if line.startswith(b"data: "):
                     yield json.loads(line[6:])
         finally:
-            response.connection.sock.close()
             response.close()
 
     def wait_until_ready(self) -> None:
