@@ -1,6 +1,6 @@
 # make demo   align two portraits and complete them with the model that ships
 # make test   lint and the test suite
-# make test-all   with the tests that take long, and one of TensorBoard that needs Chromium
+# make test-all   with the tests that take long, and those that need Chromium
 # make bench  seconds of a training step and of its input, against the processor's rate
 PYTHON ?= python3
 VENV := .venv

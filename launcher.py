@@ -55,6 +55,11 @@ def complete_photo() -> None:
     _run("complete-photo.py")
 
 
+def serve() -> None:
+    """dcgan-serve: serve.py."""
+    _run("serve.py")
+
+
 def evaluate() -> None:
     """dcgan-evaluate: evaluate.py."""
     _run("evaluate.py")

@@ -5,7 +5,7 @@ from pathlib import Path
 from setuptools import setup
 from setuptools.command.build_py import build_py
 
-ROOMS = ("alignment", "training", "completion", "metrics", "photos")
+ROOMS = ("alignment", "training", "completion", "metrics", "photos", "serving")
 COMMANDS = (
     "align",
     "train",
@@ -13,6 +13,7 @@ COMMANDS = (
     "sample",
     "complete",
     "complete-photo",
+    "serve",
     "evaluate",
     "distributions",
 )
@@ -37,7 +38,9 @@ setup(
     python_requires=">=3.11",
     packages=["dcgan_completion", *(f"dcgan_completion.{room}" for room in ROOMS)],
     package_dir={"dcgan_completion": "."},
-    package_data={"dcgan_completion": ["data/pretrained/*", "data/pretrained/context-encoder/*"]},
+    package_data={
+        "dcgan_completion": ["data/pretrained/*", "data/pretrained/context-encoder/*", "page/*"]
+    },
     cmdclass={"build_py": BuildPackage},
     install_requires=[
         "dlib-bin>=19.24.6",
@@ -52,6 +55,7 @@ setup(
         "tensorboard>=2.20",
         "tensorflow>=2.21,<2.22",
         "tqdm>=4.66",
+        "werkzeug>=3.1",
     ],
     extras_require={
         "cuda": ["tensorflow[and-cuda]>=2.21,<2.22"],

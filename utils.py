@@ -9,6 +9,7 @@ from __future__ import annotations
 import collections
 import contextlib
 import csv
+import dataclasses
 import errno
 import glob
 import hashlib
@@ -171,9 +172,25 @@ def open_text(path: str | os.PathLike[str], errors: str = "strict") -> IO[str]:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from None
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class HeldFile:
+    """A file that is in memory alone; stands where the path of a picture is asked for.
+
+    Attributes:
+      name: what errors call it.
+      data: its contents.
+    """
+
+    name: str
+    data: bytes
+
+    def __str__(self) -> str:
+        return self.name
+
+
 @contextlib.contextmanager
 def open_picture(
-    path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS
+    path: str | os.PathLike[str] | HeldFile, max_pixels: int = MAX_PIXELS
 ) -> Iterator[Image.Image]:
     """The one way in which pictures are opened: their head is read, no pixel is decoded yet.
 
@@ -181,11 +198,16 @@ def open_picture(
       UserError: `path` is no regular file, none of FORMATS, of more than `max_pixels` pixels, or
         whatever the block does with the picture fails, as decoding a damaged one does.
     """
-    check_regular(path, " as an image")
+    held = isinstance(path, HeldFile)
+    if not held:
+        check_regular(path, " as an image")
     try:
         # Not by its path: Pillow maps such files into memory, a rotated TIFF with width and height
         # exchanged.
-        with open(path, "rb") as file, Image.open(file, formats=FORMATS) as picture:
+        with (
+            io.BytesIO(path.data) if held else open(path, "rb") as file,
+            Image.open(file, formats=FORMATS) as picture,
+        ):
             width, height = picture.size
             if width * height > max_pixels:
                 raise UserError(
@@ -227,7 +249,7 @@ def _decode_plain_png(picture: Image.Image) -> np.ndarray:
 
 
 def load_image(
-    path: str | os.PathLike[str], channels: int = 3, max_pixels: int = MAX_PIXELS
+    path: str | os.PathLike[str] | HeldFile, channels: int = 3, max_pixels: int = MAX_PIXELS
 ) -> np.ndarray:
     """The image at `path` as uint8 [H, W, channels], upright.
 

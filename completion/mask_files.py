@@ -50,7 +50,7 @@ def load_mask(
 
 
 def load_missing(
-    path: str | os.PathLike[str],
+    path: str | os.PathLike[str] | utils.HeldFile,
     invert: bool = False,
     flag: str = "--mask",
     max_pixels: int = utils.MAX_PIXELS,
@@ -94,7 +94,9 @@ def check_some_known(
         raise UserError(f"{flag} {path}: everything is missing, so nothing is known; {other}")
 
 
-def _levels(path: str | os.PathLike[str], max_pixels: int) -> tuple[np.ndarray, np.ndarray]:
+def _levels(
+    path: str | os.PathLike[str] | utils.HeldFile, max_pixels: int
+) -> tuple[np.ndarray, np.ndarray]:
     """How white a mask is, uint8 [H, W], and which pixels tell whether it is one, bool [H, W]."""
     levels = utils.load_image(path, 1, max_pixels)[..., 0]
     everywhere = np.ones(levels.shape, bool)

@@ -19,6 +19,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 import cli
 import utils
+from photos.portraits import PORTRAITS
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -32,16 +33,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Copies the photos."""
     args = build_parser().parse_args(argv)
     utils.check_writable(args.out, "--out")
-    import matplotlib.cbook
-    import skimage.data
-
-    hopper = matplotlib.cbook.get_sample_data("grace_hopper.jpg", asfileobj=False)
     os.makedirs(args.out, exist_ok=True)
-    for name, photo in (
-        ("grace_hopper.png", utils.load_image(hopper)),
-        ("eileen_collins.png", skimage.data.astronaut()),
-    ):
-        utils.save_image(os.path.join(args.out, name), photo)
+    for name, load in PORTRAITS.items():
+        utils.save_image(os.path.join(args.out, name), load())
         print(os.path.join(args.out, name))
 
 

@@ -169,7 +169,7 @@ def output_suffix(photo: Photo, output_format: str) -> str:
 # --- reading --------------------------------------------------------------------------------
 
 
-def read_photo(path: str, max_pixels: int = utils.MAX_PIXELS) -> Photo:
+def read_photo(path: str | utils.HeldFile, max_pixels: int = utils.MAX_PIXELS) -> Photo:
     """The photo in a file, with its values as they are where a `Photo` can hold them.
 
     Gray and colour of 8 and 16 bits, with or without transparency, stay as they are; all else is
@@ -236,11 +236,13 @@ def _is_deep_colour(picture: Image.Image, path: str) -> bool:
     return ";16" in _raw_mode(picture)
 
 
-def _imdecode(path: str) -> np.ndarray | None:
+def _imdecode(path: str | utils.HeldFile) -> np.ndarray | None:
     """The pixels that OpenCV finds in a file, neither rotated nor converted, BGR or BGRA."""
     import cv2  # only here: command lines are built without it
 
-    return cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
+    held = isinstance(path, utils.HeldFile)
+    data = np.frombuffer(path.data, np.uint8) if held else np.fromfile(path, np.uint8)
+    return cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
 
 
 def _decode_deep(picture: Image.Image, path: str) -> np.ndarray:
@@ -356,6 +358,21 @@ def write_photo(photo: Photo, path: str, kind: str) -> None:
     Args:
       photo: of 8 or 16 bits.
       path: of the file, whatever its name says.
+      kind: as for `encode_photo`.
+
+    Raises:
+      ValueError: as `encode_photo`.
+    """
+    with utils.replacing(path) as temporary, open(temporary, "wb") as file:
+        encode_photo(photo, file, kind)
+
+
+def encode_photo(photo: Photo, file: IO[bytes], kind: str) -> None:
+    """Writes a photo with its ICC profile and EXIF data into an open file.
+
+    Args:
+      photo: of 8 or 16 bits.
+      file: of bytes.
       kind: `output_kind` of the photo; all but JPEG keep every value.
 
     Raises:
@@ -366,15 +383,13 @@ def write_photo(photo: Photo, path: str, kind: str) -> None:
         samples = np.dstack([samples, photo.alpha])
     metadata = {"icc_profile": photo.icc, "exif": photo.exif} if kind in WITH_METADATA else {}
     metadata = {name: data for name, data in metadata.items() if data}
-    with utils.replacing(path) as temporary:
-        if photo.peak == 255:
-            picture = Image.fromarray(samples[..., 0] if samples.shape[2] == 1 else samples)
-            picture.save(temporary, format=kind, **SAVE_OPTIONS.get(kind, {}), **metadata)
-        elif kind == "PNG":
-            with open(temporary, "wb") as file:
-                _write_png16(file, samples, metadata)
-        else:
-            raise ValueError(f"{kind} does not hold 16 bits")
+    if photo.peak == 255:
+        picture = Image.fromarray(samples[..., 0] if samples.shape[2] == 1 else samples)
+        picture.save(file, format=kind, **SAVE_OPTIONS.get(kind, {}), **metadata)
+    elif kind == "PNG":
+        _write_png16(file, samples, metadata)
+    else:
+        raise ValueError(f"{kind} does not hold 16 bits")
 
 
 def _write_png16(file: IO[bytes], samples: np.ndarray, metadata: Mapping[str, bytes]) -> None:

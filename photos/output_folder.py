@@ -10,7 +10,13 @@ import numpy as np
 from PIL import Image
 
 from completion.resumable_folder import ResumableFolder
-from photos.files import Photo, output_kind, output_suffix, write_photo
+from photos.files import (
+    Photo,
+    output_kind,
+    output_suffix,
+    write_photo,
+)
+from photos.layers import layer_of, rgb_profile
 from utils import image_grid, save_image
 
 COMPARED = 1600  # pixels: longer edge of a photo in before-after/, at most
@@ -119,7 +125,7 @@ class PhotoFolder(ResumableFolder):
         output = name + output_suffix(after, output_format)
         write_photo(after, self._place("final", output), output_kind(after, output_format))
         pair = image_grid(np.stack([_shown(photo, COMPARED) for photo in (before, after)]), 2)
-        compared = Photo(pair, icc=_rgb_profile(after))
+        compared = Photo(pair, icc=rgb_profile(after))
         write_photo(compared, self._place("before-after", f"{name}.png"), "PNG")
         notes = "; ".join(before.notes)
         self._add_rows([[path, output, *face.cells(), *hole.cells(), notes] for face in faces])
@@ -158,10 +164,7 @@ class PhotoFolder(ResumableFolder):
           after: the repaired photo.
           hole: bool [H, W]; all else is transparent, and holds nothing.
         """
-        pixels = np.zeros([*hole.shape, 3], after.pixels.dtype)
-        pixels[hole] = after.pixels[hole]  # gray in all three channels
-        layer = Photo(pixels, hole * pixels.dtype.type(after.peak), _rgb_profile(after))
-        write_photo(layer, self._place("patch", f"{name}.png"), "PNG")
+        write_photo(layer_of(after, hole), self._place("patch", f"{name}.png"), "PNG")
 
     def write_contact_sheet(self, names: Mapping[str, str]) -> None:
         """Writes contact.png: the first SHEET photos that are done, before and after.
@@ -185,11 +188,6 @@ class PhotoFolder(ResumableFolder):
         path = os.path.join(self.path, *names)
         os.makedirs(os.path.dirname(path), exist_ok=True)
         return path
-
-
-def _rgb_profile(photo: Photo) -> bytes | None:
-    """The ICC profile for a picture of it in RGB; that of a gray photo does not fit."""
-    return photo.icc if photo.pixels.shape[2] == 3 else None
 
 
 def _shown(

@@ -107,11 +107,7 @@ class TaskMaker:
         """
         start = time.monotonic()
         photo = read_photo(path, self._settings.max_pixels)
-        if self._channels < photo.pixels.shape[2]:
-            raise UserError(
-                f"{path}: is in colour, and the model is of gray images; make the photo gray, or "
-                "name a model of colour images with --checkpoint-dir"
-            )
+        check_colours(path, photo, self._channels)
         by_face = self._holes.settings.in_square
         hole = None if by_face else self._holes.hole_of(path, photo)
         task = self.make_of(path, photo, hole)
@@ -131,18 +127,10 @@ class TaskMaker:
                 matrices, shape = [face.matrix for face in faces], photo.pixels.shape[:2]
                 size, seed = self._aligner.size, self._settings.seed
                 hole = hole_in_squares(by_face, matrices, size, shape, seed)
-            squares, known = self._squares(photo, hole.missing, numbers, faces)
+            task = make_task(path, photo, hole, (numbers, faces), self._channels)
         except UserError as error:
             raise UserError(f"{path}: {error}") from None
-        crop = _crop_of(hole.missing, faces)
-        owner = detection.owners(hole.missing, faces)[crop]
-        inpainted = hole.missing[crop] & (
-            (owner < 0) | _narrow_parts(hole.missing[crop], owner, faces)
-        )
-        return Task(
-            *(path, photo, hole, numbers, faces, squares, known, crop, owner, inpainted),
-            seconds=time.monotonic() - start,
-        )
+        return dataclasses.replace(task, seconds=time.monotonic() - start)
 
     def find(self, path: str) -> tuple[Photo, list[FoundFace]]:
         """The photo in a file, and the faces in it, from left to right.
@@ -171,26 +159,65 @@ class TaskMaker:
         chosen = detection.choose_faces(found, everywhere if missing is None else missing, which)
         return tuple(found.index(face) + 1 for face in chosen), tuple(chosen)
 
-    def _squares(
-        self,
-        photo: Photo,
-        missing: np.ndarray,
-        numbers: Sequence[int],
-        faces: Sequence[FoundFace],
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """`squares` and `known` of a task."""
-        pixels = photo.as_gray8() if self._channels == 1 else photo.as_rgb8()
-        squares, known = [], []
-        for number, face in zip(numbers, faces, strict=True):
-            place = face.matrix, face.size
-            known.append(~hole_there(missing, *place))
-            if not known[-1].any():
-                raise UserError(
-                    f"nothing of face {number} is known; make the hole smaller, or choose other "
-                    "faces with --face"
-                )
-            squares.append(np.clip(np.rint(there(pixels, *place)), 0, 255).astype(np.uint8))
-        return np.stack(squares), np.stack(known).astype(np.float32)[..., np.newaxis]
+
+def check_colours(path: str, photo: Photo, channels: int) -> None:
+    """Raises UserError if the photo is in colour and the model, of `channels`, is not."""
+    if channels < photo.pixels.shape[2]:
+        raise UserError(
+            f"{path}: is in colour, and the model is of gray images; make the photo gray, or "
+            "name a model of colour images with --checkpoint-dir"
+        )
+
+
+def make_task(
+    path: str,
+    photo: Photo,
+    hole: Hole,
+    chosen: tuple[Sequence[int], Sequence[FoundFace]],
+    channels: int,
+) -> Task:
+    """The task of repairing a photo, which took no time so far.
+
+    Args:
+      path: of its file.
+      photo: as it was read.
+      hole: what is missing of it.
+      chosen: the numbers of the faces to complete, and the faces.
+      channels: of the model.
+
+    Raises:
+      UserError: nothing of a face is known.
+    """
+    numbers, faces = (tuple(part) for part in chosen)
+    squares, known = _squares(photo, hole.missing, numbers, faces, channels)
+    crop = _crop_of(hole.missing, faces)
+    owner = detection.owners(hole.missing, faces)[crop]
+    inpainted = hole.missing[crop] & ((owner < 0) | _narrow_parts(hole.missing[crop], owner, faces))
+    return Task(
+        *(path, photo, hole, numbers, faces, squares, known, crop, owner, inpainted), seconds=0.0
+    )
+
+
+def _squares(
+    photo: Photo,
+    missing: np.ndarray,
+    numbers: Sequence[int],
+    faces: Sequence[FoundFace],
+    channels: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """`squares` and `known` of a task."""
+    pixels = photo.as_gray8() if channels == 1 else photo.as_rgb8()
+    squares, known = [], []
+    for number, face in zip(numbers, faces, strict=True):
+        place = face.matrix, face.size
+        known.append(~hole_there(missing, *place))
+        if not known[-1].any():
+            raise UserError(
+                f"nothing of face {number} is known; make the hole smaller, or choose other "
+                "faces with --face"
+            )
+        squares.append(np.clip(np.rint(there(pixels, *place)), 0, 255).astype(np.uint8))
+    return np.stack(squares), np.stack(known).astype(np.float32)[..., np.newaxis]
 
 
 def _margin(face: FoundFace) -> int:

@@ -14,7 +14,7 @@ import tensorflow as tf
 import cli
 import utils
 from completion import input_images
-from completion.completer import Completer
+from completion.completer import Completer, Completion
 from completion.direct import DirectCompleter
 from completion.masks import Mask
 from photos import detection
@@ -152,13 +152,23 @@ def generate(
     mask = Mask(np.concatenate([task.known for task in group]))
     try:
         if isinstance(completer, DirectCompleter):
-            return np.float32(127.5) * (completer.estimate(squares, mask)[:, np.newaxis] + 1)
-        return completer.complete(squares, mask, seed).samples_source.astype(np.float32)
+            return estimated(completer, squares, mask)
+        return generated_by(completer.complete(squares, mask, seed))
     except (tf.errors.ResourceExhaustedError, MemoryError) as error:
         raise UserError(
             f"--batch-size {completer.batch_size}: memory does not suffice for so many faces at a "
             "time; lower it, or --samples or --average"
         ) from error
+
+
+def estimated(completer: DirectCompleter, squares: np.ndarray, mask: Mask) -> np.ndarray:
+    """A context encoder's estimates as `generate` gives them."""
+    return np.float32(127.5) * (completer.estimate(squares, mask)[:, np.newaxis] + 1)
+
+
+def generated_by(completion: Completion) -> np.ndarray:
+    """What a search has made of the squares, as `generate` gives it."""
+    return completion.samples_source.astype(np.float32)
 
 
 def repair_photos(

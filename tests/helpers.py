@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from context_encoder import ContextEncoder
 
 ROOT = Path(__file__).resolve().parent.parent
-ROOMS = ("alignment", "training", "completion", "metrics", "photos")
+ROOMS = ("alignment", "training", "completion", "metrics", "photos", "serving")
 
 # The options of a tiny model of 16 pixels, which trains in a second.
 TINY = ("--image-size", 16, "--z-dim", 8, "--gf-dim", 4, "--df-dim", 4, "--batch-size", 8)
@@ -42,7 +42,7 @@ def copy_code(folder: Path) -> None:
     """Copies the modules, the scripts and data/ of the checkout into a folder."""
     for path in ROOT.glob("*.py"):
         shutil.copy(path, folder)
-    for name in (*ROOMS, "data"):
+    for name in (*ROOMS, "data", "page"):
         unwanted = shutil.ignore_patterns("__pycache__", "your-*")
         shutil.copytree(ROOT / name, folder / name, ignore=unwanted)
 

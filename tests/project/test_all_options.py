@@ -25,6 +25,7 @@ LEAST = {
     "data/export-model.py": ["checkpoint", "model"],
     "evaluate.py": ["faces"],
     "sample-dcgan.py": [],
+    "serve.py": [],
     "simple-distributions.py": [],
     "train-context-encoder.py": ["--dataset", "faces"],
     "train-dcgan.py": ["--dataset", "faces"],

@@ -42,6 +42,7 @@ ALLOWED: dict[str, set[str]] = {
     "completion": SHARED | {"faces"},
     "metrics": SHARED | {"faces", "workers", "completion", "photos"},
     "photos": SHARED | {"faces", "completion"},
+    "serving": SHARED | {"faces", "workers", "completion", "photos"},
 }
 # What knows no network, whatever it imports.
 WITHOUT_NETWORK = [
@@ -59,7 +60,12 @@ WITHOUT_NETWORK = [
     "metrics.statistics",
     "photos.files",
     "photos.holes",
+    "photos.layers",
     "photos.repair",
+    "serving.finder",
+    "serving.pictures",
+    "serving.server",
+    "serving.store",
 ]
 NETWORKS = {"context_encoder", "model", "ops", "checkpoints"}
 # What writes results down, and neither makes nor measures them.

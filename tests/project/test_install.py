@@ -21,6 +21,7 @@ COMMANDS = (
     "sample",
     "complete",
     "complete-photo",
+    "serve",
     "evaluate",
     "distributions",
 )

@@ -1,0 +1,130 @@
+#!/usr/bin/env python3
+"""Time the page as its user does: to the page, a ready model, a preview, the finished picture.
+
+On an idle server, over HTTP as the page asks; a photo of up to 12 megapixels with a face in it.
+
+examples:
+  python benchmarks/page.py
+  python benchmarks/page.py --photo photo.jpg --checkpoint-dir checkpoint
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import io
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import cli
+
+GOALS = {"command to page": 1, "to a ready model": 10, "stroke to preview": 0.3, "finished": 3}
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = cli.ArgumentParser(__doc__)
+    parser.add_argument("--checkpoint-dir", metavar="DIR", help="folder of the model")
+    parser.add_argument(
+        "--photo", metavar="FILE", help="with a face; a portrait scaled to 12 megapixels without it"
+    )
+    parser.add_argument("--runs", type=cli.positive_int, default=3, help="of preview and search")
+    return parser
+
+
+class Server:
+    """A server of its own, and requests to it."""
+
+    def __init__(self, checkpoint_dir: str | None) -> None:
+        command = [sys.executable, str(Path(cli.__file__).with_name("serve.py")), "--port", "0"]
+        command += ["--checkpoint-dir", checkpoint_dir] if checkpoint_dir else []
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        address = self.process.stdout.readline().strip()
+        self.host, self.token = address.removeprefix("http://").split("/#")
+
+    def send(self, method: str, path: str, body: bytes | None = None) -> http.client.HTTPResponse:
+        connection = http.client.HTTPConnection(self.host, timeout=300)
+        connection.request(method, path, body, {"Authorization": f"Bearer {self.token}"})
+        response = connection.getresponse()
+        assert response.status < 300, response.read()
+        return response
+
+    def ask(self, method: str, path: str, body: bytes | None = None) -> Any:
+        return json.loads(self.send(method, path, body).read())
+
+
+def make_photo(path: str | None) -> bytes:
+    """The photo's file."""
+    if path is not None:
+        return Path(path).read_bytes()
+    from PIL import Image
+
+    from photos.portraits import PORTRAITS
+
+    picture = Image.fromarray(PORTRAITS["eileen_collins.png"]())
+    file = io.BytesIO()
+    picture.resize((3464, 3464), Image.Resampling.BICUBIC).save(file, "JPEG", quality=95)
+    return file.getvalue()
+
+
+def stroke(corners: list[list[float]]) -> tuple[bytes, int, int]:
+    """A mask over the middle of a face, as PNG, and where it lies."""
+    import numpy as np
+    from PIL import Image
+
+    points = np.array(corners)
+    edge, middle = int(np.ptp(points[:, 0]) / 4), points.mean(axis=0).astype(int)
+    file = io.BytesIO()
+    Image.new("L", (2 * edge, edge), 255).save(file, "PNG")
+    return file.getvalue(), int(middle[0]) - edge, int(middle[1]) - edge // 2
+
+
+def measure(server: Server, photo: bytes, runs: int) -> dict[str, list[float]]:
+    """Seconds from a stroke to its preview, and from Enter to the finished picture."""
+    at = "/api/photos/" + server.ask("POST", "/api/photos", photo)["id"]
+    faces = server.ask("GET", f"{at}/faces")["faces"]
+    assert faces, "no face is found in the photo; name another one"
+    mask, left, top = stroke(faces[0]["corners"])
+    found: dict[str, list[float]] = {"stroke to preview": [], "finished": []}
+    for run in range(runs):
+        where = f"left={left + run}&top={top}"  # another hole each time
+        start = time.perf_counter()
+        how = server.ask("POST", f"{at}/preview?{where}", mask)["how"]
+        found["stroke to preview"].append(time.perf_counter() - start)
+        assert how == "estimate", "the model has no context encoder"
+        start = time.perf_counter()
+        events = server.send("POST", f"{at}/search?{where}", mask).read()
+        result = json.loads(events.strip().split(b"data: ")[-1])
+        server.send("GET", f"{at}/results/{result['id']}/0/hole").read()
+        found["finished"].append(time.perf_counter() - start)
+    return found
+
+
+def main(argv: list[str] | None = None) -> None:
+    args = build_parser().parse_args(argv)
+    photo = make_photo(args.photo)
+    start = time.perf_counter()
+    server = Server(args.checkpoint_dir)
+    try:
+        server.send("GET", "/").read()
+        found = {"command to page": [time.perf_counter() - start]}
+        while not server.ask("GET", "/api/model")["ready"]:
+            time.sleep(0.05)
+        found["to a ready model"] = [time.perf_counter() - start]
+        found |= measure(server, photo, args.runs)
+    finally:
+        server.process.terminate()
+        server.process.wait()
+    print("| what | seconds | goal |")
+    print("| --- | --- | --- |")
+    for name, seconds in found.items():
+        print(f"| {name} | {', '.join(f'{s:.2f}' for s in seconds)} | {GOALS[name]} |")
+
+
+if __name__ == "__main__":
+    sys.exit(cli.run_main(main))

@@ -1,0 +1,92 @@
+"""Finds faces in a process of its own: dlib holds Python's lock meanwhile."""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Callable
+
+import numpy as np
+
+from faces import FaceAligner, WorkerPool
+from photos import detection
+from photos.detection import FoundFace
+from photos.settings import LANDMARKS
+from utils import UserError
+
+Aligners = Callable[[int], FaceAligner]
+# Edge of the aligned square; the photo, uint8 [H, W, 3]; its hole, bool [H, W]; landmarks [3, 2].
+Job = tuple[int, np.ndarray, np.ndarray | None, np.ndarray | None]
+NONE = "no face was found; click its landmarks, or paint over less of it"
+
+
+def _load() -> Aligners:
+    aligners = functools.lru_cache(maxsize=2)(functools.partial(FaceAligner, LANDMARKS))
+    aligners(64)
+    return aligners
+
+
+def _warm(_aligners: Aligners, _job: None) -> None:
+    """Nothing: the process is started by it."""
+
+
+def _find(aligners: Aligners, job: Job) -> list[FoundFace] | str:
+    """The faces from left to right, or what is wrong."""
+    size, photo, hole, landmarks = job
+    try:
+        if landmarks is not None:
+            return [detection.face_at(landmarks, aligners(size))]
+        return detection.find_faces(aligners(size), photo, hole)
+    except UserError as error:
+        return str(error)
+
+
+class FaceFinder:
+    """Looks for the faces of one photo at a time."""
+
+    def __init__(self) -> None:
+        self._pool: WorkerPool[Aligners] = WorkerPool(1, _load, if_killed="")
+        self._lock = threading.Lock()
+
+    def start(self) -> None:
+        """Starts the process in the background."""
+
+        def warm() -> None:
+            with self._lock:
+                list(self._pool.map(_warm, [None], lambda _: None))
+
+        threading.Thread(target=warm, daemon=True).start()
+
+    def close(self) -> None:
+        """Waits for the process."""
+        self._pool.__exit__()
+
+    def find(
+        self,
+        size: int,
+        photo: np.ndarray,
+        hole: np.ndarray | None = None,
+        landmarks: np.ndarray | None = None,
+        wanted: Callable[[], bool] = lambda: True,
+    ) -> list[FoundFace]:
+        """The faces of a photo, as `detection.find_faces` and `detection.face_at` give them.
+
+        Args:
+          size: edge of the aligned square.
+          photo: uint8 [H, W, 3].
+          hole: bool [H, W].
+          landmarks: (x, y) of a face, [3, 2]; None: faces are looked for.
+          wanted: is asked, before it begins, whether the faces are still needed.
+
+        Raises:
+          UserError: there is none, or the landmarks lie on a line.
+        """
+        with self._lock:
+            if not wanted():
+                raise UserError("no longer needed")
+            job = (size, photo, hole, landmarks)
+            killed = "memory does not suffice for this photo; scale it down"
+            (found,) = self._pool.map(_find, [job], lambda _: killed)
+        if isinstance(found, str):
+            raise UserError(NONE if found.startswith("no face was found") else found)
+        return found
