@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import io
-import struct
-import zlib
-from collections.abc import Mapping
 from typing import IO, Any
 
 import numpy as np
-from PIL import ExifTags, Image, ImageCms, PngImagePlugin
+from PIL import ExifTags, Image, ImageCms
 
 import utils
+from photos.png16 import write_png16
 from utils import UserError
 
 OUTPUT_FORMATS = ("png", "same")
@@ -387,29 +385,6 @@ def encode_photo(photo: Photo, file: IO[bytes], kind: str) -> None:
         picture = Image.fromarray(samples[..., 0] if samples.shape[2] == 1 else samples)
         picture.save(file, format=kind, **SAVE_OPTIONS.get(kind, {}), **metadata)
     elif kind == "PNG":
-        _write_png16(file, samples, metadata)
+        write_png16(file, samples, metadata)
     else:
         raise ValueError(f"{kind} does not hold 16 bits")
-
-
-def _write_png16(file: IO[bytes], samples: np.ndarray, metadata: Mapping[str, bytes]) -> None:
-    """Writes uint16 [H, W, 1 to 4] as a PNG: ISO/IEC 15948.
-
-    Pillow has no colour of 16 bits, and OpenCV no gray with alpha. Lines have the filter Up, the
-    difference to the line above.
-    """
-    height, width, channels = samples.shape
-    colour_type = {1: 0, 2: 4, 3: 2, 4: 6}[channels]
-    lines = samples.astype(">u2").view(np.uint8).reshape(height, -1)
-    filtered = np.full([height, 1 + lines.shape[1]], 2, np.uint8)  # each begins with its filter
-    filtered[0, 1:] = lines[0]
-    np.subtract(lines[1:], lines[:-1], out=filtered[1:, 1:])
-    file.write(b"\x89PNG\r\n\x1a\n")
-    head = struct.pack(">IIBBBBB", width, height, 16, colour_type, 0, 0, 0)
-    PngImagePlugin.putchunk(file, b"IHDR", head)
-    if icc := metadata.get("icc_profile"):
-        PngImagePlugin.putchunk(file, b"iCCP", b"ICC Profile\0\0", zlib.compress(icc))
-    if exif := metadata.get("exif"):
-        PngImagePlugin.putchunk(file, b"eXIf", exif.removeprefix(b"Exif\0\0"))
-    PngImagePlugin.putchunk(file, b"IDAT", zlib.compress(filtered, 1))
-    PngImagePlugin.putchunk(file, b"IEND", b"")
