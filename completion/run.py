@@ -185,7 +185,7 @@ def earlier_precision(
       precision: of this command.
     """
     # A run of an earlier version had no context encoder.
-    new = {name: options[name] and 0.0 for name in ("guide", "mix")} | {"context_encoder": None}
+    new = {name: options.get(name) and 0.0 for name in ("guide", "mix")} | {"context_encoder": None}
     earlier = new | dict(earlier)
     asked = earlier.pop("precision", "auto")
     used = earlier.pop("precision_used", None)
