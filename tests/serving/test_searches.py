@@ -186,6 +186,7 @@ def test_the_download_is_what_complete_photo_writes(
     assert (load_picture(out / "final" / "photo.png") != photo).any()
 
 
+@pytest.mark.slow
 def test_an_interrupt_ends_it_cleanly(guided: Path, tmp_path: Path) -> None:
     command = [sys.executable, str(ROOT / "serve.py"), "--port", "0"]
     command += ["--checkpoint-dir", str(guided)]
