@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
-import shutil
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import browser
 import numpy as np
 import pytest
 from helpers import load_picture
@@ -17,33 +16,10 @@ from serving_helpers import TOKEN, StubEngine, eventually, serving
 from photos.portraits import PORTRAITS
 from serving.finder import FaceFinder
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
-CHROMEDRIVER = shutil.which("chromedriver")
-FOUND = {
-    "Chromium": CHROMIUM,
-    "chromedriver": CHROMEDRIVER,
-    "selenium": importlib.util.find_spec("selenium"),
-}
-MISSING = [name for name, found in FOUND.items() if not found]
+pytestmark = browser.MARKS
 # axe-core of npm: the path of its axe.min.js.
 AXE = os.environ.get("AXE", "node_modules/axe-core/axe.min.js")
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(bool(MISSING), reason=f"not installed: {', '.join(MISSING)}"),
-]
-
-OPTIONS = (
-    "--headless=new",
-    "--no-sandbox",  # root and most containers have none; the only page is our own
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--disable-dev-shm-usage",
-    "--window-size=1440,900",
-)
 PREFERENCES = {"profile.default_content_setting_values.automatic_downloads": 1}
 VIOLATIONS = """
 window.violations = [];
@@ -120,16 +96,8 @@ class Page:
 
 @pytest.fixture(scope="module")
 def driver(tmp_path_factory):
-    from selenium import webdriver
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
     folder = tmp_path_factory.mktemp("profile")
-    for option in (*OPTIONS, f"--user-data-dir={folder}"):
-        options.add_argument(option)
-    options.add_experimental_option("prefs", PREFERENCES)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    found = webdriver.Chrome(options=options, service=webdriver.ChromeService(CHROMEDRIVER))
+    found = browser.start(folder, ["--window-size=1440,900"], PREFERENCES)
     found.saved = folder / "saved"
     where = {"behavior": "allow", "downloadPath": str(found.saved)}
     found.execute_cdp_cmd("Browser.setDownloadBehavior", where)

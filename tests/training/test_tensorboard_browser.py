@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import itertools
 import json
 import os
@@ -13,42 +12,13 @@ import subprocess
 import sys
 import time
 
+import browser
 import pytest
 
 from training.trainer import SCALARS
 
-
-def on_path(*names):
-    """The path of the first of the programs that is installed, None if none is."""
-    return next(filter(None, map(shutil.which, names)), None)
-
-
-CHROMIUM = on_path("chromium", "chromium-browser", "google-chrome")
-CHROMEDRIVER = on_path("chromedriver")
-FOUND = {
-    "Chromium": CHROMIUM,
-    "chromedriver": CHROMEDRIVER,
-    "selenium": importlib.util.find_spec("selenium"),
-}
-MISSING = [name for name, found in FOUND.items() if not found]
-
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(bool(MISSING), reason=f"not installed: {', '.join(MISSING)}"),
-]
-
-OPTIONS = (
-    "--headless=new",
-    "--no-sandbox",  # root and most containers have none; the only page is our own
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--disable-dev-shm-usage",
-    "--window-size=1400,1500",  # TensorBoard loads only the cards in view
-)
+pytestmark = browser.MARKS
+WINDOW = "--window-size=1400,1500"  # TensorBoard loads only the cards in view
 
 # all(root, selector): as querySelectorAll, inside of web components too. seen(element): whether
 # it takes up room in the window.
@@ -169,33 +139,26 @@ def tensorboard(trained, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    from selenium import webdriver
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
+def driver(tmp_path_factory):
     profile = tmp_path_factory.mktemp("profile")
-    for option in (*OPTIONS, f"--user-data-dir={profile}"):
-        options.add_argument(option)
-    # With both paths given, selenium looks for nothing to download.
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(CHROMEDRIVER))
+    found = browser.start(profile, [WINDOW])
     try:
-        yield driver
+        yield found
     finally:
-        driver.quit()
+        found.quit()
         shutil.rmtree(profile, ignore_errors=True)
 
 
 class Page:
     """A dashboard of TensorBoard in the browser."""
 
-    def __init__(self, browser, address):
-        self.browser = browser
-        browser.get("about:blank")  # else a new fragment would not load the page anew
-        browser.get(address)
+    def __init__(self, driver, address):
+        self.driver = driver
+        driver.get("about:blank")  # else a new fragment would not load the page anew
+        driver.get(address)
 
     def look(self, script, *arguments):
-        return self.browser.execute_script(LIBRARY + script, *arguments)
+        return self.driver.execute_script(LIBRARY + script, *arguments)
 
     def open_sections(self, names):
         eventually(lambda: sorted(self.look(SECTIONS)), sorted(names))
@@ -214,7 +177,7 @@ class Page:
         """Moves the mouse to `offset` pixels right of a chart's middle."""
         from selenium.webdriver import ActionChains
 
-        mouse = ActionChains(self.browser, duration=50)
+        mouse = ActionChains(self.driver, duration=50)
         mouse.move_to_element_with_offset(self.look(CHART, chart), offset, 0).perform()
 
     def check_lines(self, chart, runs):
@@ -230,16 +193,16 @@ class Page:
 
 
 @pytest.fixture
-def show(browser, tensorboard, tmp_path):
+def show(driver, tensorboard, tmp_path):
     """Opens a dashboard by name; keeps a picture of how the test has left it in tmp_path."""
     opened = []
 
     def open_page(name):
         opened.append(name)
-        return Page(browser, f"{tensorboard}#{name}")
+        return Page(driver, f"{tensorboard}#{name}")
 
     yield open_page
-    browser.save_screenshot(str(tmp_path / f"{opened[-1]}.png"))
+    driver.save_screenshot(str(tmp_path / f"{opened[-1]}.png"))
 
 
 def test_scalars(show):
