@@ -12,7 +12,6 @@ examples:
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
 import sys
 from collections.abc import Iterator, Sequence
@@ -31,7 +30,9 @@ from completion.settings import MaskSettings
 
 if TYPE_CHECKING:
     from completion.masks import Mask
+    from context_encoder import ContextEncoder
     from metrics.benchmark import KnownFaces
+    from model import DCGAN
 
 SHOWN = {"psnr": 2, "ssim": 3, "sharpness": 3, "identity": 3, "found": 3}
 FRACTION = 0.8  # of random pixels missing
@@ -66,16 +67,18 @@ def choose_faces(folder: str, skip: int, number: int) -> list[str]:
 
 
 def completions(
-    args: argparse.Namespace, images: np.ndarray, mask: Mask, precision: str
+    args: argparse.Namespace,
+    networks: tuple[DCGAN, ContextEncoder],
+    images: np.ndarray,
+    mask: Mask,
+    precision: str,
 ) -> Iterator[tuple[str, np.ndarray]]:
     """Yields the name of a setting and what it makes of the images."""
-    import checkpoints
     from completion import blending
     from completion.completer import NEAR, Completer
     from completion.direct import DirectCompleter
 
-    model, prefix = checkpoints.load_model(args.checkpoint_dir)
-    encoder, _ = checkpoints.load_context_encoder(checkpoints.encoder_folder(prefix))
+    model, encoder = networks
     common = {"batch_size": 64, "precision": precision}
     direct = DirectCompleter(encoder, **common)
     estimate = 127.5 * (direct.estimate(images, mask) + 1)
@@ -90,9 +93,8 @@ def completions(
     for average in args.average:
         for n_iter in args.n_iter:
             for guide in args.guide:
-                given = {"average": average, "n_iter": n_iter, "mix": 0.0} | {"guide": guide}
+                given = {"average": average, "n_iter": n_iter, "mix": 0.0, "guide": guide}
                 search = SearchSettings.of("auto", guided=True, **given)
-                search = dataclasses.replace(search, n_iter=n_iter, average=average)
                 completer = Completer(model, search, encoder=encoder, **common)
                 generated = completer.complete(images, mask, args.seed).generated
                 for mix in args.mix:
@@ -144,13 +146,16 @@ def draw(rows: dict[str, dict[str, float]], path: str) -> None:
 def main(argv: Sequence[str] | None = None) -> None:
     args = build_parser().parse_args(argv)
     cli.prepare_tensorflow()
+    import checkpoints
     import devices
     from completion import mask_source
     from metrics import embeddings, face_sets
     from metrics.benchmark import KnownFaces
 
+    model, prefix = checkpoints.load_model(args.checkpoint_dir)
+    encoder, _ = checkpoints.load_context_encoder(checkpoints.encoder_folder(prefix))
     paths = choose_faces(args.dataset, args.skip, args.faces)
-    images = face_sets.load_faces(paths, 64, 3)
+    images = face_sets.load_faces(paths, model.image_size, model.channels)
     precision = devices.Precision.choose("auto").used
     cache = embeddings.EmbeddingCache(embeddings.default_cache())
     result: dict[str, Any] = {}
@@ -163,7 +168,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             print(f"\n{kind}, {len(images)} faces\n\n| setting | {' | '.join(SHOWN)} |")
             print(f"| --- |{' --- |' * len(SHOWN)}", flush=True)
             rows = result[kind] = {}
-            for name, completed in completions(args, images, mask, precision):
+            for name, completed in completions(args, (model, encoder), images, mask, precision):
                 rows[name] = measure_setting(faces, completed, mask)
                 cells = [f"{rows[name][metric]:.{digits}f}" for metric, digits in SHOWN.items()]
                 print(f"| {name} | {' | '.join(cells)} |", flush=True)

@@ -158,6 +158,7 @@ class Completer:
         known = np.pad(mask.known_values(images), padding, mode="edge")
         weights = masks.contextual_weights(mask.known, settings.weighted)
         estimate = self._estimate(images, mask)
+        near = None if estimate is None else masks.nearness(mask.known, NEAR * self.image_size)
         targets, counts = self._targets(known[:count], mask, estimate, weights)
         targets, weights, counts = (
             np.pad(x, padding, mode="edge") for x in (targets, weights, counts)
@@ -182,7 +183,10 @@ class Completer:
             history = state.history.reshape(-1, self.batch_size, self._searches)[:, :count]
             source = generated
             if estimate is not None and settings.mix:
-                source = self._mix(generated, estimate, mask)
+                scale = settings.mix * self.image_size
+                source = blending.mix(
+                    generated, estimate[:, np.newaxis], scale, near[:, np.newaxis]
+                )
             completed = [
                 blending.fill(images, mask, source[:, k], settings.blend)
                 for k in range(self.samples)
@@ -233,12 +237,6 @@ class Completer:
             return known, weights
         guide = np.float32(self.settings.guide) * (1 - mask.known)
         return np.where(mask.known > 0, known, estimate), weights + guide
-
-    def _mix(self, generated: np.ndarray, estimate: np.ndarray, mask: Mask) -> np.ndarray:
-        """G(z), uint8 [N, K, S, S, C], mixed with the estimate as the settings say."""
-        near = masks.nearness(mask.known, NEAR * self.image_size)
-        scale = self.settings.mix * self.image_size
-        return blending.mix(generated, estimate[:, np.newaxis], scale, near[:, np.newaxis])
 
     def _loss(self, block: int) -> latent_search.LossFunction:
         """The total completion loss, which the search minimises, for blocks of that edge."""

@@ -225,7 +225,7 @@ def _margin(face: FoundFace) -> int:
     return math.ceil(MARGIN * width_of(face)) + seams.REACH
 
 
-def _grown(crop: Crop, margin: int, shape: tuple[int, int]) -> Crop:
+def grown(crop: Crop, margin: int, shape: tuple[int, int]) -> Crop:
     """Rows and columns with a margin around them, within an image of a shape."""
     return tuple(
         slice(max(part.start - margin, 0), min(part.stop + margin, edge))
@@ -236,7 +236,7 @@ def _grown(crop: Crop, margin: int, shape: tuple[int, int]) -> Crop:
 def _crop_of(missing: np.ndarray, faces: Sequence[FoundFace]) -> Crop:
     """Rows and columns of all that bears on the hole."""
     margin = max(SURROUNDINGS, *map(_margin, faces))
-    return _grown(seams.crop_around(missing), margin, missing.shape)
+    return grown(seams.crop_around(missing), margin, missing.shape)
 
 
 def _narrow_parts(missing: np.ndarray, owner: np.ndarray, faces: Sequence[FoundFace]) -> np.ndarray:
@@ -275,7 +275,7 @@ def repair(
     for i, face in enumerate(task.faces):
         mine = (task.owner == i) & ~task.inpainted
         if mine.any():
-            window = _grown(seams.crop_around(mine), _margin(face), mine.shape)
+            window = grown(seams.crop_around(mine), _margin(face), mine.shape)
             guess = back(generated[i], face.matrix, _within(task.crop, window))
             # All of the hole that is left is unknown: no border of a square becomes a seam.
             values = _blend(picture[window], left[window], guess, face, blend)

@@ -29,6 +29,7 @@ from werkzeug.wrappers import Request, Response
 import utils
 from completion.search_settings import APPROACHES
 from photos.files import Photo, read_photo
+from photos.holes import Hole
 from photos.portraits import PORTRAITS
 from serving import engine as engines
 from serving import pictures
@@ -198,7 +199,7 @@ class App:
             raise BadRequest("the body is empty; send a picture")
         return data
 
-    def _painted(self, request: Request, stored: StoredPhoto) -> pictures.Hole:
+    def _painted(self, request: Request, stored: StoredPhoto) -> Hole:
         """The hole that is sent: a part of the photo's size, at `left` and `top`."""
         left, top = (_number(request, name, 0, 10**6, 0) for name in ("left", "top"))
         with self._receiving():

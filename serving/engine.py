@@ -11,7 +11,6 @@ import numpy as np
 
 import cli
 from completion.search_settings import APPROACHES, SEARCHES, SearchSettings
-from completion.settings import MaskSettings
 from utils import UserError
 
 if TYPE_CHECKING:
@@ -108,12 +107,13 @@ class Engine:
         """
         cli.prepare_tensorflow()
         import checkpoints
-        from completion import run as completion_run
+        from completion.direct import load_encoder_for
         from devices import Precision
 
         path, self.note = checkpoints.select_model(self._path)
         model, prefix = checkpoints.load_model(path)
-        self._encoder = completion_run.load_encoder(prefix, model, {}, MaskSettings())
+        if folder := checkpoints.encoder_folder(prefix):
+            self._encoder = load_encoder_for(model, folder)
         self._precision = Precision.choose("auto").used
         self._model, self.channels = model, model.channels
         self.image_size = model.image_size  # last: others wait for it

@@ -8,11 +8,12 @@ from collections.abc import Callable
 
 import numpy as np
 
-from faces import FaceAligner, WorkerPool
+from faces import FaceAligner
 from photos import detection
 from photos.detection import FoundFace
 from photos.settings import LANDMARKS
 from utils import UserError
+from workers import WorkerPool
 
 Aligners = Callable[[int], FaceAligner]
 # Edge of the aligned square; the photo, uint8 [H, W, 3]; its hole, bool [H, W]; landmarks [3, 2].

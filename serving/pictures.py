@@ -14,7 +14,7 @@ from completion import mask_files
 from photos.files import Photo, encode_photo
 from photos.holes import Hole
 from photos.layers import layer_of, rgb_profile
-from photos.repair import Task, make_task, repair
+from photos.repair import Task, grown, make_task, repair
 from photos.seams import Crop, crop_around
 from utils import UserError
 
@@ -98,13 +98,7 @@ def _small(photo: Photo, crop: Crop, missing: np.ndarray) -> tuple[Photo, np.nda
 def reduced(task: Task) -> Task:
     """A task of the surroundings of its hole alone, at most SHOWN pixels long."""
     photo, missing, matrix = _small(task.photo, task.crop, task.hole.missing)
-    faces = [
-        dataclasses.replace(
-            face,
-            matrix=face.matrix @ matrix,
-        )
-        for face in task.faces
-    ]
+    faces = [dataclasses.replace(face, matrix=face.matrix @ matrix) for face in task.faces]
     small = make_task(task.path, photo, Hole(missing), (task.numbers, faces), task.squares.shape[3])
     # What is narrow is not inpainted here: it takes as long again, and is hardly seen.
     outside = small.inpainted & (small.owner < 0)
@@ -118,11 +112,7 @@ def live(small: Task, generated: np.ndarray, seed: int) -> bytes:
 
 def inpainted(photo: Photo, hole: Hole) -> tuple[Crop, bytes]:
     """OpenCV's inpainting of a hole: rows and columns around it, and a small picture of them."""
-    around = crop_around(hole.missing)
-    crop = tuple(
-        slice(max(part.start - AROUND, 0), min(part.stop + AROUND, edge))
-        for part, edge in zip(around, hole.missing.shape, strict=True)
-    )
+    crop = grown(crop_around(hole.missing), AROUND, hole.missing.shape)
     small, missing, _ = _small(photo, crop, hole.missing)
     pixels = small.pixels.copy()
     pixels[missing] = 0
