@@ -47,6 +47,7 @@ def test_auto_is_guided_where_there_is_an_encoder() -> None:
         SearchSettings.of(guided=True, guide=0.0, mix=0.1)
     several = SearchSettings.of(guided=True, samples=4)
     assert 0 < several.guide <= guided.guide
+    assert several.mix == 0  # the estimate would be the same in all of them
     assert several.average == 1
     for approach in ("adam", "pgd", "hmc", "direct"):
         assert SearchSettings.of(approach, guided=True) == SearchSettings.of(approach)
