@@ -1,6 +1,6 @@
 # make demo   align two portraits and complete them with the model that ships
 # make test   lint and the test suite
-# make test-all   with the tests that take long, and those that need Chromium
+# make test-all   with the tests that take long, and those that need Chromium or packages of extras
 # make bench  seconds of a training step and of its input, against the processor's rate
 PYTHON ?= python3
 VENV := .venv
@@ -23,6 +23,10 @@ $(VENV)/.installed: requirements.txt | $(BIN)/python
 
 $(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+$(VENV)/.installed-extras: requirements-extras.txt $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-extras.txt
 	@touch $@
 
 # Two portraits: aligned, then completed under three masks by the model that ships; and both photos
@@ -60,7 +64,7 @@ lint: $(VENV)/.installed-dev
 test: lint
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
-test-all: lint
+test-all: lint $(VENV)/.installed-extras
 	$(BIN)/python -m pytest -m ''
 
 bench: $(VENV)/.installed

@@ -10,6 +10,7 @@ import glob
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -22,6 +23,7 @@ from model import DCGAN, count_weights
 from utils import UserError, check_name, check_regular, to_uint8
 
 ENCODER_FOLDER = "context-encoder"  # in a DCGAN's folder: that of its context encoder
+LICENCE = "LICENSE"  # beside a model that is not free for every use
 STATE = "checkpoint"  # TensorFlow's file in a folder: which checkpoints are there
 MOST_WEIGHTS = 2**29  # of all networks of a model: 2 GiB
 DEFAULT = "checkpoint"
@@ -79,7 +81,7 @@ def licence_note(path: str) -> str:
     folders = (os.path.realpath(folder) for folder in (path, os.path.dirname(path)))
     if os.path.realpath(SHIPPED) not in folders:
         return ""
-    text = os.path.join(os.path.relpath(SHIPPED), "LICENSE")
+    text = os.path.join(os.path.relpath(SHIPPED), LICENCE)
     return f"using the shipped model, for non-commercial research only ({text})"
 
 
@@ -156,6 +158,20 @@ def encoder_folder(path: str) -> str | None:
     """
     folder = os.path.join(_folder_of(path), ENCODER_FOLDER)
     return folder if os.path.lexists(folder) else None
+
+
+def copy_licence(prefix: str, folder: str) -> None:
+    """Copies the LICENSE beside the model of the checkpoint `prefix` to a folder, if there is one.
+
+    That of a context encoder inside a DCGAN's folder lies beside the DCGAN.
+    """
+    own = os.path.dirname(os.path.abspath(prefix))
+    around = [os.path.dirname(own)] if os.path.basename(own) == ENCODER_FOLDER else []
+    for place in (own, *around):
+        path = os.path.join(place, LICENCE)
+        if os.path.isfile(path):
+            shutil.copyfile(path, os.path.join(folder, LICENCE))
+            return
 
 
 def network_at(path: str) -> str:

@@ -297,7 +297,7 @@ class StopSignals:
 
 
 @contextlib.contextmanager
-def _quiet_stderr() -> Iterator[None]:
+def quiet_stderr() -> Iterator[None]:
     """Holds back what native libraries print to stderr; shows it if the block fails."""
     sys.stderr.flush()
     original = os.dup(2)
@@ -326,7 +326,7 @@ def prepare_tensorflow() -> None:
     talkative = "TF_CPP_MIN_LOG_LEVEL" in os.environ
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-    with contextlib.nullcontext() if talkative else _quiet_stderr():
+    with contextlib.nullcontext() if talkative else quiet_stderr():
         import tensorflow as tf
 
         if not talkative:

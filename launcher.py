@@ -65,6 +65,11 @@ def evaluate() -> None:
     _run("evaluate.py")
 
 
+def export() -> None:
+    """dcgan-export: export.py."""
+    _run("export.py")
+
+
 def distributions() -> None:
     """dcgan-distributions: simple-distributions.py."""
     _run("simple-distributions.py")

@@ -11,7 +11,7 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import tensorflow as tf
@@ -38,6 +38,11 @@ def _git_commit() -> str | None:
         return None
 
 
+def versions(packages: Iterable[str]) -> dict[str, str | None]:
+    """The installed version of each package; None of one that is not there."""
+    return {package: _version(package) for package in packages}
+
+
 def _version(package: str) -> str | None:
     try:
         return importlib.metadata.version(package)
@@ -52,7 +57,7 @@ def record(options: Mapping[str, Any]) -> dict[str, Any]:
         "options": dict(options),
         "packages": {
             "python": platform.python_version(),
-            **{package: _version(package) for package in PACKAGES},
+            **versions(PACKAGES),
         },
         "git_commit": _git_commit(),
         "processor": devices.processor(),

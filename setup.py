@@ -5,7 +5,7 @@ from pathlib import Path
 from setuptools import setup
 from setuptools.command.build_py import build_py
 
-ROOMS = ("alignment", "training", "completion", "metrics", "photos", "serving")
+ROOMS = ("alignment", "training", "completion", "metrics", "photos", "serving", "latent")
 COMMANDS = (
     "align",
     "train",
@@ -15,6 +15,7 @@ COMMANDS = (
     "complete-photo",
     "serve",
     "evaluate",
+    "export",
     "distributions",
 )
 
@@ -67,6 +68,8 @@ setup(
             "ruff>=0.17",
             "selenium>=4.20",
         ],
+        "onnx": ["onnx>=1.20", "onnxruntime>=1.24", "tf2onnx>=1.17"],
+        "tflite": ["ai-edge-litert>=2.1"],
     },
     entry_points={
         "console_scripts": [

@@ -194,8 +194,11 @@ def _halved(variable: tf.Variable) -> tf.Variable:
     return tf.Variable(half if np.isfinite(half).all() else variable)
 
 
-def _write_part(part: _Part, folder: str) -> str:
-    """Writes checkpoint, config.json and SHA256SUMS to a new folder; returns the file's name."""
+def _write_part(part: _Part, folder: str, with_licence: bool) -> str:
+    """Writes checkpoint, config.json and SHA256SUMS to a new folder; returns the file's name.
+
+    The LICENSE beside the model, if there is one, goes along on request.
+    """
     os.makedirs(folder)
     manager = tf.train.CheckpointManager(part.contents, folder, 1, checkpoint_name="ckpt")
     step = part.prefix.rpartition("-")[2]
@@ -209,6 +212,8 @@ def _write_part(part: _Part, folder: str) -> str:
     options = {name: value for name, value in options.items() if name in names}
     record = {name: part.config[name] for name in kept if name in part.config}
     runs.write_config(folder, record | {"options": options})
+    if with_licence:
+        checkpoints.copy_licence(part.prefix, folder)
     runs.write_sums(folder)
     return os.path.basename(written)
 
@@ -217,7 +222,8 @@ def export_model(path: str, folder: str) -> str:
     """Writes the model that `path` names to a new folder, without what only training needs.
 
     A DCGAN takes the context encoder in its folder along; an encoder may also be named itself. An
-    encoder's weights are written in 16 bits. The folder appears when all of it is written.
+    encoder's weights are written in 16 bits. A LICENSE beside the model goes along. The folder
+    appears when all of it is written.
 
     Returns:
       The path prefix of the exported checkpoint.
@@ -235,6 +241,9 @@ def export_model(path: str, folder: str) -> str:
     os.makedirs(parent, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".export-", dir=parent) as temporary:
         whole = os.path.join(temporary, name)
-        files = [_write_part(part, os.path.join(whole, inner)) for inner, part in parts.items()]
+        files = [
+            _write_part(part, os.path.join(whole, inner), with_licence=not inner)
+            for inner, part in parts.items()
+        ]
         os.rename(whole, folder)
     return os.path.join(folder, files[0])

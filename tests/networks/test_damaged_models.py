@@ -137,7 +137,7 @@ def test_a_config_is_checked_whole(case: str, model: Path, run_any: Run) -> None
         ("complete.py", FACES),
         ("train-dcgan.py", "--dataset", FACES),
         ("train-context-encoder.py", "--dataset", FACES),
-        ("data/export-model.py", "checkpoint", "exported"),
+        ("export.py", "exported", "--checkpoint-dir", "checkpoint"),
     ):
         done = run_any(script, *arguments, cwd=model.parent)
         assert_refused(done, "checkpoint/config.json: ", words)

@@ -21,13 +21,14 @@ from context_encoder import ContextEncoder
 from training import checkpointing
 from utils import UserError
 
-SCRIPT = "data/export-model.py"
+SCRIPT = "export.py"
+CHECKPOINT = ("--format", "checkpoint", "--checkpoint-dir")  # and the model's path
 
 
 @pytest.fixture(scope="module")
 def exported(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("exported")
-    done = run_script(SCRIPT, trained / "checkpoint", "model", cwd=folder)
+    done = run_script(SCRIPT, "model", *CHECKPOINT, trained / "checkpoint", cwd=folder)
     assert done.stdout.startswith("model/ckpt-10: ")
     return folder / "model"
 
@@ -109,9 +110,9 @@ def test_weights_that_are_not_finite_are_refused(
 
 
 def test_what_exists_is_not_written_to(copy: Path, trained: Path, tmp_path: Path) -> None:
-    done = run_script(SCRIPT, trained / "checkpoint", copy, cwd=tmp_path, status=2)
+    done = run_script(SCRIPT, copy, *CHECKPOINT, trained / "checkpoint", cwd=tmp_path, status=2)
     assert_refused(done, str(copy), "exists")
-    done = run_script(SCRIPT, "nothing", "out", cwd=tmp_path, status=2)
+    done = run_script(SCRIPT, "out", *CHECKPOINT, "nothing", cwd=tmp_path, status=2)
     assert_refused(done, "nothing", "no checkpoint")
     assert not (tmp_path / "out").exists()
 
@@ -170,7 +171,7 @@ def exported_with_encoder(guided: Path, tmp_path_factory: pytest.TempPathFactory
 def test_both_are_exported_and_checked(
     guided: Path, exported: Path, tmp_path: Path, run_here: Run
 ) -> None:
-    done = run_here(guided, "model", cwd=tmp_path)
+    done = run_here("model", *CHECKPOINT, guided, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     model, encoder = done.stdout.splitlines()
     assert re.fullmatch(r"model/ckpt-10: \d+\.\d MB", model)
@@ -262,7 +263,7 @@ def test_with_a_damaged_encoder_nothing_is_written(
     else:
         (inside / "config.json").write_text("{}")
     before = contents(tmp_path)
-    assert_refused(run_here("copy", "out/model", cwd=tmp_path), "copy/context-encoder")
+    assert_refused(run_here("out/model", *CHECKPOINT, "copy", cwd=tmp_path), "copy/context-encoder")
     assert contents(tmp_path) == before
 
 
@@ -287,7 +288,7 @@ def test_what_cannot_be_written_whole_is_not_there(
 def test_an_encoder_is_exported_alone(
     exported_with_encoder: Path, guided: Path, run_here: Run, tmp_path: Path
 ) -> None:
-    done = run_here(guided / "context-encoder", "encoder", cwd=tmp_path)
+    done = run_here("encoder", *CHECKPOINT, guided / "context-encoder", cwd=tmp_path)
     assert re.fullmatch(r"encoder/ckpt-7: \d+\.\d MB\n", done.stdout)
     for path in (exported_with_encoder / ENCODER).iterdir():
         if path.name != "SHA256SUMS" and path.name != "checkpoint":  # with the time
@@ -295,7 +296,7 @@ def test_an_encoder_is_exported_alone(
     # Into the folder of a model that is there, and another checkpoint than the newest.
     copy = Path(shutil.copytree(exported_with_encoder, tmp_path / "copy"))
     shutil.rmtree(copy / ENCODER)
-    done = run_here(guided / "context-encoder/ckpt-5", copy / ENCODER, cwd=tmp_path)
+    done = run_here(copy / ENCODER, *CHECKPOINT, guided / "context-encoder/ckpt-5", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     _, prefix = checkpoints.load_context_encoder(str(copy / ENCODER))
     assert prefix.endswith("ckpt-5")
@@ -317,6 +318,28 @@ def test_an_encoders_training_starts_from_it(
         for tree in ("model/e", "averaged"):
             stored = first.get_tensor(f"{tree}/{name}/.ATTRIBUTES/VARIABLE_VALUE")
             np.testing.assert_array_equal(stored, variable)
+
+
+# --- the licence ---
+
+
+def test_the_licence_beside_a_model_goes_along(
+    copy: Path, guided: Path, run_here: Run, tmp_path: Path
+) -> None:
+    shutil.copytree(guided / "context-encoder", copy / "context-encoder")
+    (copy / "LICENSE").write_text("not for sale")
+    for source, out in ((copy, "all"), (copy / "context-encoder/ckpt-5", "encoder")):
+        assert run_here(out, *CHECKPOINT, source, cwd=tmp_path).returncode == 0
+        licences = sorted(path.parent.name for path in (tmp_path / out).rglob("LICENSE"))
+        assert licences == [out]
+        assert (tmp_path / out / "LICENSE").read_text() == "not for sale"
+        sums = (tmp_path / out / "SHA256SUMS").read_text()
+        assert f"{hashlib.sha256(b'not for sale').hexdigest()}  LICENSE\n" in sums
+    checkpoints.load_model(str(tmp_path / "all"))
+    # One around a folder of any other name is not the model's.
+    (tmp_path / "LICENSE").write_text("of something else")
+    assert run_here("again", *CHECKPOINT, guided, cwd=tmp_path).returncode == 0
+    assert not (tmp_path / "again" / "LICENSE").exists()
 
 
 # --- the shipped model ---

@@ -22,8 +22,8 @@ LEAST = {
     "complete.py": ["a.png"],
     "data/copy-portraits.py": ["--out", "out"],
     "data/draw-faces.py": ["--out", "out"],
-    "data/export-model.py": ["checkpoint", "model"],
     "evaluate.py": ["faces"],
+    "export.py": ["model"],
     "sample-dcgan.py": [],
     "serve.py": [],
     "simple-distributions.py": [],
@@ -254,7 +254,7 @@ PLACES = {
     "--out of plots": ("simple-distributions.py", "--out", "/proc/x"),
     "--out of portraits": ("data/copy-portraits.py", "--out", "/proc/x"),
     "--out of drawn faces": ("data/draw-faces.py", "--n", 1, "--out", "/proc/x"),
-    "out": ("data/export-model.py", MODEL, "/proc/x"),
+    "out": ("export.py", "--checkpoint-dir", MODEL, "/proc/x"),
 }
 
 

@@ -43,6 +43,7 @@ ALLOWED: dict[str, set[str]] = {
     "metrics": SHARED | {"faces", "workers", "completion", "photos"},
     "photos": SHARED | {"faces", "completion"},
     "serving": SHARED | {"faces", "workers", "completion", "photos"},
+    "latent": SHARED | {"faces", "completion", "metrics"},
 }
 # What knows no network, whatever it imports.
 WITHOUT_NETWORK = [
@@ -55,6 +56,7 @@ WITHOUT_NETWORK = [
     "completion.blending",
     "completion.latent_search",
     "completion.randomness",
+    "latent.distributions",
     "metrics.image_metrics",
     "metrics.embeddings",
     "metrics.statistics",
@@ -84,7 +86,7 @@ MAKERS = NETWORKS | {
     "metrics.generator_scores",
 }
 # Imported when a command line is built: --help does not wait for TensorFlow.
-LIGHT = ["cli", "utils", "faces", "photos.holes"]
+LIGHT = ["cli", "utils", "faces", "photos.holes", "latent.distributions"]
 LIGHT += [name for name in FILES if name.endswith("settings")]
 SLOW = {"cv2", "dlib", "keras", "matplotlib", "scipy", "skimage", "tensorflow"}
 
@@ -133,6 +135,12 @@ def test_what_command_lines_are_built_from_is_imported_quickly(name: str) -> Non
         if found.source in loaded and found.when == LOADED
     }
     assert packages & SLOW == set()
+
+
+def test_nothing_but_scripts_imports_latent() -> None:
+    arrows = architecture.arrows_of(FILES, IMPORTS, ALWAYS)
+    importers = {name for name in FILES for n in arrows[name] if architecture.unit(n) == "latent"}
+    assert {name for name in importers if architecture.unit(name) != "latent"} <= SCRIPTS
 
 
 def test_no_module_imports_in_a_circle() -> None:

@@ -17,6 +17,7 @@ SCRIPTS = (
     "evaluate.py",
     "align-dlib.py",
     "sample-dcgan.py",
+    "export.py",
     "simple-distributions.py",
     "data/draw-faces.py",
 )

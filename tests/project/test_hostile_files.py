@@ -199,7 +199,7 @@ def test_folders_whose_names_are_no_utf8_are_written_or_refused(
         ("train-context-encoder.py", *encoder, "--checkpoint-dir", f"{name}/model"),
         ("train-context-encoder.py", *encoder, "--log-dir", f"{name}/logs"),
         ("sample-dcgan.py", "--checkpoint-dir", f"{name}/model"),
-        ("data/export-model.py", MODEL, f"{name}/model"),
+        ("export.py", "--checkpoint-dir", MODEL, f"{name}/model"),
         (*align, "--dlib-face-predictor", f"{name}/a.dat"),
     ):
         done = run_any(script, *arguments, cwd=tmp_path)

@@ -23,6 +23,7 @@ COMMANDS = (
     "complete-photo",
     "serve",
     "evaluate",
+    "export",
     "distributions",
 )
 ENCODER_FILES = ("ckpt-1.index", "ckpt-1.data-00000-of-00001", "SHA256SUMS", "config.json")

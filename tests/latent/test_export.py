@@ -1,0 +1,414 @@
+"""export.py: what other programs make of an exported model is what we make of it."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from helpers import ROOT, Run, assert_refused, contents, load_picture, save_encoder
+
+import checkpoints
+import utils
+from completion.direct import DirectCompleter
+from completion.masks import Mask
+from context_encoder import ContextEncoder
+from latent import export_formats, export_networks, export_run
+from latent.export_settings import EXTRAS
+from model import DCGAN
+from utils import UserError
+
+SCRIPT = "export.py"
+SHIPPED = ROOT / "data" / "pretrained"
+EXAMPLE = ROOT / "docs" / "examples" / "complete-with-tensorflow.py"
+BATCHES = (1, 7)
+Z_DIM = 8
+CLOSE = {"": 1e-4, "-float16": 1e-2}  # in [-1, 1]
+LEVELS = {"": 1, "-float16": 2}
+
+
+def needs(name: str) -> pytest.MarkDecorator:
+    """Skips a test where a format's packages are not installed."""
+    missing = [p for module, p in EXTRAS[name].items() if not importlib.util.find_spec(module)]
+    return pytest.mark.skipif(bool(missing), reason=f"not installed: {', '.join(missing)}")
+
+
+@pytest.fixture(scope="module")
+def source(vivid: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of `vivid` with an encoder whose estimates are means of two, and a licence."""
+    folder = Path(shutil.copytree(vivid, tmp_path_factory.mktemp("source") / "checkpoint"))
+    own = save_encoder(ContextEncoder(image_size=16, width=4, seed=1), folder)
+    config = json.loads((own / "config.json").read_text())
+    (own / "config.json").write_text(json.dumps(config | {"options": {"flip": True}}))
+    (folder / "LICENSE").write_text("not for sale")
+    return folder
+
+
+def inputs(size: int, z_dim: int, number: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Latents, images in [-1, 1] and masks."""
+    random = np.random.default_rng(number)
+    z = random.uniform(-1, 1, [number, z_dim]).astype(np.float32)
+    images = random.integers(0, 256, [number, size, size, 3], np.uint8)
+    mask = np.float32(random.uniform(size=[number, size, size, 1]) < 0.5)
+    return z, utils.to_signed(images), mask
+
+
+def ours(folder: Path, z: np.ndarray, images: np.ndarray, mask: np.ndarray) -> dict:
+    """What the toolkit's own functions make of inputs, by network."""
+    model, prefix = checkpoints.load_model(str(folder))
+    encoder, _ = checkpoints.load_context_encoder(checkpoints.encoder_folder(prefix))
+    assert encoder.symmetric
+    completer = DirectCompleter(encoder, batch_size=len(z))
+    return {
+        "generator": model.generator(tf.constant(z)).numpy(),
+        "pixels": checkpoints.generate(model, z),
+        "discriminator": model.discriminator(tf.constant(images)).numpy(),
+        "context-encoder": completer.estimate(utils.to_uint8(images), Mask(mask)),
+    }
+
+
+def assert_same_images(found: np.ndarray, wanted: np.ndarray, kind: str = "") -> None:
+    assert found.shape == wanted.shape
+    assert found.dtype == np.float32
+    assert np.abs(found - wanted).max() <= CLOSE[kind]
+    levels = utils.to_uint8(found).astype(int) - utils.to_uint8(wanted)
+    assert np.abs(levels).max() <= LEVELS[kind]
+
+
+def assert_recorded(folder: Path, name: str, files: set[str]) -> None:
+    """config.json names the networks, and no path; the licence is there."""
+    config = json.loads((folder / "config.json").read_text())
+    assert config["program"] == "dcgan-completion"
+    assert config["format"] == name
+    assert config["checkpoint"] == "ckpt-11"
+    assert config["architecture"]["z_dim"] == Z_DIM
+    assert set(config["networks"]) == files
+    assert str(folder.parent) not in (folder / "config.json").read_text()
+    assert (folder / "LICENSE").read_text() == "not for sale"
+
+
+# --- SavedModel ---
+
+
+@pytest.fixture(scope="module")
+def saved(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("saved") / "model"
+    export_run.export("savedmodel", str(source), str(folder))
+    return folder
+
+
+def call(signatures: dict, name: str, **values: np.ndarray) -> dict[str, np.ndarray]:
+    outputs = signatures[name](**{key: tf.constant(value) for key, value in values.items()})
+    return {key: value.numpy() for key, value in outputs.items()}
+
+
+def check_savedmodel(source: Path, folder: Path, size: int, z_dim: int) -> None:
+    loaded = tf.saved_model.load(str(folder))  # holds the weights
+    signatures = loaded.signatures
+    for number in BATCHES:
+        z, images, mask = inputs(size, z_dim, number)
+        wanted = ours(source, z, images, mask)
+        made = call(signatures, "generate", z=z)
+        assert_same_images(made["images"], wanted["generator"])
+        assert made["pixels"].dtype == np.uint8
+        assert np.abs(made["pixels"].astype(int) - wanted["pixels"]).max() <= 1
+        logits = call(signatures, "discriminate", images=images)["logits"]
+        np.testing.assert_allclose(logits, wanted["discriminator"], rtol=1e-4, atol=1e-4)
+        estimates = call(signatures, "estimate", images=images, mask=mask)["estimates"]
+        assert_same_images(estimates, wanted["context-encoder"])
+
+
+def test_a_savedmodel_computes_what_we_do(source: Path, saved: Path) -> None:
+    check_savedmodel(source, saved, 16, Z_DIM)
+    assert_recorded(
+        saved,
+        "savedmodel",
+        {f"signature {n}" for n in ("generate", "discriminate", "completion_loss", "estimate")},
+    )
+
+
+def test_its_completion_loss_is_the_papers(saved: Path, model: DCGAN) -> None:
+    loaded = tf.saved_model.load(str(saved))
+    signatures = loaded.signatures
+    z, images, mask = inputs(16, Z_DIM, 3)
+    made = np.float64(call(signatures, "generate", z=z)["images"])
+    logits = np.float64(call(signatures, "discriminate", images=np.float32(made))["logits"])
+    contextual = np.sum(mask * np.abs(made - images), axis=(1, 2, 3))
+    perceptual = np.log1p(np.exp(-logits))
+    for lam in (0.0, 0.1, 7.0):
+        found = call(
+            signatures, "completion_loss", z=z, images=images, mask=mask, lam=np.float32(lam)
+        )
+        np.testing.assert_allclose(found["contextual"], contextual, rtol=1e-4)
+        np.testing.assert_allclose(found["perceptual"], perceptual, rtol=1e-3, atol=1e-5)
+        total = contextual + lam * perceptual
+        np.testing.assert_allclose(found["total"], total, rtol=1e-4)
+
+
+def test_its_gradient_is_that_of_finite_differences(saved: Path) -> None:
+    loaded = tf.saved_model.load(str(saved))
+    loss = loaded.signatures["completion_loss"]
+    z, images, mask = inputs(16, Z_DIM, 2)
+    random = np.random.default_rng(5)
+    # Far from the images, so that no |G(z) - image| changes its sign on the way.
+    images = np.float32(np.where(images > 0, 1.5, -1.5))
+    lam, step = tf.constant(2.0), 2e-4  # kinks of ReLU are farther apart
+
+    def total(z: np.ndarray) -> np.ndarray:
+        found = loss(z=tf.constant(np.float32(z)), images=images, mask=mask, lam=lam)
+        return found["total"].numpy().astype(np.float64)
+
+    gradient = loss(z=tf.constant(z), images=images, mask=mask, lam=lam)["gradient"].numpy()
+    assert gradient.shape == z.shape
+    for _ in range(4):
+        direction = random.normal(size=z.shape)
+        slope = (total(z + step * direction) - total(z - step * direction)) / (2 * step)
+        expected = np.sum(gradient * direction, axis=1)
+        scale = np.linalg.norm(gradient, axis=1) * np.linalg.norm(direction, axis=1)
+        assert (np.abs(slope - expected) < 0.02 * scale).all()
+
+
+def test_a_signature_can_be_differentiated(saved: Path, model: DCGAN) -> None:
+    loaded = tf.saved_model.load(str(saved))
+    z, images, _ = (tf.constant(value) for value in inputs(16, Z_DIM, 2))
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch([z, images])
+        distances = (loaded.signatures["generate"](z=z)["images"] - images) ** 2
+        ours = (model.generator(z) - images) ** 2
+        logits = loaded.signatures["discriminate"](images=images)["logits"]
+        our_logits = model.discriminator(images)
+    np.testing.assert_allclose(
+        tape.gradient(distances, z), tape.gradient(ours, z), rtol=1e-3, atol=1e-3
+    )
+    np.testing.assert_allclose(
+        tape.gradient(logits, images),
+        tape.gradient(our_logits, images),
+        rtol=1e-3,
+        atol=1e-3,
+    )
+
+
+def test_the_example_completes_a_face_without_our_code(
+    saved: Path, model: DCGAN, tmp_path: Path
+) -> None:
+    code = [line for line in EXAMPLE.read_text().splitlines() if line.strip()]
+    body = [line for line in code if not line.startswith(('"""', "python ", "import", "from"))]
+    assert len(body) <= 25
+    z = np.random.default_rng(77).uniform(-1, 1, [1, Z_DIM])
+    face = checkpoints.generate(model, z)[0]
+    utils.save_image(tmp_path / "face.png", face)
+    # -I: neither the script's folder nor this one is on the path.
+    command = [sys.executable, "-I", EXAMPLE, saved, "face.png", "completed.png"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    completed = load_picture(tmp_path / "completed.png").astype(int)
+    hole = np.zeros([16, 16], bool)
+    hole[4:-4, 4:-4] = True
+    np.testing.assert_array_equal(completed[~hole], face[~hole])
+    losses = [float(line.split()[-1]) for line in done.stdout.splitlines()]
+    assert losses[-1] < losses[0] / 2
+    # Nearer to the face than another face is.
+    other = checkpoints.generate(model, -z)[0].astype(int)
+    error, others = (np.abs(image - face)[hole].mean() for image in (completed, other))
+    assert error < others / 2
+
+
+def test_without_an_encoder_there_is_no_estimate(
+    vivid: Path, run_here: Run, tmp_path: Path
+) -> None:
+    done = run_here("--checkpoint-dir", vivid, "model", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    names = [line.split(":")[0] for line in done.stdout.splitlines()]
+    signatures = ("generate", "discriminate", "completion_loss")
+    assert names == [f"model/signature {name}" for name in signatures]
+    assert set(tf.saved_model.load(str(tmp_path / "model")).signatures) == set(signatures)
+    assert not (tmp_path / "model" / "LICENSE").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+# --- TFLite ---
+
+
+def check_tflite(source: Path, folder: Path, size: int, z_dim: int) -> None:
+    from ai_edge_litert.interpreter import Interpreter
+
+    for network in ("generator", "context-encoder"):
+        for kind in CLOSE:
+            interpreter = Interpreter(model_path=str(folder / f"{network}{kind}.tflite"))
+            details = {
+                d["name"].split("_")[-1].split(":")[0]: d["index"]
+                for d in interpreter.get_input_details()
+            }
+            for number in BATCHES:
+                z, images, mask = inputs(size, z_dim, number)
+                values = {"z": z} if network == "generator" else {"images": images, "mask": mask}
+                assert set(details) == set(values)
+                for key, value in values.items():
+                    interpreter.resize_tensor_input(details[key], value.shape)
+                interpreter.allocate_tensors()
+                for key, value in values.items():
+                    interpreter.set_tensor(details[key], value)
+                interpreter.invoke()
+                (output,) = interpreter.get_output_details()
+                wanted = ours(source, z, images, mask)[network]
+                assert_same_images(interpreter.get_tensor(output["index"]), wanted, kind)
+
+
+@needs("tflite")
+def test_tflite_computes_what_we_do(source: Path, run_here: Run, tmp_path: Path) -> None:
+    done = run_here("--format", "tflite", "--checkpoint-dir", source, "model", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    check_tflite(source, tmp_path / "model", 16, Z_DIM)
+    files = {f"{n}{kind}.tflite" for n in ("generator", "context-encoder") for kind in CLOSE}
+    assert_recorded(tmp_path / "model", "tflite", files)
+    assert {path.name for path in (tmp_path / "model").iterdir()} == files | {
+        "LICENSE",
+        "config.json",
+    }
+
+
+# --- ONNX ---
+
+
+def check_onnx(source: Path, folder: Path, size: int, z_dim: int) -> None:
+    import onnx
+    import onnxruntime
+
+    for network in ("generator", "discriminator", "context-encoder"):
+        path = str(folder / f"{network}.onnx")
+        onnx.checker.check_model(path, full_check=True)
+        (opset,) = [o.version for o in onnx.load(path).opset_import if o.domain == ""]
+        assert opset >= 17
+        session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+        assert all(x.shape[0] == "N" for x in (*session.get_inputs(), *session.get_outputs()))
+        for number in BATCHES:
+            z, images, mask = inputs(size, z_dim, number)
+            values = {"z": z, "images": images, "mask": mask}
+            given = {x.name: values[x.name] for x in session.get_inputs()}
+            (found,) = session.run(None, given)
+            wanted = ours(source, z, images, mask)[network]
+            if network == "discriminator":
+                np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-4)
+            else:
+                assert_same_images(found, wanted)
+
+
+@needs("onnx")
+def test_onnx_computes_what_we_do(source: Path, run_here: Run, tmp_path: Path) -> None:
+    done = run_here("--format", "onnx", "--checkpoint-dir", source, "model", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    check_onnx(source, tmp_path / "model", 16, Z_DIM)
+    files = {f"{name}.onnx" for name in ("generator", "discriminator", "context-encoder")}
+    assert_recorded(tmp_path / "model", "onnx", files)
+    assert {path.name for path in (tmp_path / "model").iterdir()} == files | {
+        "LICENSE",
+        "config.json",
+    }
+
+
+# --- the shipped model ---
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name",
+    ["savedmodel", *(pytest.param(name, marks=needs(name)) for name in EXTRAS)],
+)
+def test_the_shipped_model_is_exported_with_its_terms(
+    name: str, run_here: Run, tmp_path: Path
+) -> None:
+    check = {"savedmodel": check_savedmodel, "tflite": check_tflite, "onnx": check_onnx}[name]
+    done = run_here("--format", name, "model", cwd=tmp_path)  # nothing else is named
+    assert done.returncode == 0, done.stderr
+    assert "non-commercial research" in done.stdout
+    assert (tmp_path / "model" / "LICENSE").read_bytes() == (SHIPPED / "LICENSE").read_bytes()
+    check(SHIPPED, tmp_path / "model", 64, 100)
+
+
+# --- what is refused ---
+
+
+@pytest.mark.parametrize("name", EXTRAS)
+def test_missing_packages_are_named_before_anything_is_written(
+    name: str, run_here: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda module: None if module in EXTRAS[name] else find(module)
+    )
+    packages = EXTRAS[name].values()
+    done = run_here("--format", name, "model", cwd=tmp_path)
+    assert_refused(done, f"--format {name}", f"dcgan-completion[{name}]", *packages)
+    assert contents(tmp_path) == {}
+
+
+def test_each_mistake_is_one_line_and_leaves_nothing(
+    source: Path, run_here: Run, tmp_path: Path
+) -> None:
+    (tmp_path / "there").mkdir()
+    (tmp_path / "file").touch()
+    (tmp_path / "dangling").symlink_to("nowhere")
+    before = contents(tmp_path)
+    for words, texts in {
+        ("there", "--checkpoint-dir", source): ("there: exists", "name another"),
+        ("file", "--checkpoint-dir", source): ("file: exists",),
+        ("dangling", "--checkpoint-dir", source): ("dangling: exists",),
+        ("new", "--checkpoint-dir", "nothing"): ("--checkpoint-dir nothing", "no checkpoint"),
+        ("new", "--checkpoint-dir", source / "context-encoder"): ("not a DCGAN's",),
+    }.items():
+        assert_refused(run_here(*words, cwd=tmp_path), *texts)
+    assert contents(tmp_path) == before
+
+
+def test_an_encoder_for_other_images_is_refused(vivid: Path, run_here: Run, tmp_path: Path) -> None:
+    shutil.copytree(vivid, tmp_path / "checkpoint")
+    save_encoder(ContextEncoder(image_size=32, width=4), tmp_path / "checkpoint")
+    before = contents(tmp_path)
+    assert_refused(run_here("model", cwd=tmp_path), "context-encoder", "for images of 32 pixels")
+    assert contents(tmp_path) == before
+
+
+def test_an_export_that_computes_something_else_is_not_kept(
+    vivid: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write(networks: list[export_networks.Network], folder: str) -> list:
+        written = export_formats.write_savedmodel(networks, folder)
+        first = written[0]
+
+        def run(inputs: export_networks.Arrays) -> export_networks.Arrays:
+            return {
+                name: value + value.dtype.type(2e-4) for name, value in first.run(inputs).items()
+            }
+
+        return [first._replace(run=run), *written[1:]]
+
+    monkeypatch.setitem(export_formats.WRITERS, "savedmodel", write)
+    with pytest.raises(UserError, match=r"generate differs from our network by .*nothing is writ"):
+        export_run.export("savedmodel", str(vivid), str(tmp_path / "model"))
+    assert contents(tmp_path) == {}
+
+
+def test_differences_are_of_the_largest_value() -> None:
+    a = np.array([[0.5, -0.25]], np.float32)
+    for other, expected in (
+        (a, 0),
+        (a + np.float32(0.125), 0.125),
+        (a[0], np.inf),
+        (a.astype(np.float64), np.inf),
+        (a * np.float32(np.nan), np.inf),
+    ):
+        assert export_networks.difference({"x": other}, {"x": a}) == expected
+    assert export_networks.difference({}, {"x": a}) == np.inf
+    large = {"x": np.float32([1000, 10])}
+    assert export_networks.difference({"x": np.float32([1001, 10])}, large) == pytest.approx(1e-3)
+    levels = np.array([7, 200], np.uint8)
+    assert export_networks.difference({"x": levels + np.uint8(1)}, {"x": levels}) == 0
+    assert export_networks.difference({"x": levels + np.uint8(3)}, {"x": levels}) > 0
