@@ -1,0 +1,1 @@
+"""The latent space: samples, walks, arithmetic, inversion, neighbours; networks exported."""
