@@ -5,7 +5,7 @@ from pathlib import Path
 from setuptools import setup
 from setuptools.command.build_py import build_py
 
-ROOMS = ("alignment", "training", "completion", "metrics", "photos", "serving")
+ROOMS = ("alignment", "training", "completion", "metrics", "photos", "serving", "latent")
 COMMANDS = (
     "align",
     "train",

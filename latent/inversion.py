@@ -44,7 +44,7 @@ class Inversion:
 
 
 def invert(
-    model: DCGAN, images: np.ndarray, seed: int, iterations: int = 200, restarts: int = 4
+    model: DCGAN, images: np.ndarray, seed: int, iterations: int = 200, restarts: int = 2
 ) -> Inversion:
     """The z of the smallest contextual loss over whole faces, uint8 [N, S, S, C].
 

@@ -207,7 +207,7 @@ class InvertSettings(SeededSettings):
     restarts: int = cli.option(
         "searches for each face, from the nearest of generated faces; the best one counts",
         type=cli.update_count,
-        default=4,
+        default=2,
     )
     max_pixels: int = cli.max_pixels_option()
     out: str = cli.same_option(

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from context_encoder import ContextEncoder
 
 ROOT = Path(__file__).resolve().parent.parent
-ROOMS = ("alignment", "training", "completion", "metrics", "photos", "serving")
+ROOMS = ("alignment", "training", "completion", "metrics", "photos", "serving", "latent")
 
 # The options of a tiny model of 16 pixels, which trains in a second.
 TINY = ("--image-size", 16, "--z-dim", 8, "--gf-dim", 4, "--df-dim", 4, "--batch-size", 8)

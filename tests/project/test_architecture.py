@@ -43,6 +43,7 @@ ALLOWED: dict[str, set[str]] = {
     "metrics": SHARED | {"faces", "workers", "completion", "photos"},
     "photos": SHARED | {"faces", "completion"},
     "serving": SHARED | {"faces", "workers", "completion", "photos"},
+    "latent": SHARED | {"faces", "completion", "metrics"},
 }
 # What knows no network, whatever it imports.
 WITHOUT_NETWORK = [
@@ -55,6 +56,9 @@ WITHOUT_NETWORK = [
     "completion.blending",
     "completion.latent_search",
     "completion.randomness",
+    "latent.points",
+    "latent.sheets",
+    "latent.walks",
     "metrics.image_metrics",
     "metrics.embeddings",
     "metrics.statistics",
@@ -84,7 +88,7 @@ MAKERS = NETWORKS | {
     "metrics.generator_scores",
 }
 # Imported when a command line is built: --help does not wait for TensorFlow.
-LIGHT = ["cli", "utils", "faces", "photos.holes"]
+LIGHT = ["cli", "utils", "faces", "photos.holes", "latent.points"]
 LIGHT += [name for name in FILES if name.endswith("settings")]
 SLOW = {"cv2", "dlib", "keras", "matplotlib", "scipy", "skimage", "tensorflow"}
 
