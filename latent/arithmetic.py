@@ -15,6 +15,7 @@ from latent.sheets import Cell
 from model import DCGAN
 
 EDGE = 3  # of the square of pictures around the result, and with it
+MIDDLE = EDGE * EDGE // 2  # place of the result among them
 MOST_SHOWN = 8  # samples of a term; the mean is of all
 
 
@@ -42,7 +43,7 @@ def neighbourhood(z: np.ndarray, noise: float, random: np.random.Generator) -> n
     the paper's figure 7, where it is 0.25.
     """
     square = z + random.uniform(-noise, noise, [EDGE * EDGE, len(z)])
-    square[len(square) // 2] = z
+    square[MIDDLE] = z
     return square
 
 
@@ -61,11 +62,12 @@ def draw_arithmetic(settings: ArithmeticSettings, model: DCGAN, prefix: str) -> 
         shown = checkpoints.generate(model, points.clip(z[:MOST_SHOWN])[0])
         (mean,) = checkpoints.generate(model, points.clip(means[i : i + 1])[0])
         cells = [Cell(image, str(name)) for image, name in zip(shown, names, strict=False)]
-        caption = "mean" if len(names) == len(shown) else f"mean of {len(names)}"
         before = sign if i or sign == "-" else ""
-        rows.append([Cell(caption=before), Cell(mean, caption), Cell(caption="of"), *cells])
-    around = utils.image_grid(checkpoints.generate(model, square), EDGE)
-    rows.append([Cell(caption="="), Cell(around, "the result, amid\nothers with noise")])
+        rows.append([Cell(caption=before), Cell(mean, f"mean of {len(names)}"), *cells])
+    around = [Cell(image) for image in checkpoints.generate(model, square)]
+    around[MIDDLE] = around[MIDDLE]._replace(caption="the result")
+    for i, row in enumerate(sheets.wrapped(around, EDGE)):
+        rows.append([Cell(caption="=" if i == EDGE // 2 else ""), *row])
     samples.make_folder(settings.out)
     utils.save_image(settings.out, sheets.sheet(rows))
     print(f"the result by {prefix} is in {settings.out}")

@@ -23,7 +23,8 @@ BATCH = 64  # latents that are drawn, and images that are generated, at a time
 MOST = 10**6  # samples of a seed that can be named
 HELP = (
     "latents: NUMBER or FIRST-LAST, samples of --seed, from 0 on, as `grid --numbers` shows them; "
-    "FILE.npz, all that `invert` has found; FILE.npz:NUMBER or FILE.npz:FIRST-LAST, some of them"
+    "FILE.npz, all of a file with an array z, such as `invert` writes, and complete.py "
+    "(logs/z.npz); FILE.npz:NUMBER or FILE.npz:FIRST-LAST, some of them"
 )
 _WORD = re.compile(
     r"(?:(?P<file>.+\.npz)(?P<colon>:)?)?(?:(?P<first>\d{1,6})(?:-(?P<last>\d{1,6}))?)?"
@@ -121,19 +122,26 @@ def draw(seed: int, first: int, count: int, z_dim: int, limit: float = 1.0) -> n
     return limit * random.uniform(-1, 1, [count, z_dim])
 
 
-def latents(names: Sequence[Name], seed: int, z_dim: int, limit: float = 1.0) -> np.ndarray:
+def latents(
+    names: Sequence[Name],
+    seed: int,
+    z_dim: int,
+    limit: float = 1.0,
+    files: dict[str, np.ndarray] | None = None,
+) -> np.ndarray:
     """The latents of some names, float64 [N, z_dim]; those of files as they are there.
 
     Args:
       names: of samples, or of latents in files.
       seed, limit: of the samples, as for `draw`.
       z_dim: length of a latent.
+      files: latents of files that have been read, by path; those that are read are added.
 
     Raises:
       UserError: a file cannot be read, or has latents of another length.
     """
     z = np.empty([len(names), z_dim])
-    files: dict[str, np.ndarray] = {}
+    files = {} if files is None else files
     # Runs of consecutive numbers of one file, or of the seed.
     for (file, _), run in itertools.groupby(
         enumerate(names), key=lambda item: (item[1].file, item[1].number - item[0])
@@ -160,8 +168,9 @@ def batches(
     names: Sequence[Name], seed: int, z_dim: int, limit: float = 1.0
 ) -> Iterator[np.ndarray]:
     """As `latents`, BATCH at a time: memory does not grow with their number."""
+    files: dict[str, np.ndarray] = {}
     for first in range(0, len(names), BATCH):
-        yield latents(names[first : first + BATCH], seed, z_dim, limit)
+        yield latents(names[first : first + BATCH], seed, z_dim, limit, files)
 
 
 def clip(z: np.ndarray) -> tuple[np.ndarray, float]:

@@ -88,6 +88,7 @@ def write_images(settings: ImagesSettings, model: DCGAN, prefix: str) -> int:
         shape = (len(names), model.image_size, model.image_size, model.channels)
         write_array(settings.npy, shape, generated(settings, model, names))
     else:
+        runs.read_config(settings.out)  # another program's is not replaced
         os.makedirs(settings.out, exist_ok=True)
         config = runs.record(settings.options() | {"checkpoint": prefix})
         runs.write_config(settings.out, config | {"seed": settings.seed})

@@ -140,14 +140,14 @@ class ArithmeticSettings(DrawnSettings):
       ./sample-dcgan.py arithmetic inverted.npz:0 - 0-99 + 200-299 --noise 0.1
     """
 
-    terms: tuple[Word | str, ...] = ()
+    z: tuple[Word | str, ...] = ()
     noise: float = cli.option(
         "half the width of the noise around the result", type=cli.non_negative_float, default=0.25
     )
     out: str = cli.same_option(CommandSettings, "out", default="arithmetic.png")
 
     POSITIONAL: ClassVar[dict[str, dict[str, Any]]] = {
-        "terms": {
+        "z": {
             "nargs": "+",
             "type": _term_word,
             "metavar": "Z",
@@ -162,7 +162,7 @@ class ArithmeticSettings(DrawnSettings):
           UserError: a term is empty, or as `points.expand`.
         """
         terms: list[tuple[str, list[Word]]] = []
-        for item in self.terms:
+        for item in self.z:
             if isinstance(item, str):
                 terms.append((item, []))
             else:

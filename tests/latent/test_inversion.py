@@ -32,4 +32,6 @@ def test_a_tiny_generators_samples_are_recovered(model: DCGAN) -> None:
 @pytest.mark.slow
 def test_the_shipped_models_samples_are_recovered() -> None:
     shipped, _ = checkpoints.load_model(checkpoints.SHIPPED)
-    assert (errors(shipped, 100, 5) < 0.1).mean() >= 0.95
+    # More iterations and searches only lower the loss of the best z.
+    found = errors(shipped, 100, 5, iterations=100, restarts=1)
+    assert (found < 0.1).mean() >= 0.95
