@@ -75,7 +75,7 @@ class CommandSettings:
         """Raises UserError if a file cannot be written, or is there and is to stay."""
         for flag, paths in self.outputs().items():
             if flag == "--out" and not paths[0].lower().endswith(self.SUFFIX):
-                kind = "pictures are PNG" if self.SUFFIX == ".png" else "the file is of NumPy's npz"
+                kind = "pictures are PNG" if self.SUFFIX == ".png" else "latents are kept as .npz"
                 name = f"{paths[0]}{self.SUFFIX}"
                 raise UserError(f"--out {paths[0]}: {kind}; name it {name}")
             utils.check_writable(os.path.dirname(paths[0]) or ".", flag)

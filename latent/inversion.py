@@ -76,11 +76,6 @@ def invert(
     return Inversion(np.concatenate(z), generated, psnr)
 
 
-def _load_aligned(path: str, settings: InvertSettings, model: DCGAN) -> np.ndarray:
-    size, channels = model.image_size, model.channels
-    return face_sets.load_faces([path], size, channels, settings.max_pixels)[0]
-
-
 def load_faces(
     settings: InvertSettings, model: DCGAN, failed: list[str]
 ) -> tuple[list[str], np.ndarray]:
@@ -95,17 +90,18 @@ def load_faces(
       UserError: no photo can be used.
     """
     paths = input_images.list_inputs(settings.photos)
+    size, channels, most = model.image_size, model.channels, settings.max_pixels
     aligner = None
     if not settings.aligned:
-        aligner = faces.FaceAligner(settings.landmarks, model.image_size)
+        aligner = faces.FaceAligner(settings.landmarks, size)
     found: dict[str, np.ndarray] = {}
     for path in paths:
         try:
             if aligner is None:
-                found[path] = _load_aligned(path, settings, model)
+                (found[path],) = face_sets.load_faces([path], size, channels, most)
             else:
-                photo = utils.load_image(path, max_pixels=settings.max_pixels)
-                found[path] = _align(path, photo, aligner, model.channels)
+                photo = utils.load_image(path, max_pixels=most)
+                found[path] = _align(path, photo, aligner, channels)
         except UserError as error:
             failed.append(str(error))
     if not found:

@@ -23,9 +23,13 @@ from model import DCGAN
 def clipped(z: np.ndarray) -> np.ndarray:
     """Latents clipped to the cube that the model knows; tells the share that was outside."""
     inside, share = points.clip(z)
-    if share:
-        print(f"{100 * share:.2g} % of the values of z were outside [-1, 1], and are clipped")
+    _tell_share(share)
     return inside
+
+
+def _tell_share(share: float) -> None:
+    if share:
+        cli.tell(f"{100 * share:.2g} % of the values of z were outside [-1, 1], and are clipped")
 
 
 def latents_of(settings: NamedSettings, model: DCGAN, names: Sequence[Name]) -> np.ndarray:
@@ -34,9 +38,16 @@ def latents_of(settings: NamedSettings, model: DCGAN, names: Sequence[Name]) -> 
 
 
 def generated(settings: NamedSettings, model: DCGAN, names: Sequence[Name]) -> Iterator[np.ndarray]:
-    """Pictures of named latents, uint8 [n, S, S, C] at a time: memory does not grow."""
+    """Pictures of named latents, clipped, uint8 [n, S, S, C] at a time: memory does not grow.
+
+    Tells the share that was outside in the end.
+    """
+    outside = 0.0
     for z in points.batches(names, settings.seed, model.z_dim, settings.range):
-        yield checkpoints.generate(model, points.clip(z)[0])
+        inside, share = points.clip(z)
+        outside += share * len(z)
+        yield checkpoints.generate(model, inside)
+    _tell_share(outside / len(names))
 
 
 def make_folder(path: str) -> None:

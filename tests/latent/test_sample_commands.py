@@ -13,9 +13,10 @@ from helpers import Run, assert_refused, contents, load_picture, load_script, sa
 from PIL import Image
 
 import checkpoints
-from latent import paths, points, samples
+from latent import inversion, paths, points, samples
 from latent.settings import COMMANDS
 from model import DCGAN
+from photos.portraits import PORTRAITS
 from utils import UserError
 
 SCRIPT = "sample-dcgan.py"
@@ -279,6 +280,19 @@ def test_inverted_faces_can_be_used_in_all_sub_commands(
     run("arithmetic", "found.npz:0", "-", "found.npz:1", "+", "0-3", "--out", "c.png")
     run("images", "found.npz", "--out", "each")
     assert (tmp_path / "each" / "found-00001.png").exists()
+
+
+def test_photos_are_aligned_as_by_the_alignment(run_any: Run, model: DCGAN, tmp_path: Path) -> None:
+    save_picture(tmp_path / "photos" / "a.png", PORTRAITS["eileen_collins.png"]())
+    words = ("photos", "align", "innerEyesAndBottomLip", "aligned", "--size", 16, "--workers", 1)
+    done = run_any("align-dlib.py", *words, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    photo = str(tmp_path / "photos" / "a.png")
+    settings = load_script(SCRIPT).read_settings(["invert", photo])
+    failed: list[str] = []
+    paths_found, images = inversion.load_faces(settings, model, failed)
+    assert (paths_found, failed) == ([photo], [])
+    np.testing.assert_array_equal(images[0], load_picture(tmp_path / "aligned" / "a.png"))
 
 
 def test_a_photo_without_a_face_is_named(run_here: Run, vivid: Path, tmp_path: Path) -> None:
