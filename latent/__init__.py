@@ -1,1 +1,1 @@
-"""The latent space: samples, walks, arithmetic, inversion, neighbours; networks exported."""
+"""The latent space: walks, arithmetic, inversion, neighbours, plots; export for use elsewhere."""
