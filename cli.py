@@ -42,10 +42,14 @@ class _HelpFormatter(argparse.RawDescriptionHelpFormatter, argparse.ArgumentDefa
 class ArgumentParser(argparse.ArgumentParser):
     """argparse with one-line errors, exact option names and `--traceback`."""
 
-    def __init__(self, description: str | None) -> None:
+    def __init__(self, description: str | None, prog: str | None = None) -> None:
         summary, _, examples = (description or "").partition("\n\n")
         super().__init__(
-            description=summary, epilog=examples, formatter_class=_HelpFormatter, allow_abbrev=False
+            prog=prog,
+            description=summary,
+            epilog=examples,
+            formatter_class=_HelpFormatter,
+            allow_abbrev=False,
         )
         self.add_argument(
             "--traceback", action="store_true", help="show where in the code an error was found"
@@ -65,6 +69,39 @@ class ArgumentParser(argparse.ArgumentParser):
         """Ends the program with one line and status 2."""
         line = " ".join(message.split())
         self.exit(2, f"{self.prog}: error: {line} (--help lists the options)\n")
+
+
+class CommandParser(ArgumentParser):
+    """A parser with sub-commands, of which one is meant where the first word names none.
+
+    Attributes:
+      commands: the sub-commands' parsers by name.
+    """
+
+    def __init__(self, description: str | None, default: str) -> None:
+        """`default` is put in front of a command line that is empty, or starts with an option."""
+        super().__init__(description)
+        self.commands: dict[str, ArgumentParser] = {}
+        self._default = default
+        self._group = self.add_subparsers(
+            title="sub-commands", dest="command", metavar="COMMAND", parser_class=ArgumentParser
+        )
+
+    def add_command(self, name: str, description: str) -> ArgumentParser:
+        """Adds a sub-command; the first line of its description is its line in the list."""
+        summary = description.partition("\n")[0].rstrip(".")
+        parser = self._group.add_parser(name, help=summary, description=description)
+        self.commands[name] = parser
+        return parser
+
+    def parse_known_args(
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> Any:
+        """As argparse, with the default's name where there is no other."""
+        words = list(sys.argv[1:] if args is None else args)
+        if not words or (words[0].startswith("-") and words[0] not in ("-h", "--help")):
+            words.insert(0, self._default)
+        return super().parse_known_args(words, namespace)
 
 
 def option(help_text: str, *flags: str, default: Any = None, **arguments: Any) -> Any:
@@ -216,6 +253,7 @@ def _number(
 open_fraction = _number(float, lambda v: 0 < v < 1, "a number between 0 and 1")
 positive_int = _number(int, lambda v: v > 0, "a whole number above 0")
 seed = _number(int, lambda v: 0 <= v < 2**32, "a whole number from 0 to 4294967295")
+index = _number(int, lambda v: 0 <= v < 10**6, "a whole number from 0 to 999999")
 # What is made at once, or side by side: more would only end in a lack of memory.
 edge = _number(int, lambda v: 0 < v <= 4096, "a whole number from 1 to 4096")
 picture_count = _number(int, lambda v: 0 < v <= 10**6, "a whole number from 1 to 1000000")
@@ -223,6 +261,7 @@ worker_count = _number(int, lambda v: 0 < v <= 1024, "a whole number from 1 to 1
 update_count = _number(int, lambda v: 0 < v <= 1000, "a whole number from 1 to 1000")
 positive_float = _number(float, lambda v: v > 0, "a number above 0")
 non_negative_float = _number(float, lambda v: v >= 0, "a number from 0")
+share = _number(float, lambda v: 0 < v <= 1, "a number above 0, 1 at most")
 closed_fraction = _number(float, lambda v: 0 <= v <= 1, "a number from 0 to 1")
 decay_rate = _number(float, lambda v: 0 <= v < 1, "a number from 0 to below 1")
 

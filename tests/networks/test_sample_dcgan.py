@@ -64,10 +64,10 @@ def assert_same_pictures(some: np.ndarray, others: np.ndarray) -> None:
 
 
 def test_the_default_is_a_grid_of_64(run_here: Run, drawn: Path) -> None:
-    args = load_script(SCRIPT).build_parser().parse_args([])
-    assert (args.n, args.seed, args.checkpoint_dir) == (64, 0, None)
-    assert args.individual is None
-    assert args.overwrite is False
+    settings = load_script(SCRIPT).read_settings([])
+    assert (len(settings.names()), settings.seed, settings.checkpoint_dir) == (64, 0, None)
+    assert settings.individual is None
+    assert settings.overwrite is False
     done = run_here(cwd=drawn)
     assert done.returncode == 0, done.stderr
     grid = load_picture(drawn / "samples.png")

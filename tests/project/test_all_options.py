@@ -15,7 +15,7 @@ from completion.settings import OF_MASK_TYPES
 from metrics import settings as metrics_settings
 from utils import UserError
 
-# What a command line needs at least, by script.
+# What a command line needs at least, by script, or script and sub-command.
 LEAST = {
     "align-dlib.py": ["photos", "align", "outerEyesAndNose", "aligned"],
     "complete-photo.py": ["a.jpg"],
@@ -24,7 +24,15 @@ LEAST = {
     "data/draw-faces.py": ["--out", "out"],
     "evaluate.py": ["faces"],
     "export.py": ["model"],
-    "sample-dcgan.py": [],
+    "sample-dcgan.py grid": [],
+    "sample-dcgan.py images": [],
+    "sample-dcgan.py best": [],
+    "sample-dcgan.py walk": [],
+    "sample-dcgan.py sweep": [],
+    "sample-dcgan.py arithmetic": ["0"],
+    "sample-dcgan.py invert": ["a.jpg"],
+    "sample-dcgan.py neighbours": ["--dataset", "faces"],
+    "sample-dcgan.py describe": [],
     "serve.py": [],
     "simple-distributions.py": [],
     "train-context-encoder.py": ["--dataset", "faces"],
@@ -38,14 +46,27 @@ TOO_LARGE = {
     "complete.py": ("--hmc-l",),
     "data/draw-faces.py": ("--size",),
     "evaluate.py": ("--workers", "--samples"),
-    "sample-dcgan.py": ("--n",),
+    "sample-dcgan.py grid": ("--n", "--rows", "--columns"),
+    "sample-dcgan.py images": ("--count",),
+    "sample-dcgan.py best": ("--count", "--of"),
+    "sample-dcgan.py walk": ("--frames", "--points", "--strip"),
+    "sample-dcgan.py sweep": ("--steps", "--rows"),
+    "sample-dcgan.py invert": ("--restarts",),
+    "sample-dcgan.py neighbours": ("--n", "--count", "--workers"),
     "train-dcgan.py": ("--g-updates",),
 }
 
 
+def parser_of(script: str) -> argparse.ArgumentParser:
+    """The parser of a script, or of a script's sub-command."""
+    path, _, command = script.partition(" ")
+    parser = load_script(path).build_parser()
+    return parser.commands[command] if command else parser
+
+
 def actions(script: str) -> list[argparse.Action]:
     """The options and arguments of a script that take a value."""
-    return [a for a in load_script(script).build_parser()._actions if a.nargs != 0]
+    return [a for a in parser_of(script)._actions if a.nargs != 0]
 
 
 def cases(keep: str) -> list[tuple[str, str]]:
@@ -85,7 +106,7 @@ def words_of(script: str, name: str, value: str) -> list[str]:
 
 def refusal(script: str, words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     """The line in which a script's parser refuses a command line."""
-    parser = load_script(script).build_parser()
+    parser = parser_of(script)
     with pytest.raises(SystemExit) as caught:
         parser.parse_args(words)
     assert caught.value.code == 2
@@ -138,7 +159,7 @@ def test_an_empty_text_is_refused(
 
 @pytest.mark.parametrize(("script", "name"), cases("option"))
 def test_of_a_repeated_option_the_last_counts(script: str, name: str) -> None:
-    parser = load_script(script).build_parser()
+    parser = parser_of(script)
     (action,) = (a for a in actions(script) if name in a.option_strings)
     texts = []
     for text in map(str, action.choices or PERHAPS):

@@ -57,6 +57,9 @@ WITHOUT_NETWORK = [
     "completion.latent_search",
     "completion.randomness",
     "latent.distributions",
+    "latent.points",
+    "latent.sheets",
+    "latent.walks",
     "metrics.image_metrics",
     "metrics.embeddings",
     "metrics.statistics",
@@ -86,7 +89,7 @@ MAKERS = NETWORKS | {
     "metrics.generator_scores",
 }
 # Imported when a command line is built: --help does not wait for TensorFlow.
-LIGHT = ["cli", "utils", "faces", "photos.holes", "latent.distributions"]
+LIGHT = ["cli", "utils", "faces", "photos.holes", "latent.distributions", "latent.points"]
 LIGHT += [name for name in FILES if name.endswith("settings")]
 SLOW = {"cv2", "dlib", "keras", "matplotlib", "scipy", "skimage", "tensorflow"}
 
