@@ -12,6 +12,7 @@ import ops
 
 KERNEL = 5
 REFINE_KERNEL = 3  # of the convolution over the largest feature maps
+LAST_LAYERS = ("up1_", "refine_", "up0_")
 START = 4  # height and width of the smallest feature map
 TRUST = 2  # see `interpolate`
 WIDEST = 8  # the most channels of a feature map, as a multiple of `width`
@@ -125,6 +126,14 @@ class ContextEncoder(tf.Module):
     def encoder_variables(self) -> list[tf.Variable]:
         """E's variables, in the order of its layers; all of them are trained."""
         return list(self.e.values())
+
+    @property
+    def last_variables(self) -> list[tf.Variable]:
+        """Those of the layers that make the largest feature maps, and the image, from smaller ones.
+
+        Where edges and texture are made: a 30th of all weights, at 64 pixels.
+        """
+        return [v for name, v in self.e.items() if name.startswith(LAST_LAYERS)]
 
     def _kernel(self, shape: list[int], inputs: float) -> tf.Variable:
         """Initial values of He et al. 2015 (arXiv:1502.01852): variance 2 / inputs of an output."""

@@ -7,6 +7,8 @@ its own checkpoint there goes on from it. Ctrl-C saves one before it stops.
 examples:
   ./train-context-encoder.py --dataset ./data/your-dataset/aligned --checkpoint-dir checkpoint
   ./train-context-encoder.py --dataset flowers --image-size 32 --width 32 --minutes 30
+  ./train-context-encoder.py --dataset faces --checkpoint-dir sharper --epoch 5 \\
+      --init-from checkpoint/context-encoder --adversarial-weight 1 --learning-rate 0.0003
 """
 
 from __future__ import annotations
@@ -19,8 +21,10 @@ from typing import TYPE_CHECKING, Any
 
 import cli
 from training import settings
+from utils import UserError
 
 if TYPE_CHECKING:
+    from model import DCGAN
     from training.dataset import ImageFolders
     from training.encoder_trainer import ContextEncoderTrainer
     from training.settings import TrainingSettings
@@ -49,6 +53,30 @@ def fit_to_dcgan(given: dict[str, Any]) -> dict[str, Any]:
     return given | images
 
 
+def load_discriminator(settled: TrainingSettings) -> DCGAN | None:
+    """The DCGAN whose discriminator judges what is completed, where the rules want that.
+
+    Raises:
+      UserError: there is none, or no encoder to start from.
+    """
+    weight, output = settled.rules.adversarial_weight, settled.output
+    if not weight:
+        return None
+    import checkpoints
+
+    if settled.run.init_from is None and not checkpoints.holds_checkpoint(output.model_dir):
+        raise UserError(
+            f"--adversarial-weight {weight:g}: sharpens an encoder that was trained without it; "
+            "name that by --init-from"
+        )
+    if not checkpoints.holds_checkpoint(output.checkpoint_dir):
+        raise UserError(
+            f"--adversarial-weight {weight:g}: there is no DCGAN in --checkpoint-dir "
+            f"{output.checkpoint_dir}, whose discriminator is needed; copy one there"
+        )
+    return checkpoints.load_model(output.checkpoint_dir, settled.precision.used)[0]
+
+
 def make_trainer(settled: TrainingSettings, dataset: ImageFolders) -> ContextEncoderTrainer:
     """The network and what trains it, at step 0."""
     from context_encoder import ContextEncoder
@@ -61,7 +89,8 @@ def make_trainer(settled: TrainingSettings, dataset: ImageFolders) -> ContextEnc
     )
     held_out = dataset.load_held_out(HELD_OUT)
     pictures = (held_out if len(held_out) else dataset.batch(0))[:SAMPLES]
-    return ContextEncoderTrainer(model, settled.rules, pictures, held_out)
+    dcgan = load_discriminator(settled)
+    return ContextEncoderTrainer(model, settled.rules, pictures, held_out, dcgan)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -127,7 +127,10 @@ class Checkpoints:
 
 
 def load_initial_weights(
-    model: DCGAN | ContextEncoder, averaged: dict[str, tf.Variable], path: str
+    model: DCGAN | ContextEncoder,
+    averaged: dict[str, tf.Variable],
+    path: str,
+    from_averaged: bool = False,
 ) -> str:
     """Gives a new training the weights of the checkpoint that `path` names.
 
@@ -137,6 +140,7 @@ def load_initial_weights(
       model: the networks.
       averaged: the averaged weights, by the names of `model.g` or `model.e`.
       path: as for `checkpoints.find_checkpoint`.
+      from_averaged: G's or E's own weights start from the averaged ones in any case.
 
     Returns:
       The checkpoint's path prefix.
@@ -161,7 +165,7 @@ def load_initial_weights(
             if exported:
                 checkpoint = checkpoints.inference_checkpoint(averaged, model.d)
             checkpoint.restore(prefix).expect_partial().assert_existing_objects_matched()
-    if exported:
+    if exported or from_averaged:
         for name, variable in own.items():
             variable.assign(averaged[name])
     return prefix

@@ -62,7 +62,9 @@ def restore(trainer: AnyTrainer, settled: TrainingSettings, resumed: bool, chief
             cli.say(f"{damaged} is damaged: going back to the one before")
         print(f"resuming from {saver.latest}")
     elif path is not None:
-        prefix = checkpointing.load_initial_weights(trainer.model, trainer.averaged, path)
+        prefix = checkpointing.load_initial_weights(
+            trainer.model, trainer.averaged, path, trainer.from_averaged
+        )
         print(f"starting from the weights of {prefix}")
         if note := checkpoints.licence_note(path):
             cli.say(note)

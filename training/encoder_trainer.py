@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 import checkpoints
 import devices
 from context_encoder import ContextEncoder
-from training import augment, holes
+from model import DCGAN
+from training import adversary, augment, holes
 from training.averaging import averaged_copies, move_averages
 from training.logs import LoggedScalars
 from training.loop import check_finite
@@ -20,7 +21,6 @@ from training.randomness import StepPurpose
 from training.settings import EncoderRules
 from utils import to_signed, to_uint8
 
-ADAM_EPSILON = 1e-8
 # A longer gradient is shortened to this. The loss is in dB, so that gradients are long; the usual
 # ones are shorter, and a few outliers among the first steps cannot throw the weights far off.
 CLIP_NORM = 50.0
@@ -42,6 +42,18 @@ SCALARS = LoggedScalars(
     losses={"psnr": "training images", "held_out_psnr": "held-out images"},
     axis=PSNR,
 )
+ADVERSARIAL_SCALARS = dataclasses.replace(
+    SCALARS,
+    charts={
+        **SCALARS.charts,
+        "adversarial_loss": ("context encoder", "loss"),
+        **adversary.CHARTS,
+        "d_loss_fake": ("completed images", adversary.BY_KIND),
+        "d_fake": ("completed images", adversary.OUTPUT),
+    },
+)
+# Of Adam for the discriminator, as where it was trained against the generator.
+D_LEARNING_RATE, D_BETA1 = 2e-4, 0.5
 
 
 class FiniteMonitor:
@@ -60,9 +72,14 @@ class FiniteMonitor:
 class ContextEncoderTrainer(tf.Module):
     """The network, its optimizer and the number of steps done; a `loop.Trainer`.
 
+    With an adversarial weight it trains the encoder's last layers alone, down the joint loss of
+    Pathak et al. 2016 (equation 3): the reconstruction loss, and the weight times -log D of the
+    completed image. D is a DCGAN's discriminator, trained along.
+
     Attributes:
       averaged: an exponential moving average of the weights over the steps, by the names of
         `model.e`. Estimates come from it.
+      from_averaged: whether weights to start from are averaged ones.
     """
 
     def __init__(
@@ -71,6 +88,7 @@ class ContextEncoderTrainer(tf.Module):
         rules: EncoderRules,
         pictures: np.ndarray,
         held_out: np.ndarray | None = None,
+        dcgan: DCGAN | None = None,
     ) -> None:
         """Makes optimizer and averages, in the scope of the strategy that the model was made in.
 
@@ -79,6 +97,7 @@ class ContextEncoderTrainer(tf.Module):
           rules: how it is trained.
           pictures: whose estimates are the samples, uint8 [N, S, S, C].
           held_out: images to evaluate on, uint8 [N, S, S, C]; none: there is no evaluation.
+          dcgan: has the discriminator, where the rules have an adversarial weight.
 
         Raises:
           UserError: the batch does not divide among the strategy's replicas.
@@ -87,15 +106,22 @@ class ContextEncoderTrainer(tf.Module):
         self.model, self.rules = model, rules
         self.strategy = tf.distribute.get_strategy()
         self.replicas = self.strategy.num_replicas_in_sync
-        self.scalars, self.monitor = SCALARS, FiniteMonitor()
+        self.adversary = dcgan if rules.adversarial_weight else None
+        self.scalars = ADVERSARIAL_SCALARS if self.adversary else SCALARS
+        self.monitor = FiniteMonitor()
         devices.check_divides(self.strategy, rules.batch_size)
         self.step = tf.Variable(0, dtype=tf.int64, trainable=False)
         self.averaged = averaged_copies(model.e)
-        self.optimizer = keras.optimizers.Adam(
-            rules.learning_rate, beta_1=rules.beta1, epsilon=ADAM_EPSILON
-        )
+        # Those that are not trained stay the averages that were good.
+        self.from_averaged = self.adversary is not None
+        # Trained against D, the layers before lose more than they gain.
+        self._trained = model.last_variables if self.adversary else model.encoder_variables
+        self.optimizer = adversary.make_adam(rules.learning_rate, rules.beta1)
         # Built here, so that a restored checkpoint finds all variables.
-        self.optimizer.build(model.encoder_variables)
+        self.optimizer.build(self._trained)
+        if self.adversary:
+            self.d_optimizer = adversary.make_adam(D_LEARNING_RATE, D_BETA1)
+            self.d_optimizer.build(self.adversary.discriminator_variables)
         self._share = 1.0
         self._pictures = pictures
         self._held_out = held_out if held_out is not None and len(held_out) else None
@@ -120,14 +146,15 @@ class ContextEncoderTrainer(tf.Module):
         images: np.ndarray | tf.Tensor | tf.distribute.DistributedValues,
         masks: np.ndarray | tf.Tensor | tf.distribute.DistributedValues,
     ) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:
-        """One step of Adam down the gradient of the loss.
+        """One step of Adam down the gradient of the loss; D takes one before.
 
         Args:
           images: uint8 [batch_size, S, S, C], or each replica's part of them.
           masks: of `draw_inputs`, or each replica's part of them.
 
         Returns:
-          scalars: psnr and gradient_norm of SCALARS.
+          scalars: psnr and gradient_norm of SCALARS, or all but held-out ones of
+            ADVERSARIAL_SCALARS.
           histograms: none.
         """
         self.optimizer.learning_rate = self.learning_rate(int(self.step.numpy()))
@@ -157,20 +184,30 @@ class ContextEncoderTrainer(tf.Module):
             seed = tf.stack([tf.cast(rules.seed, tf.int64), self.step])
             seed = augment.fold(seed, int(StepPurpose.FLIP))
             real = augment.flip(real, seed, replica * share, rules.batch_size)
-        variables = model.encoder_variables
+        variables, scalars = self._trained, {}
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(variables)
-            loss = model.loss(model.estimate(real, masks), real, masks)
+            estimate = model.estimate(real, masks)
+            loss = model.loss(estimate, real, masks)
+            scalars["psnr"] = -loss
+            if self.adversary:
+                completed = tf.where(masks > 0, real, estimate)
+                with tape.stop_recording():
+                    of_d, _ = adversary.update_discriminator(
+                        self.adversary, self.d_optimizer, real, completed
+                    )
+                # The updated D, by the batch's statistics; its running ones are left alone.
+                logits = self.adversary.discriminator(completed, training=True, momentum=None)
+                scalars |= {"adversarial_loss": self.adversary.generator_loss(logits), **of_d}
+                loss += rules.adversarial_weight * scalars["adversarial_loss"]
         gradients = tape.gradient(loss, variables)
         if self.replicas > 1:
             # Before clipping: its norm is that of the whole batch.
             mean = tf.distribute.ReduceOp.MEAN
-            loss, gradients = context.all_reduce(mean, [loss, gradients])
+            scalars, gradients = context.all_reduce(mean, [scalars, gradients])
         gradients, norm = tf.clip_by_global_norm(gradients, CLIP_NORM)
-        if self.replicas > 1:  # Keras sums over the replicas
-            gradients = [gradient / self.replicas for gradient in gradients]
-        self.optimizer.apply(gradients, variables)
-        return {"psnr": -loss, "gradient_norm": norm}
+        adversary.apply_mean(self.optimizer, gradients, variables)
+        return scalars | {"gradient_norm": norm}
 
     # --- what is looked at and saved ---
 
@@ -207,12 +244,15 @@ class ContextEncoderTrainer(tf.Module):
 
     def checkpoint_contents(self) -> dict[str, Any]:
         """All that a checkpoint holds, by name; weights come first, as in `DCGANTrainer`."""
-        return {
+        contents = {
             "averaged": self.averaged,
             "model": self.model,
             "optimizer": self.optimizer,
             "step": self.step,
         }
+        if self.adversary:
+            contents |= {"discriminator": self.adversary.d, "optimizer_d": self.d_optimizer}
+        return contents
 
     def graph(self) -> tf.Graph:
         """The graph of an estimate, to look at."""

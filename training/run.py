@@ -57,7 +57,7 @@ def settle(
       UserError: a folder that cannot be used, an option that contradicts the run.
     """
     output, run = from_values(options.output, given), from_values(options.run, given)
-    kept = (*_names(options.architecture), *IDENTITY)
+    kept = (*_names(options.architecture), *IDENTITY, *options.rules.fixed)
     fixed = {name: given[name] for name in given if name in kept}
     for folder in given["dataset"]:
         utils.check_folder(folder, "--dataset")
@@ -131,7 +131,9 @@ def find_run(
         output.model_dir, network=options.architecture.network
     )
     check_config(config, os.path.join(output.model_dir, runs.CONFIG), options)
-    stored = config["architecture"] | config.get("identity", {})
+    usual = options.rules()
+    rules = {name: config["options"].get(name, getattr(usual, name)) for name in usual.fixed}
+    stored = config["architecture"] | config["identity"] | rules
     checkpointing.refuse_contradictions(fixed, stored, prefix, "--checkpoint-dir")
     if init_from is not None:
         raise UserError(

@@ -81,7 +81,10 @@ class Rules:
       diffaugment: of POLICIES.
       label_smoothing: one-sided, see DCGAN.discriminator_loss.
       average_decay: a step keeps this share of the averaged generator (0: the generator itself).
+      fixed: more rules that a resumed run cannot change.
     """
+
+    fixed: ClassVar[tuple[str, ...]] = ()
 
     batch_size: int = cli.option("images a step", "--batch_size", type=cli.positive_int, default=64)
     seed: int = cli.option("of weights, noise and order", type=cli.seed, default=0)
@@ -242,9 +245,12 @@ class EncoderRules:
 
     Attributes:
       warmup_steps: over so many steps at the start of a run the learning rate rises linearly.
+      adversarial_weight: what the adversarial loss counts beside the reconstruction's dB.
       average_decay: a step keeps this share of the averaged weights (0: the weights themselves).
       others: as in `Rules`.
     """
+
+    fixed: ClassVar[tuple[str, ...]] = ("adversarial_weight",)
 
     batch_size: int = _like(Rules, "batch_size")
     seed: int = cli.option("of weights, masks and order", type=cli.seed, default=0)
@@ -258,6 +264,13 @@ class EncoderRules:
     decay_epochs: float = _like(Rules, "decay_epochs", 10.0)
     beta1: float = _like(Rules, "beta1", 0.9)
     flip: bool = _like(Rules, "flip")
+    adversarial_weight: float = cli.option(
+        "above 0: makes estimates sharper, after a training without it (--init-from). The last "
+        "layers alone are trained, also against the discriminator of the DCGAN in "
+        "--checkpoint-dir, whose loss counts so many dB",
+        type=cli.non_negative_float,
+        default=0.0,
+    )
     average_decay: float = cli.option(
         "share that a step keeps of the averaged weights, which estimates come from; 0: the "
         "weights themselves",

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 import checkpoints
 import devices
 from model import DCGAN
-from training import augment
+from training import adversary, augment
 from training.averaging import averaged_copies, move_averages
 from training.logs import LoggedScalars
 from training.loop import check_finite
@@ -20,21 +19,14 @@ from training.randomness import StepPurpose
 from training.settings import Rules
 from utils import to_signed
 
-ADAM_EPSILON = 1e-8  # that of TensorFlow 1, which the reference used
 # The discriminator is saturated when its loss stays this low: D is right with probability 0.99.
 SATURATED_LOSS, SATURATED_STEPS = 0.02, 200
 FIXED_SAMPLES = 64  # z whose images show the progress of the training
-BY_KIND, OUTPUT = "loss of the discriminator by kind of image", "mean output of the discriminator"
 SCALARS = LoggedScalars(
     group="DCGAN",
     charts={
-        "d_loss": ("discriminator", "loss"),
-        "d_loss_real": ("real images", BY_KIND),
-        "d_loss_fake": ("generated images", BY_KIND),
+        **adversary.CHARTS,
         "g_loss": ("generator", "loss"),
-        # The means of D(x) and D(G(z)), probabilities.
-        "d_real": ("real images", OUTPUT),
-        "d_fake": ("generated images", OUTPUT),
     },
     losses={"d_loss": "discriminator", "g_loss": "generator"},
 )
@@ -71,7 +63,10 @@ class DCGANTrainer(tf.Module):
       averaged: an exponential moving average of G's weights over the steps, by the names of
         `model.g`; `estimate_statistics` sets its batch statistics. Its samples and
         completions are better than G's (Yazici et al. 2019, arXiv:1806.04498).
+      from_averaged: whether weights to start from are averaged ones.
     """
+
+    from_averaged = False
 
     def __init__(self, model: DCGAN, rules: Rules) -> None:
         """Makes optimizers and averages, in the scope of the strategy that the model was made in.
@@ -88,7 +83,7 @@ class DCGANTrainer(tf.Module):
         self.step = tf.Variable(0, dtype=tf.int64, trainable=False)
         self.averaged = averaged_copies(model.g)
         self.d_optimizer, self.g_optimizer = (
-            keras.optimizers.Adam(rate, beta_1=rules.beta1, epsilon=ADAM_EPSILON)
+            adversary.make_adam(rate, rules.beta1)
             for rate in (rules.d_learning_rate or rules.learning_rate, rules.learning_rate)
         )
         # Built here, so that a restored checkpoint finds all variables.
@@ -120,44 +115,6 @@ class DCGANTrainer(tf.Module):
     def noise(self, step: tf.Tensor) -> tf.Tensor:
         """The z of a step (from 0): uniform in [-1, 1], [batch_size, z_dim], from (seed, step)."""
         return self._uniform_z(self._seed(step))
-
-    def _apply(
-        self,
-        optimizer: keras.optimizers.Optimizer,
-        gradients: Sequence[tf.Tensor],
-        variables: Sequence[tf.Variable],
-    ) -> None:
-        """Takes one step by the gradients' mean over all replicas."""
-        if self.replicas > 1:  # Keras sums over the replicas
-            gradients = [gradient / self.replicas for gradient in gradients]
-        optimizer.apply(gradients, variables)
-
-    def _update_discriminator(
-        self, real: tf.Tensor, fake: tf.Tensor
-    ) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:
-        """One step of D on real and generated images; returns as `train_step`, without G's loss."""
-        model = self.model
-        variables = model.discriminator_variables
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(variables)
-            both = tf.concat([real, fake], 0)
-            real_logits, fake_logits = tf.split(
-                model.discriminator(both, training=True, groups=2), 2
-            )
-            loss_real, loss_fake = model.discriminator_loss(
-                real_logits, fake_logits, self.rules.label_smoothing
-            )
-            loss = loss_real + loss_fake
-        self._apply(self.d_optimizer, tape.gradient(loss, variables), variables)
-        d_real, d_fake = tf.sigmoid(real_logits), tf.sigmoid(fake_logits)
-        scalars = {
-            "d_loss": loss,
-            "d_loss_real": loss_real,
-            "d_loss_fake": loss_fake,
-            "d_real": tf.reduce_mean(d_real),
-            "d_fake": tf.reduce_mean(d_fake),
-        }
-        return scalars, {"D(x)": d_real, "D(G(z))": d_fake}
 
     def draw_inputs(self, _step: int, _places: range) -> tuple[np.ndarray, ...]:
         """Nothing: noise is drawn in the step."""
@@ -211,15 +168,18 @@ class DCGANTrainer(tf.Module):
                 fake = self._augment(fake, augment.fold(augment_seed, 1 + update))
                 if update == 0:
                     with tape.stop_recording():
-                        scalars, histograms = self._update_discriminator(real, fake)
+                        scalars, outputs = adversary.update_discriminator(
+                            model, self.d_optimizer, real, fake, rules.label_smoothing
+                        )
                 # The updated D, by the batch's statistics; its running ones are left alone.
                 logits = model.discriminator(fake, training=True, momentum=None)
                 loss = model.generator_loss(logits)
-            self._apply(self.g_optimizer, tape.gradient(loss, variables), variables)
+            adversary.apply_mean(self.g_optimizer, tape.gradient(loss, variables), variables)
         scalars["g_loss"] = loss
         if self.replicas > 1:
             scalars = context.all_reduce(tf.distribute.ReduceOp.MEAN, scalars)
-        return scalars, histograms | {"z": tf.reshape(z, [-1])}
+        d_real, d_fake = outputs
+        return scalars, {"D(x)": d_real, "D(G(z))": d_fake, "z": tf.reshape(z, [-1])}
 
     @tf.function(reduce_retracing=True, autograph=False)
     def estimate_statistics(self, batches: tf.Tensor) -> None:

@@ -12,9 +12,12 @@ import oracles
 import pytest
 import tensorflow as tf
 from helpers import ROOT
+from training_runs import tensors
 
 from context_encoder import ContextEncoder
+from model import DCGAN
 from training import augment, encoder_trainer, holes
+from training.checkpointing import Checkpoints
 from training.dataset import ImageFolders
 from training.encoder_trainer import ContextEncoderTrainer, FiniteMonitor
 from training.loop import train
@@ -32,13 +35,16 @@ def images(random: np.random.Generator) -> np.ndarray:
 
 
 def make_trainer(
-    pictures: np.ndarray | None = None, held_out: np.ndarray | None = None, **options: object
+    pictures: np.ndarray | None = None,
+    held_out: np.ndarray | None = None,
+    dcgan: DCGAN | None = None,
+    **options: object,
 ) -> ContextEncoderTrainer:
     if pictures is None:
         pictures = np.zeros([2, SIZE, SIZE, 3], np.uint8)
     rules = EncoderRules(**{"batch_size": BATCH, "warmup_steps": 1} | options)
     return ContextEncoderTrainer(
-        ContextEncoder(image_size=SIZE, width=3), rules, pictures, held_out
+        ContextEncoder(image_size=SIZE, width=3), rules, pictures, held_out, dcgan
     )
 
 
@@ -148,6 +154,75 @@ def test_a_part_of_a_batch_is_mirrored_as_in_the_whole(images: np.ndarray) -> No
     for first, last in ((0, 2), (2, 5), (4, 5)):
         part = augment.flip(images[first:last], seed, first, BATCH).numpy()
         np.testing.assert_array_equal(part, whole[first:last])
+
+
+# --- against a discriminator ---
+
+
+def make_dcgan() -> DCGAN:
+    return DCGAN(image_size=SIZE, z_dim=4, gf_dim=3, df_dim=3, seed=8)
+
+
+def test_a_joint_step_is_one_of_d_and_one_of_the_last_layers(images: np.ndarray) -> None:
+    dcgan, weight = make_dcgan(), 3.0
+    trainer = make_trainer(dcgan=dcgan, adversarial_weight=weight, learning_rate=0.01)
+    plain, before, judge = ContextEncoder(image_size=SIZE, width=3), copies(dcgan.d), make_dcgan()
+    real = tf.constant((images / 127.5 - 1).astype(np.float32))
+    mask = holes.draw_holes(SIZE, 0, 0, range(BATCH))
+    completed = mask * real + (1 - mask) * plain.estimate(real, mask)
+    # D: cross-entropy, down which Adam's first step is as long as the rate against each sign.
+    with tf.GradientTape() as tape:
+        logits = [judge.discriminator(x, training=True) for x in (real, completed)]
+        d_loss = tf.reduce_mean(tf.nn.softplus(-logits[0]) + tf.nn.softplus(logits[1]))
+    gradients = tape.gradient(d_loss, judge.discriminator_variables)
+    for variable, gradient in zip(judge.discriminator_variables, gradients, strict=True):
+        variable.assign_sub(2e-4 * tf.sign(gradient) * tf.cast(tf.abs(gradient) > 1e-6, tf.float32))
+    scalars, _ = trainer.train_step(images, mask)
+    assert float(scalars["d_loss"]) == pytest.approx(float(d_loss), rel=1e-4)
+    moved = 0
+    for name, variable in judge.d.items():
+        if variable.trainable:
+            far = np.abs(variable.numpy() - dcgan.d[name].numpy()) > 1e-5
+            assert far.mean() < 0.02, name
+            moved += np.abs(dcgan.d[name].numpy() - before[name]).max() > 1e-4
+    assert moved == len(judge.discriminator_variables)
+    # The encoder: the joint loss under that D, whose statistics are the batch's.
+    with tf.GradientTape() as tape:
+        estimate = plain.estimate(real, mask)
+        logits = dcgan.discriminator(mask * real + (1 - mask) * estimate, training=True)
+        adversarial = tf.reduce_mean(tf.nn.softplus(-logits))
+        loss = plain.loss(estimate, real, mask) + weight * adversarial
+    assert float(scalars["adversarial_loss"]) == pytest.approx(float(adversarial), rel=1e-3)
+    last = [name for name in plain.e if name.split("_")[0] in ("up1", "refine", "up0")]
+    assert 0 < len(last) < len(plain.e)
+    gradients = tape.gradient(loss, [plain.e[name] for name in last])
+    norm = np.sqrt(sum((g.numpy().astype(np.float64) ** 2).sum() for g in gradients))
+    assert float(scalars["gradient_norm"]) == pytest.approx(norm, rel=1e-2)
+    for name, variable in trainer.model.e.items():
+        changed = np.abs(variable.numpy() - plain.e[name].numpy()).max()
+        assert (changed > 5e-3) == (name in last), name
+
+
+def test_the_joint_training_goes_on_bit_for_bit(faces16: Path, tmp_path: Path) -> None:
+    dataset = ImageFolders([str(faces16)], image_size=SIZE, batch_size=BATCH)
+
+    def learn(sittings: list[int]) -> dict[str, np.ndarray]:
+        folder = tmp_path / str(len(sittings))
+        for last in sittings:
+            trainer = make_trainer(dcgan=make_dcgan(), adversarial_weight=1.0)
+            saver = Checkpoints(trainer, str(folder))
+            if saver.latest:
+                saver.restore()
+            for _ in train(trainer, dataset, last):
+                pass
+            saver.save()
+        return tensors(folder / f"ckpt-{last}")
+
+    whole, parts = learn([9]), learn([4, 9])
+    assert {name for name in whole if name.startswith("discriminator/")}
+    for name, value in whole.items():
+        if "save_counter" not in name:
+            np.testing.assert_array_equal(parts[name], value, err_msg=name)
 
 
 # --- rates, averages ---

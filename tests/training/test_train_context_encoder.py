@@ -215,6 +215,36 @@ def test_size_and_channels_are_the_dcgans(
     assert newest(folder / MODEL) == 5
 
 
+def test_estimates_are_sharpened_against_the_dcgans_discriminator(
+    run_here: Run, trained: Path, faces16: Path, tmp_path: Path
+) -> None:
+    first, second = (Path(shutil.copytree(trained, tmp_path / n)) for n in ("first", "second"))
+    data = ("--dataset", faces16, "--width", 4, "--batch-size", 8, "--warmup-steps", 3)
+    train_in(first, run_here, *data, "--epoch", 1)
+    sharper = ("--adversarial-weight", 2)
+    words = ("--adversarial-weight 2", "--init-from")
+    refused(run_here, *data, *sharper, cwd=second, words=words)
+    start = ("--init-from", first / MODEL)
+    words = ("--adversarial-weight 2", "no DCGAN in --checkpoint-dir other", "copy one there")
+    elsewhere = ("--checkpoint-dir", "other", "--image-size", 16)
+    refused(run_here, *data, *sharper, *start, *elsewhere, cwd=second, words=words)
+    stopped = (*data, *sharper, *start, "--epoch", 2, "--minutes", 1e-9)
+    train_in(second, run_here, *stopped)
+    words = ("--adversarial-weight 0.0 contradicts", "--adversarial-weight 2.0", "ckpt-1")
+    refused(run_here, *data, "--adversarial-weight", 0, cwd=second, words=words)
+    train_in(second, run_here, *data, "--epoch", 2)  # the weight is kept
+    rows = rows_of(second)
+    assert len(rows) == 10
+    assert all(float(row["adversarial_loss"]) > 0 < float(row["d_loss"]) for row in rows)
+    before, _ = checkpoints.load_context_encoder(str(first / MODEL))
+    after, _ = checkpoints.load_context_encoder(str(second / MODEL))
+    for name, variable in before.e.items():
+        same = np.array_equal(variable.numpy(), after.e[name].numpy())
+        assert same != name.startswith(("up1", "refine", "up0")), name
+    words = ("--adversarial-weight 2.0 contradicts", "--adversarial-weight 0.0")
+    refused(run_here, *data, *sharper, "--epoch", 2, cwd=first, words=words)
+
+
 def test_one_network_is_not_taken_for_the_other(
     run_here: Run, run_any: Run, trained: Path, faces16: Path, tmp_path: Path
 ) -> None:
