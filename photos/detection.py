@@ -63,22 +63,34 @@ class FoundFace:
 
 
 def find_faces(
-    aligner: FaceAligner, photo: np.ndarray, hole: np.ndarray | None = None
+    aligner: FaceAligner,
+    photo: np.ndarray,
+    hole: np.ndarray | None = None,
+    seen: dict[float, list[FoundFace]] | None = None,
 ) -> list[FoundFace]:
     """The faces of a photo from left to right, each once, by the way of the highest score.
 
     Args:
+      aligner: of squares of the model's size.
       photo: uint8 [H, W, 3].
       hole: bool [H, W], True = missing; None looks at the photo as it is alone.
+      seen: what earlier calls have found in the same photo as it is, by scale; is added to.
 
     Raises:
       UserError: no face was found.
     """
     found: list[FoundFace] = []
+    seen = {} if seen is None else seen
     shrink = max(math.sqrt(photo.shape[0] * photo.shape[1] / COPY_PIXELS), 1.0)
     for scale in dict.fromkeys((shrink, 1.0)):
         for picture, how in _pictures(photo, hole, scale):
-            for face in _look(aligner, picture, photo.shape, how):
+            if how != AS_IT_IS:
+                faces = list(_look(aligner, picture, photo.shape, how))
+            elif scale in seen:
+                faces = seen[scale]
+            else:
+                faces = seen[scale] = list(_look(aligner, picture, photo.shape, how))
+            for face in faces:
                 same = [f for f in found if _overlap(face.box, f.box) > SAME_FACE]
                 # What is in a hole may mislead, and so may what it is filled with: the surest
                 # way counts, landmarks and all.

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from photos.repair import Task
 
 COMPLETERS = 3  # that are kept: each has compiled functions, and a pool of generated faces
-STATES = 20  # of a search, about
+STATES = 10  # of a search, about: each takes as long as an iteration or two
 LONGEST = 10  # iterations between two states
 MOST_SAMPLES, MOST_ITERATIONS = 8, 10_000
 
@@ -122,8 +122,10 @@ class Engine:
         known[:, squares.shape[1] // 4 : squares.shape[1] // 2] = 0
         yield
         self._estimate(squares, known)
-        for _ in self._states(squares, known, Request()):
+        for iteration, *_ in self._states(squares, known, Request()):
             yield
+            if iteration:
+                break  # all is compiled
         self._compiled.add(self._key(Request()))
 
     def preview(self, task: Task) -> np.ndarray | None:

@@ -19,6 +19,7 @@ from photos.detection import FoundFace
 from photos.files import Photo
 from photos.holes import Hole
 from photos.repair import Task, check_colours, make_task, repair, width_of
+from photos.seams import crop_around
 from photos.settings import ALL
 from serving import pictures
 from serving.engine import Engine, Request
@@ -144,8 +145,7 @@ class Repairs:
         """
         landmarks = None if which is None else which.landmarks
         missing = None if hole is None or landmarks is not None else hole.missing
-        data = landmarks if landmarks is not None else missing
-        key = "" if data is None else hashlib.sha256(data.tobytes()).hexdigest()
+        key = _key_of(missing, landmarks)
 
         def wanted() -> bool:
             with stored.lock:
@@ -155,6 +155,7 @@ class Repairs:
             while not self.engine.image_size:
                 time.sleep(0.05)
             return self.finder.find(
+                stored.id,
                 self.engine.image_size,
                 stored.photo.as_rgb8(),
                 missing,
@@ -174,10 +175,14 @@ class Repairs:
     def preview(self, stored: StoredPhoto, hole: Hole, which: Which) -> Event:
         """A hole filled at once: by the context encoder, or else by OpenCV's inpainting.
 
-        By the faces that are known already; those under the hole are looked for meanwhile.
+        By the faces that are known already; those under the hole are looked for afterwards.
         """
-        task = self._quick_task(stored, hole, which)
+        event = self._quick_preview(stored, hole, which)
         self.faces(stored, hole, which)
+        return event
+
+    def _quick_preview(self, stored: StoredPhoto, hole: Hole, which: Which) -> Event:
+        task = self._quick_task(stored, hole, which)
         if task is None or not (self.worker.ready and self.engine.guided):
             crop, data = pictures.inpainted(stored.photo, hole)
             return {"how": "inpainting", **_picture(pictures.box_of(crop), data)}
@@ -301,6 +306,16 @@ class Repairs:
             "inpainted": inpainted,
             "options": [*options, *(word for pair in given for word in pair)],
         }
+
+
+def _key_of(missing: np.ndarray | None, landmarks: np.ndarray | None) -> str:
+    """By which faces are remembered: of a hole, bool [H, W], or of landmarks; empty: of neither."""
+    if landmarks is not None:
+        return f"landmarks {landmarks.tolist()}"
+    if missing is None:
+        return ""
+    crop = crop_around(missing)
+    return f"hole {crop} {hashlib.sha256(missing[crop].tobytes()).hexdigest()}"
 
 
 def _picture(box: Sequence[int], data: bytes) -> Event:
