@@ -7,7 +7,7 @@ export class View {
     this.canvas = canvas;
     this.context = canvas.getContext("2d");
     this.photo = this.mask = this.patch = this.pending = null;
-    this.overlay = true;
+    this.overlay = this.marks = true; // whether the mask is seen, and faces and landmarks
     this.outlines = [];
     this.points = [];
     this.cursor = null;
@@ -18,7 +18,7 @@ export class View {
 
   open(photo, width, height, mask) {
     Object.assign(this, {photo, width, height, mask, patch: null, outlines: [], points: []});
-    Object.assign(this, {split: 0, overlay: true, cursor: null, corner: null});
+    Object.assign(this, {split: 0, overlay: true, marks: true, cursor: null, corner: null});
     this.resize();
     this.fit();
   }
@@ -131,8 +131,10 @@ export class View {
       c.globalAlpha = 1;
     }
     if (this.split > 0 && this.split < 1) this.lines([[[from, 0], [from, this.height]]], false);
-    this.outlines.forEach(({corners, chosen}) => this.lines([corners], true, chosen));
-    this.points.forEach(([x, y], i) => this.dot(x, y, i + 1));
+    if (this.marks) {
+      this.outlines.forEach(({corners, chosen}) => this.lines([corners], true, chosen));
+      this.points.forEach(([x, y], i) => this.dot(x, y, i + 1));
+    }
     if (this.corner && this.cursor) this.box(this.corner, this.cursor);
     if (this.cursor) this.ring();
   }

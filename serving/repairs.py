@@ -31,6 +31,11 @@ from utils import UserError
 BEAT = 0.3  # seconds between two signs of life, at most
 PATIENCE = 60  # seconds for a preview
 
+UNTOUCHED = (
+    "none of the faces found is painted over; paint over one, or place its landmarks (under More)"
+)
+UNTOUCHED_FACE = "the face that is chosen is not painted over; paint over it, or choose another one"
+
 Event = dict[str, Any]
 
 
@@ -61,7 +66,10 @@ class Which:
             away = [np.linalg.norm(f.corners.mean(axis=0) - self.point) for f in found]
             face = str(int(np.argmin(away)) + 1)
             options = ["--face", face]
-        chosen = detection.choose_faces(found, hole.missing, face)
+        try:
+            chosen = detection.choose_faces(found, hole.missing, face)
+        except UserError:
+            raise UserError(UNTOUCHED if face == ALL else UNTOUCHED_FACE) from None
         return [found.index(one) + 1 for one in chosen], chosen, options
 
 
