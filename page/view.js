@@ -83,18 +83,21 @@ export class View {
   // What stands in the hole: a picture of a box of the photo, seen through the mask if it is not
   // transparent itself.
   show(picture, box, masked) {
-    if (!picture) {
-      this.patch = null;
-    } else if (!masked) {
-      this.patch = {picture, box};
-    } else {
-      const scale = this.mask.scale, [left, top, width, height] = box;
+    this.patch = null;
+    if (picture) {
+      const scale = masked ? this.mask.scale : 1, [left, top, width, height] = box;
       const canvas = new OffscreenCanvas(Math.ceil(width * scale), Math.ceil(height * scale));
-      const context = canvas.getContext("2d");
-      context.drawImage(picture, 0, 0, canvas.width, canvas.height);
-      context.globalCompositeOperation = "destination-in";
-      context.drawImage(this.mask.picture, left * scale, top * scale, width * scale, height * scale,
-        0, 0, canvas.width, canvas.height);
+      const context = canvas.getContext("2d"), whole = [0, 0, canvas.width, canvas.height];
+      context.drawImage(picture, ...whole);
+      if (masked) {
+        context.globalCompositeOperation = "destination-in";
+        context.drawImage(this.mask.picture, left * scale, top * scale, width * scale,
+          height * scale, ...whole);
+      }
+      if (scale === 1) { // with the photo below, or lines are seen at its edges when it is enlarged
+        context.globalCompositeOperation = "destination-over";
+        context.drawImage(this.photo, ...box, ...whole);
+      }
       this.patch = {picture: canvas, box};
     }
     this.draw();
