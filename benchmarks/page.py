@@ -58,8 +58,8 @@ class Server:
         return json.loads(self.send(method, path, body).read())
 
 
-def make_photo(path: str | None) -> bytes:
-    """The photo's file."""
+def make_photo(path: str | None, edge: int = 3464) -> bytes:
+    """The photo's file; without one, a portrait of that many pixels squared."""
     if path is not None:
         return Path(path).read_bytes()
     from PIL import Image
@@ -68,7 +68,7 @@ def make_photo(path: str | None) -> bytes:
 
     picture = Image.fromarray(PORTRAITS["eileen_collins.png"]())
     file = io.BytesIO()
-    picture.resize((3464, 3464), Image.Resampling.BICUBIC).save(file, "JPEG", quality=95)
+    picture.resize((edge, edge), Image.Resampling.BICUBIC).save(file, "JPEG", quality=95)
     return file.getvalue()
 
 
