@@ -62,6 +62,7 @@ class FaceFinder:
     def __init__(self) -> None:
         self._pool: WorkerPool[_Models] = WorkerPool(1, _Models, if_killed="")
         self._lock = threading.Lock()
+        self._closing = False
 
     def start(self) -> None:
         """Starts the process in the background."""
@@ -73,8 +74,10 @@ class FaceFinder:
         threading.Thread(target=warm, daemon=True).start()
 
     def close(self) -> None:
-        """Waits for the process."""
-        self._pool.__exit__()
+        """Waits for the process, which must not be left while it starts, but for no queue."""
+        self._closing = True
+        with self._lock:
+            self._pool.__exit__()
 
     def find(
         self,
@@ -99,7 +102,7 @@ class FaceFinder:
           UserError: there is none, or the landmarks lie on a line.
         """
         with self._lock:
-            if not wanted():
+            if self._closing or not wanted():
                 raise UserError("no longer needed")
             job = (name, size, photo, hole, landmarks)
             killed = "memory does not suffice for this photo; scale it down"
