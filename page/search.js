@@ -82,7 +82,10 @@ export class Search {
       this.compiled.add(String(words.samples));
       this.tellCompiling();
     } catch (error) {
-      if (own === this.running) fail(error);
+      if (own === this.running) {
+        say("Nothing was completed.");
+        fail(error);
+      }
     } finally {
       if (own === this.running) this.end();
     }
