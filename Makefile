@@ -1,12 +1,13 @@
 # make demo   align two portraits and complete them with the model that ships
 # make test   lint and the test suite
-# make test-all   with the tests that take long, and those that need Chromium or packages of extras
+# make test-all   with the tests that take long, and those that need Chromium, axe-core (by npm) or extras
 # make bench  seconds of a training step and of its input, against the processor's rate
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO := demo
 MASKS := center left pattern
+AXE := tests/serving/node_modules
 
 .PHONY: help demo test test-all bench lint clean
 
@@ -64,12 +65,18 @@ lint: $(VENV)/.installed-dev
 test: lint
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
-test-all: lint $(VENV)/.installed-extras
+test-all: lint $(VENV)/.installed-extras $(AXE)/.installed
 	$(BIN)/python -m pytest -m ''
+
+# axe-core looks at the page of serve.py; without npm, or a network, the test that needs it is skipped.
+$(AXE)/.installed: tests/serving/package-lock.json
+	@mkdir -p $(AXE)
+	@if npm ci --prefix tests/serving --ignore-scripts --no-audit --no-fund --loglevel=error; \
+	    then touch $@; else echo "npm could not install axe-core: a test of the page is skipped"; fi
 
 bench: $(VENV)/.installed
 	$(BIN)/python benchmarks/train.py
 	$(BIN)/python benchmarks/input.py
 
 clean:
-	rm -rf $(VENV) $(DEMO)
+	rm -rf $(VENV) $(DEMO) $(AXE)

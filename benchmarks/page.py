@@ -2,20 +2,27 @@
 """Time the page as its user does: to the page, a ready model, a preview, the finished picture.
 
 On an idle server, over HTTP as the page asks; a photo of up to 12 megapixels with a face in it.
+With --clients many pages ask at once, each with a photo of a megapixel: what becomes of them, and
+the memory of the server's processes together, which needs /proc.
 
 examples:
   python benchmarks/page.py
+  python benchmarks/page.py --clients 100
   python benchmarks/page.py --photo photo.jpg --checkpoint-dir checkpoint
 """
 
 from __future__ import annotations
 
 import argparse
+import collections
+import concurrent.futures
 import http.client
 import io
 import json
+import os
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -25,6 +32,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import cli
 
 GOALS = {"command to page": 1, "to a ready model": 10, "stroke to preview": 0.3, "finished": 3}
+MOST = 3.0  # GiB: the goal for memory
+LARGE, SMALL = 3464, 1000  # pixels: edge of a photo of 12 megapixels, and of one
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -34,7 +43,14 @@ def build_parser() -> argparse.ArgumentParser:
         "--photo", metavar="FILE", help="with a face; a portrait scaled to 12 megapixels without it"
     )
     parser.add_argument("--runs", type=cli.positive_int, default=3, help="of preview and search")
+    parser.add_argument(
+        "--clients", type=cli.positive_int, metavar="N", help="let so many pages ask at once"
+    )
     return parser
+
+
+class RefusedError(Exception):
+    """A status that is no success."""
 
 
 class Server:
@@ -48,18 +64,20 @@ class Server:
         self.host, self.token = address.removeprefix("http://").split("/#")
 
     def send(self, method: str, path: str, body: bytes | None = None) -> http.client.HTTPResponse:
-        connection = http.client.HTTPConnection(self.host, timeout=300)
+        connection = http.client.HTTPConnection(self.host, timeout=600)
         connection.request(method, path, body, {"Authorization": f"Bearer {self.token}"})
         response = connection.getresponse()
-        assert response.status < 300, response.read()
+        if response.status >= 300:
+            again = response.headers["Retry-After"]
+            raise RefusedError(f"{response.status}, Retry-After {again}: {response.read()[:200]}")
         return response
 
     def ask(self, method: str, path: str, body: bytes | None = None) -> Any:
         return json.loads(self.send(method, path, body).read())
 
 
-def make_photo(path: str | None) -> bytes:
-    """The photo's file."""
+def make_photo(path: str | None, edge: int = LARGE) -> bytes:
+    """The photo's file; without one, a portrait of that many pixels squared."""
     if path is not None:
         return Path(path).read_bytes()
     from PIL import Image
@@ -68,7 +86,7 @@ def make_photo(path: str | None) -> bytes:
 
     picture = Image.fromarray(PORTRAITS["eileen_collins.png"]())
     file = io.BytesIO()
-    picture.resize((3464, 3464), Image.Resampling.BICUBIC).save(file, "JPEG", quality=95)
+    picture.resize((edge, edge), Image.Resampling.BICUBIC).save(file, "JPEG", quality=95)
     return file.getvalue()
 
 
@@ -105,6 +123,84 @@ def measure(server: Server, photo: bytes, runs: int) -> dict[str, list[float]]:
     return found
 
 
+def children_of(pid: int) -> list[int]:
+    """A process and all that it has started, and those, ..."""
+    found = [pid]
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        try:
+            started = task.read_text().split()
+        except OSError:  # it has ended meanwhile
+            continue
+        found += [one for child in started for one in children_of(int(child))]
+    return found
+
+
+def memory(pid: int) -> float:
+    """GiB that a process and its children hold; what they share counts for each."""
+    pages = 0
+    for one in children_of(pid):
+        try:
+            pages += int(Path(f"/proc/{one}/statm").read_text().split()[1])
+        except OSError:
+            continue
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**30
+
+
+class Watch:
+    """The most memory that a process tree has held; a context manager."""
+
+    def __init__(self, pid: int) -> None:
+        self.most, self._pid, self._over = 0.0, pid, threading.Event()
+        self._thread = threading.Thread(target=self._look)
+
+    def __enter__(self) -> Watch:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _look(self) -> None:
+        while not self._over.wait(0.05):
+            self.most = max(self.most, memory(self._pid))
+
+
+def visit(server: Server, photo: bytes, mask: tuple[bytes, int, int]) -> str:
+    """What becomes of a client: a picture, or what it was refused with."""
+    at, (data, left, top) = "", mask
+    try:
+        at = "/api/photos/" + server.ask("POST", "/api/photos", photo)["id"]
+        events = server.send("POST", f"{at}/search?left={left}&top={top}", data).read()
+        last = json.loads(events.strip().split(b"data: ")[-1])
+        picture = server.send("GET", f"{at}/results/{last['id']}/0/photo").read()
+        return "a picture" if picture.startswith(b"\x89PNG") else "no picture"
+    except RefusedError as error:
+        return str(error)
+    finally:
+        if at:
+            server.send("DELETE", at).read()
+
+
+def crowd(server: Server, clients: int) -> None:
+    """Prints what becomes of clients that come at once, and the memory that they take."""
+    photo = make_photo(None, SMALL)
+    at = "/api/photos/" + server.ask("POST", "/api/photos", photo)["id"]
+    mask = stroke(server.ask("GET", f"{at}/faces")["faces"][0]["corners"])
+    server.send("DELETE", at).read()
+    time.sleep(1)  # what is dropped goes twice a second
+    idle = memory(server.process.pid)
+    pool = concurrent.futures.ThreadPoolExecutor(clients)
+    with Watch(server.process.pid) as watch, pool:
+        visits = [pool.submit(visit, server, photo, mask) for _ in range(clients)]
+        ends = collections.Counter(one.result() for one in visits)
+    for end, count in sorted(ends.items()):
+        print(f"{count} clients: {end}")
+    time.sleep(1)
+    print(f"one more afterwards: {visit(server, photo, mask)}")
+    print(f"memory: {idle:.2f} GiB before, {watch.most:.2f} at the most (goal: {MOST})")
+
+
 def main(argv: list[str] | None = None) -> None:
     args = build_parser().parse_args(argv)
     photo = make_photo(args.photo)
@@ -116,6 +212,8 @@ def main(argv: list[str] | None = None) -> None:
         while not server.ask("GET", "/api/model")["ready"]:
             time.sleep(0.05)
         found["to a ready model"] = [time.perf_counter() - start]
+        if args.clients:
+            return crowd(server, args.clients)
         found |= measure(server, photo, args.runs)
     finally:
         server.process.terminate()
@@ -124,6 +222,7 @@ def main(argv: list[str] | None = None) -> None:
     print("| --- | --- | --- |")
     for name, seconds in found.items():
         print(f"| {name} | {', '.join(f'{s:.2f}' for s in seconds)} | {GOALS[name]} |")
+    return None
 
 
 if __name__ == "__main__":

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -134,8 +134,8 @@ class Completer:
         self._rule = update_rule(settings)
         # By the edge of a mask's blocks: one function for all batches, since each one is compiled.
         self._losses: dict[int, latent_search.LossFunction] = {}
-        # The last pool, behind the block and the seed that it was generated for.
-        self._pool: tuple[Any, np.ndarray, tf.Tensor] = None, np.empty(0), tf.zeros([0])
+        # The last pool, by the block, the seed and the size that it was generated for.
+        self._pools: dict[tuple[int, int, int], tuple[np.ndarray, tf.Tensor]] = {}
 
     def states(
         self,
@@ -218,6 +218,19 @@ class Completer:
             np.concatenate([p.history for p in parts], axis=1),
         )
 
+    def with_iterations(self, n_iter: int) -> Completer:
+        """The same, compiled functions and all, for another number of iterations."""
+        other = copy.copy(self)
+        other.settings = dataclasses.replace(self.settings, n_iter=n_iter)
+        return other
+
+    def share_pool(self, other: Completer) -> None:
+        """Takes the pool that another one has, of the same model and precision, and gives its own.
+
+        It does not depend on the number of samples.
+        """
+        self._pools = other._pools
+
     def _estimate(self, images: np.ndarray, mask: Mask) -> np.ndarray | None:
         """What guides the search, float32 [N, S, S, C] in the range 0..255; None: nothing does."""
         if self._guide is None or not mask.keeps_pixels:
@@ -279,15 +292,16 @@ class Completer:
 
     def _generated_pool(self, block: int, seed: int) -> tuple[np.ndarray, tf.Tensor]:
         """Latents, [M, z_dim], and their images' pixels or blocks, flattened, uint8 [M, values]."""
-        if self._pool[0] != (block, seed):
+        size = max(self.settings.pool, self._searches)
+        if (block, seed, size) not in self._pools:
             random = seed_generator(seed, Purpose.POOL)
-            size = max(self.settings.pool, self._searches)
             z = random.uniform(-1, 1, [size, self.model.z_dim]).astype(np.float32)
             parts = np.split(z, range(POOL_BATCH, len(z), POOL_BATCH))
             images = [_generate_blocks(self._fast, tf.constant(part), block) for part in parts]
             pool = np.concatenate([utils.to_uint8(part).reshape(len(part), -1) for part in images])
-            self._pool = (block, seed), z, tf.constant(pool)
-        return self._pool[1:]
+            self._pools.clear()
+            self._pools[block, seed, size] = z, tf.constant(pool)
+        return self._pools[block, seed, size]
 
     def _evaluate(
         self,

@@ -7,7 +7,7 @@ export class View {
     this.canvas = canvas;
     this.context = canvas.getContext("2d");
     this.photo = this.mask = this.patch = this.pending = null;
-    this.overlay = true;
+    this.overlay = this.marks = true; // whether the mask is seen, and faces and landmarks
     this.outlines = [];
     this.points = [];
     this.cursor = null;
@@ -18,7 +18,7 @@ export class View {
 
   open(photo, width, height, mask) {
     Object.assign(this, {photo, width, height, mask, patch: null, outlines: [], points: []});
-    Object.assign(this, {split: 0, overlay: true, cursor: null, corner: null});
+    Object.assign(this, {split: 0, overlay: true, marks: true, cursor: null, corner: null});
     this.resize();
     this.fit();
   }
@@ -83,18 +83,21 @@ export class View {
   // What stands in the hole: a picture of a box of the photo, seen through the mask if it is not
   // transparent itself.
   show(picture, box, masked) {
-    if (!picture) {
-      this.patch = null;
-    } else if (!masked) {
-      this.patch = {picture, box};
-    } else {
-      const scale = this.mask.scale, [left, top, width, height] = box;
+    this.patch = null;
+    if (picture) {
+      const scale = masked ? this.mask.scale : 1, [left, top, width, height] = box;
       const canvas = new OffscreenCanvas(Math.ceil(width * scale), Math.ceil(height * scale));
-      const context = canvas.getContext("2d");
-      context.drawImage(picture, 0, 0, canvas.width, canvas.height);
-      context.globalCompositeOperation = "destination-in";
-      context.drawImage(this.mask.picture, left * scale, top * scale, width * scale, height * scale,
-        0, 0, canvas.width, canvas.height);
+      const context = canvas.getContext("2d"), whole = [0, 0, canvas.width, canvas.height];
+      context.drawImage(picture, ...whole);
+      if (masked) {
+        context.globalCompositeOperation = "destination-in";
+        context.drawImage(this.mask.picture, left * scale, top * scale, width * scale,
+          height * scale, ...whole);
+      }
+      if (scale === 1) { // with the photo below, or lines are seen at its edges when it is enlarged
+        context.globalCompositeOperation = "destination-over";
+        context.drawImage(this.photo, ...box, ...whole);
+      }
       this.patch = {picture: canvas, box};
     }
     this.draw();
@@ -131,8 +134,10 @@ export class View {
       c.globalAlpha = 1;
     }
     if (this.split > 0 && this.split < 1) this.lines([[[from, 0], [from, this.height]]], false);
-    this.outlines.forEach(({corners, chosen}) => this.lines([corners], true, chosen));
-    this.points.forEach(([x, y], i) => this.dot(x, y, i + 1));
+    if (this.marks) {
+      this.outlines.forEach(({corners, chosen}) => this.lines([corners], true, chosen));
+      this.points.forEach(([x, y], i) => this.dot(x, y, i + 1));
+    }
     if (this.corner && this.cursor) this.box(this.corner, this.cursor);
     if (this.cursor) this.ring();
   }

@@ -16,7 +16,7 @@ import numpy as np
 import utils
 from faces import FaceAligner
 from photos.placement import square_corners
-from photos.seams import crop_around
+from photos.seams import Crop, crop_around
 from photos.settings import ALL, LARGEST
 from utils import UserError
 
@@ -63,28 +63,40 @@ class FoundFace:
 
 
 def find_faces(
-    aligner: FaceAligner, photo: np.ndarray, hole: np.ndarray | None = None
+    aligner: FaceAligner,
+    photo: np.ndarray,
+    hole: np.ndarray | None = None,
+    seen: dict[float, list[FoundFace]] | None = None,
 ) -> list[FoundFace]:
     """The faces of a photo from left to right, each once, by the way of the highest score.
 
     Args:
+      aligner: of squares of the model's size.
       photo: uint8 [H, W, 3].
       hole: bool [H, W], True = missing; None looks at the photo as it is alone.
+      seen: what earlier calls have found in the same photo as it is, by scale; is added to.
 
     Raises:
       UserError: no face was found.
     """
     found: list[FoundFace] = []
+    seen = {} if seen is None else seen
     shrink = max(math.sqrt(photo.shape[0] * photo.shape[1] / COPY_PIXELS), 1.0)
     for scale in dict.fromkeys((shrink, 1.0)):
         for picture, how in _pictures(photo, hole, scale):
-            for face in _look(aligner, picture, photo.shape, how):
+            if how != AS_IT_IS:
+                faces = list(_look(aligner, picture, photo.shape, how))
+            elif scale in seen:
+                faces = seen[scale]
+            else:
+                faces = seen[scale] = list(_look(aligner, picture, photo.shape, how))
+            for face in faces:
                 same = [f for f in found if _overlap(face.box, f.box) > SAME_FACE]
                 # What is in a hole may mislead, and so may what it is filled with: the surest
                 # way counts, landmarks and all.
                 if all(face.score > other.score for other in same):
                     found = [f for f in found if f not in same] + [face]
-        if found and (hole is None or (owners(hole, found) >= 0).any()):
+        if found and (hole is None or _touches(hole, found)):
             break
     if not found:
         raise UserError(
@@ -208,31 +220,39 @@ def face_at(points: np.ndarray, aligner: FaceAligner) -> FoundFace:
 # --- which face ---
 
 
-def owners(hole: np.ndarray, found: Sequence[FoundFace]) -> np.ndarray:
-    """For every pixel of a hole, bool [H, W], the face in whose square it lies: int16 [H, W].
+def owners(hole: np.ndarray, found: Sequence[FoundFace], crop: Crop | None = None) -> np.ndarray:
+    """For every pixel of a hole, bool [H, W], the face in whose square it lies: int16 [h, w].
 
     The index in `found`; where squares overlap, that of the nearest centre; -1 outside of all
-    squares and outside the hole.
+    squares and outside the hole. Of a crop of the photo, if one is given: it is large.
     """
+    crop = crop or (slice(0, hole.shape[0]), slice(0, hole.shape[1]))
+    hole = hole[crop]
     owner = np.full(hole.shape, -1, np.int16)
     nearest = np.full(hole.shape, np.inf, np.float32)
-    limits = np.array(hole.shape[::-1])
+    start, limits = np.array([crop[1].start, crop[0].start]), np.array(hole.shape[::-1])
     for i, face in enumerate(found):
         corners = face.corners
-        first = np.clip(np.floor(corners.min(axis=0)), 0, limits).astype(int)
-        last = np.clip(np.ceil(corners.max(axis=0)) + 1, first, limits).astype(int)
-        crop = slice(first[1], last[1]), slice(first[0], last[0])
-        y, x = np.ogrid[crop]
-        mine = hole[crop].copy()
+        first = np.clip(np.floor(corners.min(axis=0)) - start, 0, limits).astype(int)
+        last = np.clip(np.ceil(corners.max(axis=0)) + 1 - start, first, limits).astype(int)
+        part = slice(first[1], last[1]), slice(first[0], last[0])
+        y, x = np.ogrid[part]
+        y, x = y + start[1], x + start[0]
+        mine = hole[part].copy()
         for row in face.matrix:
             at = np.float32(row[0] * x) + np.float32(row[1] * y + row[2])
             mine &= (at >= -0.5) & (at < face.size - 0.5)
         centre = corners.mean(axis=0)
         away = np.float32((x - centre[0]) ** 2) + np.float32((y - centre[1]) ** 2)
-        mine &= away < nearest[crop]
-        nearest[crop][mine] = away[mine]
-        owner[crop][mine] = i
+        mine &= away < nearest[part]
+        nearest[part][mine] = away[mine]
+        owner[part][mine] = i
     return owner
+
+
+def _touches(hole: np.ndarray, found: Sequence[FoundFace]) -> bool:
+    """Whether some of a hole, bool [H, W], lies in a face's square."""
+    return bool((owners(hole, found, crop_around(hole)) >= 0).any())
 
 
 def choose_faces(found: Sequence[FoundFace], hole: np.ndarray, which: str = ALL) -> list[FoundFace]:
@@ -248,7 +268,7 @@ def choose_faces(found: Sequence[FoundFace], hole: np.ndarray, which: str = ALL)
       UserError: there is no such face, or the hole does not touch it.
     """
     if which in (ALL, LARGEST):
-        touched = np.unique(owners(hole, found)[hole])
+        touched = np.unique(owners(hole, found, crop_around(hole)))
         chosen = [found[i] for i in touched if i >= 0]
         if which == LARGEST and chosen:
             chosen = [max(chosen, key=lambda face: face.area)]
@@ -256,7 +276,7 @@ def choose_faces(found: Sequence[FoundFace], hole: np.ndarray, which: str = ALL)
         chosen = [found[int(which) - 1]]
     else:
         raise UserError(f"--face {which}: faces are numbered from 1 to {len(found)} here")
-    if not chosen or not (owners(hole, chosen) >= 0).any():
+    if not chosen or not _touches(hole, chosen):
         raise UserError(
             f"the hole touches none of the {len(found)} faces found"
             if which in (ALL, LARGEST)

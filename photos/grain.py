@@ -11,7 +11,6 @@ import dataclasses
 
 import cv2
 import numpy as np
-import scipy.signal
 
 BLOCK = 8  # pixels: edge of the blocks in which noise is told from the picture
 FLATTEST = 0.1  # share of the blocks that are taken: rather too little grain than hair for grain
@@ -68,7 +67,7 @@ def estimate(photo: np.ndarray, known: np.ndarray) -> Grain | None:
     if len(blocks) < FEWEST:
         return None
     left = _without_surfaces()
-    rest = np.einsum("pq,nqc->npc", left, blocks)
+    rest = left @ blocks
     number = max(FEWEST, round(FLATTEST * len(rest)))
     order = np.argsort(np.square(rest).sum(axis=(1, 2)), kind="stable")
     rest = rest[order[:number]]
@@ -108,9 +107,14 @@ def _without_surfaces() -> np.ndarray:
 
 def _kernel(width: float) -> np.ndarray:
     """A Gaussian whose squares sum to 1, [2 * REACH + 1, 2 * REACH + 1]."""
-    steps = np.arange(-REACH, REACH + 1)
-    row = np.exp(-0.5 * np.square(steps / max(width, 1e-3)))
+    row = _profile(width)
     return np.outer(row, row) / np.square(row).sum()
+
+
+def _profile(width: float) -> np.ndarray:
+    """A row of `_kernel`, up to a factor, [2 * REACH + 1]."""
+    steps = np.arange(-REACH, REACH + 1)
+    return np.exp(-0.5 * np.square(steps / max(width, 1e-3)))
 
 
 def _width_of(rest: np.ndarray, left: np.ndarray) -> tuple[float, float]:
@@ -127,8 +131,8 @@ def _width_of(rest: np.ndarray, left: np.ndarray) -> tuple[float, float]:
     y, x = np.mgrid[:BLOCK, :BLOCK].reshape(2, -1)
     shares, expected = [], []
     for width in WIDTHS:
-        kernel = _kernel(width)
-        correlation = scipy.signal.convolve2d(kernel, kernel)
+        row = np.convolve(_profile(width), _profile(width))  # the kernel is an outer product
+        correlation = np.outer(row, row) / row.max() ** 2
         middle = 2 * REACH
         covariance = left @ correlation[middle + y[:, None] - y, middle + x[:, None] - x] @ left
         shares.append(np.trace(covariance) / BLOCK**2)

@@ -191,7 +191,7 @@ def make_task(
     numbers, faces = (tuple(part) for part in chosen)
     squares, known = _squares(photo, hole.missing, numbers, faces, channels)
     crop = _crop_of(hole.missing, faces)
-    owner = detection.owners(hole.missing, faces)[crop]
+    owner = detection.owners(hole.missing, faces, crop)
     inpainted = hole.missing[crop] & ((owner < 0) | _narrow_parts(hole.missing[crop], owner, faces))
     return Task(
         *(path, photo, hole, numbers, faces, squares, known, crop, owner, inpainted), seconds=0.0

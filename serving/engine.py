@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from photos.repair import Task
 
 COMPLETERS = 3  # that are kept: each has compiled functions, and a pool of generated faces
-STATES = 20  # of a search, about
+STATES = 10  # of a search, about: each takes as long as an iteration or two
 LONGEST = 10  # iterations between two states
 MOST_SAMPLES, MOST_ITERATIONS = 8, 10_000
 
@@ -110,8 +110,10 @@ class Engine:
         from completion.direct import load_encoder_for
         from devices import Precision
 
+        yield
         path, self.note = checkpoints.select_model(self._path)
         model, prefix = checkpoints.load_model(path)
+        yield
         if folder := checkpoints.encoder_folder(prefix):
             self._encoder = load_encoder_for(model, folder)
         self._precision = Precision.choose("auto").used
@@ -122,8 +124,11 @@ class Engine:
         known[:, squares.shape[1] // 4 : squares.shape[1] // 2] = 0
         yield
         self._estimate(squares, known)
-        for _ in self._states(squares, known, Request()):
+        yield
+        for iteration, *_ in self._states(squares, known, Request()):
             yield
+            if iteration:
+                break  # all is compiled
         self._compiled.add(self._key(Request()))
 
     def preview(self, task: Task) -> np.ndarray | None:
@@ -159,29 +164,35 @@ class Engine:
         self._compiled.add(self._key(request))
 
     def _key(self, request: Request) -> Any:
-        return request.approach, request.samples, request.n_iter
+        return request.approach, request.samples
 
     def _completer(self, request: Request) -> Completer | DirectCompleter:
         """As complete-photo.py makes it; the last COMPLETERS are kept."""
-        from completion import run as completion_run
-
-        key = self._key(request)
+        key, settings = self._key(request), self.settings_of(request)
         if key not in self._completers:
-            # What is generated goes back into the photo as it is, and is blended there.
-            search = dataclasses.replace(self.settings_of(request), blend="none")
-            guided = request.approach in ("auto", "direct")
-            self._completers[key] = completion_run.make_completer(
-                self._model,
-                search,
-                self._encoder if guided else None,
-                1,
-                request.samples,
-                self._precision,
-            )
+            self._completers[key] = self._make_completer(request, settings)
             while len(self._completers) > COMPLETERS:
                 self._compiled.discard(self._completers.popitem(last=False)[0])
         self._completers.move_to_end(key)
-        return self._completers[key]
+        completer = self._completers[key]
+        if request.approach in SEARCHES and completer.settings.n_iter != settings.n_iter:
+            return completer.with_iterations(settings.n_iter)
+        return completer
+
+    def _make_completer(
+        self, request: Request, settings: SearchSettings
+    ) -> Completer | DirectCompleter:
+        from completion import run as completion_run
+
+        # What is generated goes back into the photo as it is, and is blended there.
+        search = dataclasses.replace(settings, blend="none")
+        encoder = self._encoder if request.approach in ("auto", "direct") else None
+        place = 1, request.samples, self._precision
+        completer = completion_run.make_completer(self._model, search, encoder, *place)
+        others = (one for (name, _), one in self._completers.items() if name == request.approach)
+        if request.approach in SEARCHES and (other := next(others, None)):
+            completer.share_pool(other)
+        return completer
 
     def _estimate(self, squares: np.ndarray, known: np.ndarray) -> np.ndarray | None:
         from completion.masks import Mask

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import functools
 import threading
 from collections.abc import Callable
@@ -15,29 +16,42 @@ from photos.settings import LANDMARKS
 from utils import UserError
 from workers import WorkerPool
 
-Aligners = Callable[[int], FaceAligner]
-# Edge of the aligned square; the photo, uint8 [H, W, 3]; its hole, bool [H, W]; landmarks [3, 2].
-Job = tuple[int, np.ndarray, np.ndarray | None, np.ndarray | None]
+# The photo's name; the edge of the aligned square; the photo, uint8 [H, W, 3]; its hole, bool
+# [H, W]; landmarks [3, 2].
+Job = tuple[str, int, np.ndarray, np.ndarray | None, np.ndarray | None]
 NONE = "no face was found; click its landmarks, or paint over less of it"
+SEEN = 8  # photos of which the faces are remembered that were found without looking at a hole
 
 
-def _load() -> Aligners:
-    aligners = functools.lru_cache(maxsize=2)(functools.partial(FaceAligner, LANDMARKS))
-    aligners(64)
-    return aligners
+class _Models:
+    """What finds faces, in the process, and what it has found in the last photos as they are."""
+
+    def __init__(self) -> None:
+        self.aligner = functools.lru_cache(maxsize=2)(functools.partial(FaceAligner, LANDMARKS))
+        self.aligner(64)
+        self._seen: collections.OrderedDict[str, dict[float, list[FoundFace]]]
+        self._seen = collections.OrderedDict()
+
+    def seen(self, name: str) -> dict[float, list[FoundFace]]:
+        """For `detection.find_faces`."""
+        self._seen.setdefault(name, {})
+        self._seen.move_to_end(name)
+        while len(self._seen) > SEEN:
+            self._seen.popitem(last=False)
+        return self._seen[name]
 
 
-def _warm(_aligners: Aligners, _job: None) -> None:
+def _warm(_models: _Models, _job: None) -> None:
     """Nothing: the process is started by it."""
 
 
-def _find(aligners: Aligners, job: Job) -> list[FoundFace] | str:
+def _find(models: _Models, job: Job) -> list[FoundFace] | str:
     """The faces from left to right, or what is wrong."""
-    size, photo, hole, landmarks = job
+    name, size, photo, hole, landmarks = job
     try:
         if landmarks is not None:
-            return [detection.face_at(landmarks, aligners(size))]
-        return detection.find_faces(aligners(size), photo, hole)
+            return [detection.face_at(landmarks, models.aligner(size))]
+        return detection.find_faces(models.aligner(size), photo, hole, models.seen(name))
     except UserError as error:
         return str(error)
 
@@ -46,8 +60,9 @@ class FaceFinder:
     """Looks for the faces of one photo at a time."""
 
     def __init__(self) -> None:
-        self._pool: WorkerPool[Aligners] = WorkerPool(1, _load, if_killed="")
+        self._pool: WorkerPool[_Models] = WorkerPool(1, _Models, if_killed="")
         self._lock = threading.Lock()
+        self._closing = False
 
     def start(self) -> None:
         """Starts the process in the background."""
@@ -59,11 +74,14 @@ class FaceFinder:
         threading.Thread(target=warm, daemon=True).start()
 
     def close(self) -> None:
-        """Waits for the process."""
-        self._pool.__exit__()
+        """Waits for the process, which must not be left while it starts, but for no queue."""
+        self._closing = True
+        with self._lock:
+            self._pool.__exit__()
 
     def find(
         self,
+        name: str,
         size: int,
         photo: np.ndarray,
         hole: np.ndarray | None = None,
@@ -73,6 +91,7 @@ class FaceFinder:
         """The faces of a photo, as `detection.find_faces` and `detection.face_at` give them.
 
         Args:
+          name: of the photo.
           size: edge of the aligned square.
           photo: uint8 [H, W, 3].
           hole: bool [H, W].
@@ -83,9 +102,9 @@ class FaceFinder:
           UserError: there is none, or the landmarks lie on a line.
         """
         with self._lock:
-            if not wanted():
+            if self._closing or not wanted():
                 raise UserError("no longer needed")
-            job = (size, photo, hole, landmarks)
+            job = (name, size, photo, hole, landmarks)
             killed = "memory does not suffice for this photo; scale it down"
             (found,) = self._pool.map(_find, [job], lambda _: killed)
         if isinstance(found, str):

@@ -19,6 +19,7 @@ from photos.detection import FoundFace
 from photos.files import Photo
 from photos.holes import Hole
 from photos.repair import Task, check_colours, make_task, repair, width_of
+from photos.seams import crop_around
 from photos.settings import ALL
 from serving import pictures
 from serving.engine import Engine, Request
@@ -29,6 +30,11 @@ from utils import UserError
 
 BEAT = 0.3  # seconds between two signs of life, at most
 PATIENCE = 60  # seconds for a preview
+
+UNTOUCHED = (
+    "none of the faces found is painted over; paint over one, or place its landmarks (under More)"
+)
+UNTOUCHED_FACE = "the face that is chosen is not painted over; paint over it, or choose another one"
 
 Event = dict[str, Any]
 
@@ -60,7 +66,10 @@ class Which:
             away = [np.linalg.norm(f.corners.mean(axis=0) - self.point) for f in found]
             face = str(int(np.argmin(away)) + 1)
             options = ["--face", face]
-        chosen = detection.choose_faces(found, hole.missing, face)
+        try:
+            chosen = detection.choose_faces(found, hole.missing, face)
+        except UserError:
+            raise UserError(UNTOUCHED if face == ALL else UNTOUCHED_FACE) from None
         return [found.index(one) + 1 for one in chosen], chosen, options
 
 
@@ -144,8 +153,7 @@ class Repairs:
         """
         landmarks = None if which is None else which.landmarks
         missing = None if hole is None or landmarks is not None else hole.missing
-        data = landmarks if landmarks is not None else missing
-        key = "" if data is None else hashlib.sha256(data.tobytes()).hexdigest()
+        key = _key_of(missing, landmarks)
 
         def wanted() -> bool:
             with stored.lock:
@@ -155,6 +163,7 @@ class Repairs:
             while not self.engine.image_size:
                 time.sleep(0.05)
             return self.finder.find(
+                stored.id,
                 self.engine.image_size,
                 stored.photo.as_rgb8(),
                 missing,
@@ -174,10 +183,14 @@ class Repairs:
     def preview(self, stored: StoredPhoto, hole: Hole, which: Which) -> Event:
         """A hole filled at once: by the context encoder, or else by OpenCV's inpainting.
 
-        By the faces that are known already; those under the hole are looked for meanwhile.
+        By the faces that are known already; those under the hole are looked for afterwards.
         """
-        task = self._quick_task(stored, hole, which)
+        event = self._quick_preview(stored, hole, which)
         self.faces(stored, hole, which)
+        return event
+
+    def _quick_preview(self, stored: StoredPhoto, hole: Hole, which: Which) -> Event:
+        task = self._quick_task(stored, hole, which)
         if task is None or not (self.worker.ready and self.engine.guided):
             crop, data = pictures.inpainted(stored.photo, hole)
             return {"how": "inpainting", **_picture(pictures.box_of(crop), data)}
@@ -301,6 +314,16 @@ class Repairs:
             "inpainted": inpainted,
             "options": [*options, *(word for pair in given for word in pair)],
         }
+
+
+def _key_of(missing: np.ndarray | None, landmarks: np.ndarray | None) -> str:
+    """By which faces are remembered: of a hole, bool [H, W], or of landmarks; empty: of neither."""
+    if landmarks is not None:
+        return f"landmarks {landmarks.tolist()}"
+    if missing is None:
+        return ""
+    crop = crop_around(missing)
+    return f"hole {crop} {hashlib.sha256(missing[crop].tobytes()).hexdigest()}"
 
 
 def _picture(box: Sequence[int], data: bytes) -> Event:

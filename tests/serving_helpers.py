@@ -83,6 +83,7 @@ class StubFinder:
 
     def find(
         self,
+        name: str,
         size: int,
         photo: np.ndarray,
         hole: np.ndarray | None = None,

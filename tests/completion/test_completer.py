@@ -95,6 +95,23 @@ def test_the_search_starts_at_the_best_of_the_pool(model: DCGAN, images: np.ndar
         np.testing.assert_allclose(found, sorted(apart.values())[:3], rtol=2e-3)
 
 
+def test_a_shared_pool_and_other_iterations_change_nothing(
+    model: DCGAN, images: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def completer(samples: int, n_iter: int) -> Completer:
+        settings = quick("auto", n_iter=n_iter, average=1)
+        return Completer(model, settings, batch_size=2, samples=samples)
+
+    wanted = completer(3, 2).complete(images[:2], center(2), seed=7)
+    one, other = completer(1, 4), completer(3, 4)
+    one.complete(images[:2], center(2), seed=7)
+    other.share_pool(one)
+    monkeypatch.setattr("completion.completer._generate_blocks", None)  # no other pool is made
+    found = other.with_iterations(2).complete(images[:2], center(2), seed=7)
+    np.testing.assert_array_equal(found.samples_z, wanted.samples_z)
+    assert other.complete(images[:2], center(2), seed=7).iteration == 4
+
+
 def test_without_a_pool_z_starts_anywhere(model: DCGAN, images: np.ndarray) -> None:
     completer = Completer(model, quick("pgd"), batch_size=2, samples=64)
     start, again, other = (

@@ -121,6 +121,19 @@ def test_the_surest_way_counts_for_each_face(aligner: FaceAligner) -> None:
     assert (face.box, others) == ((100, 400, 301, 601), [])
 
 
+def test_a_photo_as_it_is_is_looked_at_once(aligner: FaceAligner) -> None:
+    photo = np.full([400, 500, 3], 90, np.uint8)
+    photo[0, 0] = 7
+    hole = np.zeros([400, 500], bool)
+    hole[180:200, 80:120] = True
+    scripted, seen = Scripted(aligner, {7: [100, 400, 300, 600]}), {}
+    (face,) = detection.find_faces(scripted, photo, None, seen)
+    assert len(scripted.shown) == 1
+    (again,) = detection.find_faces(scripted, photo, hole, seen)
+    assert len(scripted.shown) == 3
+    assert (again.box, again.how) == (face.box, face.how)
+
+
 def test_full_size_is_for_faces_that_the_copy_does_not_show(aligner: FaceAligner) -> None:
     photo = np.full([2400, 3000, 3], 90, np.uint8)
     hole = np.zeros([2400, 3000], bool)
@@ -177,6 +190,8 @@ def test_where_squares_overlap_the_nearest_centre_wins(aligner: FaceAligner) -> 
     assert both.sum() > 500
     np.testing.assert_array_equal(owner[both] == 1, (away[1] < away[0])[both])
     assert (detection.owners(hole, []) == -1).all()
+    crop = np.s_[30:100, 40:280]
+    np.testing.assert_array_equal(detection.owners(hole, found, crop), owner[crop])
 
 
 def test_faces_are_chosen_among_those_that_the_hole_touches(aligner: FaceAligner) -> None:
