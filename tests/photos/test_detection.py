@@ -10,7 +10,7 @@ import pytest
 import skimage.data
 from PIL import Image
 
-from faces import Detection, FaceAligner
+from faces import TEMPLATE, Detection, FaceAligner
 from photos import detection
 from utils import UserError
 
@@ -44,9 +44,9 @@ class Scripted:
     def __init__(self, aligner: FaceAligner, marks: dict[int, list[int]]) -> None:
         """`marks`: value of a pixel -> left, top, right, bottom as shares of 1000."""
         self.marks, self.shown, self.scores = marks, [], {}
-        self.size, self.indices, self.matrix = aligner.size, [0, 1, 2], aligner.matrix
+        self.size, self.indices, self.matrix = aligner.size, aligner.indices, aligner.matrix
 
-    def detect(self, picture: np.ndarray, *, enlarge: bool) -> list[Detection]:
+    def detect(self, picture: np.ndarray, *, enlarge: bool, least: float) -> list[Detection]:
         self.shown.append((picture, enlarge))
         height, width = picture.shape[:2]
         found = []
@@ -54,12 +54,13 @@ class Scripted:
             if (picture == value).all(axis=-1).any():
                 left, top, right, bottom = np.array(box) * [width, height, width, height] // 1000
                 edges = dlib.rectangle(*map(int, (left, top, right, bottom)))
-                found.append(Detection(edges, self.scores.get(value, 1.0)))
+                score = self.scores.get(value, 1.0)
+                found += [Detection(edges, score)] if score > least else []
         return found
 
     def landmarks(self, picture: np.ndarray, box: dlib.rectangle) -> np.ndarray:
         middle = np.array([box.center().x, box.center().y])
-        return middle + np.array([[-0.2, -0.2], [0.2, -0.2], [0, 0.3]]) * box.width()
+        return middle + (TEMPLATE - 0.5) * box.width()
 
 
 # --- finding ---
@@ -241,6 +242,6 @@ def test_landmarks_that_cannot_be_used_are_refused(tmp_path: Path, aligner: Face
 
 def test_what_the_detector_takes_for_a_face_on_a_line_is_none(aligner: FaceAligner) -> None:
     scripted = Scripted(aligner, {90: [100, 400, 300, 600]})
-    scripted.landmarks = lambda picture, box: TRIANGLE * [1, 0]
+    scripted.landmarks = lambda picture, box: 50 + 30 * TEMPLATE * [1, 0]
     with pytest.raises(UserError, match="no face was found"):
         detection.find_faces(scripted, np.full([100, 100, 3], 90, np.uint8))
