@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Fit the Gaussian of faces' shapes that photos/landmark_shapes.py holds, and print its numbers.
 
-The shapes are dlib's landmarks of the largest faces of photos, and their mirror images, each turned,
+The shapes are dlib's landmarks of the largest faces of photos, and their mirror images, turned,
 scaled and moved to the mean; the components are their principal ones.
 
 example:

@@ -3,7 +3,7 @@
 dlib places all 68 landmarks, but those under a hole from pixels that are not the face's. A shape is
 mean + components s, with s standard normal, turned, scaled and moved (Cootes et al. 1995, Computer
 Vision and Image Understanding 61(1)). It was fitted to dlib's landmarks of 1008 photos of LFW and
-their mirror images (benchmarks/landmark_shapes.py), none of those that docs/photos.md measures with.
+their mirror images (benchmarks/landmark_shapes.py); none are of those that docs/photos.md measures.
 """
 
 from __future__ import annotations
