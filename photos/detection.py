@@ -101,9 +101,9 @@ def find_faces(
     """
     found: list[FoundFace] = []
     shrink = max(math.sqrt(photo.shape[0] * photo.shape[1] / COPY_PIXELS), 1.0)
-    scales = list(dict.fromkeys((shrink, 1.0)))
-    stages = [(scale, SURE) for scale in scales]
-    stages += [] if hole is None or not hole.any() else [(scale, FAINT) for scale in scales]
+    stages = [(scale, SURE) for scale in dict.fromkeys((shrink, 1.0))]
+    if hole is not None and hole.any():
+        stages.append((shrink, FAINT))
     several: list[list[_Sighting]] = []
     for scale, least in stages:
         for picture, how in _pictures(photo, hole, scale):
