@@ -112,9 +112,7 @@ def find_faces(
                 merged = [*itertools.chain(*same), seen]
                 several = [s for s in several if s not in same] + [merged]
         found = [face for same in several if (face := _settle(aligner, same, hole)) is not None]
-        if hole is None:
-            break
-        under = [face for face in found if (owners(hole, [face]) >= 0).any()]
+        under = [f for f in found if hole is None or (owners(hole, [f]) >= 0).any()]
         if least == FAINT:  # away from the hole those are no faces
             found = [face for face in found if face.score > SURE or face in under]
         if under:

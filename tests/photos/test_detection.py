@@ -185,6 +185,9 @@ def test_full_size_is_for_faces_that_the_copy_does_not_show(aligner: FaceAligner
     assert [enlarge for _, enlarge in scripted.shown] == [n < 4e6 for n in sizes]
     assert len(found) == 2
     assert found[1].box == pytest.approx((2250, 840, 2700, 1200), abs=2)
+    alone = Scripted(aligner, {33: marks[33]})
+    assert len(detection.find_faces(alone, photo)) == 1
+    assert len(alone.shown) == 2
     scripted = Scripted(aligner, marks)
     hole[:] = False
     hole[1050:1060, 400:410] = True
