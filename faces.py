@@ -163,16 +163,19 @@ class FaceAligner:
         self._detector = dlib.get_frontal_face_detector()
         self._predictor = load_predictor(predictor or default_predictor())
 
-    def detect(self, photo: np.ndarray, *, enlarge: bool = True) -> list[Detection]:
+    def detect(
+        self, photo: np.ndarray, *, enlarge: bool = True, least: float = 0.0
+    ) -> list[Detection]:
         """The faces in a photo, uint8 [H, W, 3], at its own size or else, on request, at twice it.
 
-        At its own size the detector finds faces from about 80 pixels on.
+        At its own size the detector finds faces from about 80 pixels on. Those that score lower
+        than `least` are left out; below 0 are many that are none.
         """
         photo = np.ascontiguousarray(photo)  # dlib reads past the rows of any other array
         found: list[Detection] = []
         for doublings in (0, 1) if enlarge else (0,):
             if not found:
-                boxes, scores, _ = self._detector.run(photo, doublings, 0.0)
+                boxes, scores, _ = self._detector.run(photo, doublings, least)
                 found = [Detection(*face) for face in zip(boxes, scores, strict=True)]
         return found
 

@@ -26,7 +26,14 @@ from typing import IO, Any
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
+# fmt: off
+# Of the files that folders are searched for: all that FORMATS are called, but for GIF, since those
+# are animations for the most part, our own among them.
+IMAGE_SUFFIXES = (
+    ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".tif", ".tiff", ".jp2", ".ppm",
+    ".pgm", ".pbm", ".pnm",
+)
+# fmt: on
 # All that is decoded, whatever a file is called. Pillow knows more, among it PostScript, for which
 # it starts Ghostscript.
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "JPEG2000", "PPM", "TIFF")

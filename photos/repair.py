@@ -153,10 +153,16 @@ class TaskMaker:
         which = self._settings.face
         if self._landmarks is not None:
             found, which = [detection.face_at(self._landmarks, self._aligner)], ALL
+            remedy = "look at the places of --landmarks"
         else:
             found = detection.find_faces(self._aligner, photo.as_rgb8(), missing)
+            remedy = "--list-faces draws the faces, --landmarks says where another one is"
         everywhere = np.ones(photo.pixels.shape[:2], bool)
-        chosen = detection.choose_faces(found, everywhere if missing is None else missing, which)
+        within = everywhere if missing is None else missing
+        try:
+            chosen = detection.choose_faces(found, within, which)
+        except UserError as error:
+            raise UserError(f"{error}; {remedy}") from None
         return tuple(found.index(face) + 1 for face in chosen), tuple(chosen)
 
 

@@ -29,10 +29,10 @@ class _Models:
     def __init__(self) -> None:
         self.aligner = functools.lru_cache(maxsize=2)(functools.partial(FaceAligner, LANDMARKS))
         self.aligner(64)
-        self._seen: collections.OrderedDict[str, dict[float, list[FoundFace]]]
+        self._seen: collections.OrderedDict[str, detection.Seen]
         self._seen = collections.OrderedDict()
 
-    def seen(self, name: str) -> dict[float, list[FoundFace]]:
+    def seen(self, name: str) -> detection.Seen:
         """For `detection.find_faces`."""
         self._seen.setdefault(name, {})
         self._seen.move_to_end(name)

@@ -166,6 +166,19 @@ def test_a_bad_photo_is_named_and_the_others_go_on(repair: Run, tmp_path: Path) 
     assert not (tmp_path / "out").exists()
 
 
+def test_folders_are_searched_for_all_kinds_of_photos(repair: Run, tmp_path: Path) -> None:
+    astronauts(tmp_path)
+    for i, suffix in enumerate(("tif", "ppm", "JP2")):
+        for folder in ("photos", "masks"):
+            path = tmp_path / f"{folder}/{i}.png"
+            save_picture(path.with_suffix(f".{suffix}"), load_picture(path))
+            path.unlink()
+    words = ("photos", "--mask", "masks", "--out-dir", "out", "--approach", "direct")
+    done = repair(*words, box=False)
+    assert done.returncode == 0, done.stderr
+    assert [row["output"] for row in rows(tmp_path / "out")] == ["0.png", "1.png", "2.png"]
+
+
 def test_results_of_an_earlier_run_are_no_photos(repair: Run, tmp_path: Path) -> None:
     astronauts(tmp_path)
     shutil.rmtree(tmp_path / "masks")
@@ -233,7 +246,7 @@ def test_contradictions_are_refused_before_anything_is_read(
         (("--box", "1,1,9,9", "--max-pixels", 1000), "a.png"),
         (("--box", "1,1,9,9", "--landmarks", "none.txt"), "--landmarks none.txt"),
         (("--box", "1,1,9,9", "--landmarks", "line.txt"), "lie nearly on a line"),
-        (("--box", "1,1,9,9", "--landmarks", "points.txt"), "the hole touches none"),
+        (("--box", "1,1,9,9", "--landmarks", "points.txt"), "; look at the places of --landmarks"),
         (("b.png", "--box", "1,1,9,9", "--landmarks", "points.txt"), "is of one photo"),
         (("--mask", "small.png"), "small.png: is 20x20, but a.png is 120x90"),
         (("--mask", "black.png"), "nothing in it is white"),

@@ -10,7 +10,7 @@ import pytest
 import skimage.data
 from PIL import Image
 
-from faces import Detection, FaceAligner
+from faces import TEMPLATE, Detection, FaceAligner
 from photos import detection
 from utils import UserError
 
@@ -44,9 +44,9 @@ class Scripted:
     def __init__(self, aligner: FaceAligner, marks: dict[int, list[int]]) -> None:
         """`marks`: value of a pixel -> left, top, right, bottom as shares of 1000."""
         self.marks, self.shown, self.scores = marks, [], {}
-        self.size, self.indices, self.matrix = aligner.size, [0, 1, 2], aligner.matrix
+        self.size, self.indices, self.matrix = aligner.size, aligner.indices, aligner.matrix
 
-    def detect(self, picture: np.ndarray, *, enlarge: bool) -> list[Detection]:
+    def detect(self, picture: np.ndarray, *, enlarge: bool, least: float) -> list[Detection]:
         self.shown.append((picture, enlarge))
         height, width = picture.shape[:2]
         found = []
@@ -54,12 +54,13 @@ class Scripted:
             if (picture == value).all(axis=-1).any():
                 left, top, right, bottom = np.array(box) * [width, height, width, height] // 1000
                 edges = dlib.rectangle(*map(int, (left, top, right, bottom)))
-                found.append(Detection(edges, self.scores.get(value, 1.0)))
+                score = self.scores.get(value, 1.0)
+                found += [Detection(edges, score)] if score > least else []
         return found
 
     def landmarks(self, picture: np.ndarray, box: dlib.rectangle) -> np.ndarray:
         middle = np.array([box.center().x, box.center().y])
-        return middle + np.array([[-0.2, -0.2], [0.2, -0.2], [0, 0.3]]) * box.width()
+        return middle + (TEMPLATE - 0.5) * box.width()
 
 
 # --- finding ---
@@ -116,6 +117,14 @@ def test_the_surest_way_counts_for_each_face(aligner: FaceAligner) -> None:
     assert all((picture[~hole] == photo[~hole]).all() for picture, _ in scripted.shown)
     assert (face.how, face.score, others) == (detection.AS_IT_IS, 2.0, [])
     assert face.box == (110, 410, 311, 611)
+    # It scores much higher as it is: the hole shows the face.
+    three = (TEMPLATE[aligner.indices] - 0.5) * 201
+    np.testing.assert_allclose(face.landmarks, np.add([210, 510], three), atol=1.5)
+    scripted.scores = {7: 1.0, 33: 1.1}
+    face, *others = detection.find_faces(scripted, photo, hole)
+    assert (face.box, others) == ((110, 410, 311, 611), [])
+    # Else all four sightings count alike; none of the three landmarks is near the hole.
+    np.testing.assert_allclose(face.landmarks, np.add([202.5, 502.5], three), atol=1.5)
     scripted.scores = {7: 1.0, 33: 0.5}
     face, *others = detection.find_faces(scripted, photo, hole)
     assert (face.box, others) == ((100, 400, 301, 601), [])
@@ -132,6 +141,44 @@ def test_a_photo_as_it_is_is_looked_at_once(aligner: FaceAligner) -> None:
     (again,) = detection.find_faces(scripted, photo, hole, seen)
     assert len(scripted.shown) == 3
     assert (again.box, again.how) == (face.box, face.how)
+
+
+def test_landmarks_under_a_hole_follow_from_the_others(aligner: FaceAligner) -> None:
+    photo = np.full([1000, 1000, 3], 90, np.uint8)
+    photo[0, 0] = 7
+    scripted = Scripted(aligner, {7: [400, 400, 600, 600]})
+    truth = scripted.landmarks(photo, dlib.rectangle(400, 400, 600, 600))
+    hole = np.zeros([1000, 1000], bool)
+    hole[525:620, 440:600] = True  # the mouth, and where it is taken to be
+    under = np.arange(68) >= 48
+    wrong = np.where(under[:, np.newaxis], truth + np.array([30, 40]), truth)
+    scripted.landmarks = lambda picture, box: wrong
+    (seen,) = detection.find_faces(scripted, photo)
+    np.testing.assert_array_equal(seen.landmarks, wrong[aligner.indices])
+    (face,) = detection.find_faces(scripted, photo, hole)
+    np.testing.assert_array_equal(face.landmarks[:2], truth[aligner.indices[:2]])
+    assert np.linalg.norm(face.landmarks[2] - truth[aligner.indices[2]]) < 15
+
+
+def test_faint_faces_are_found_under_a_hole_alone(aligner: FaceAligner) -> None:
+    photo = np.full([1000, 1000, 3], 90, np.uint8)
+    photo[0, 0], photo[0, 999] = 7, 33
+    scripted = Scripted(aligner, {7: [100, 400, 300, 600], 33: [700, 400, 900, 600]})
+    scripted.scores = {7: -0.3, 33: -0.2}
+    hole = np.zeros([1000, 1000], bool)
+    hole[480:520, 180:240] = True
+    (face,) = detection.find_faces(scripted, photo, hole)
+    assert (face.score, face.box) == (-0.3, (100, 400, 301, 601))
+    scripted.scores[33] = 0.4  # a sure one elsewhere stays, and keeps its number
+    faces = detection.find_faces(scripted, photo, hole)
+    assert [face.score for face in faces] == [-0.3, 0.4]
+    scripted.scores[7] = 0.1
+    assert len(detection.find_faces(scripted, photo, hole)) == 2
+    assert len(scripted.shown) == 3 * (2 + 2 + 1)
+    scripted.scores = {7: -0.3, 33: -0.6}
+    for missing in (None, np.roll(hole, 300, axis=0)):
+        with pytest.raises(UserError, match="no face was found"):
+            detection.find_faces(scripted, photo, missing)
 
 
 def test_full_size_is_for_faces_that_the_copy_does_not_show(aligner: FaceAligner) -> None:
@@ -151,6 +198,9 @@ def test_full_size_is_for_faces_that_the_copy_does_not_show(aligner: FaceAligner
     assert [enlarge for _, enlarge in scripted.shown] == [n < 4e6 for n in sizes]
     assert len(found) == 2
     assert found[1].box == pytest.approx((2250, 840, 2700, 1200), abs=2)
+    alone = Scripted(aligner, {33: marks[33]})
+    assert len(detection.find_faces(alone, photo)) == 1
+    assert len(alone.shown) == 2
     scripted = Scripted(aligner, marks)
     hole[:] = False
     hole[1050:1060, 400:410] = True
@@ -256,6 +306,6 @@ def test_landmarks_that_cannot_be_used_are_refused(tmp_path: Path, aligner: Face
 
 def test_what_the_detector_takes_for_a_face_on_a_line_is_none(aligner: FaceAligner) -> None:
     scripted = Scripted(aligner, {90: [100, 400, 300, 600]})
-    scripted.landmarks = lambda picture, box: TRIANGLE * [1, 0]
+    scripted.landmarks = lambda picture, box: 50 + 30 * TEMPLATE * [1, 0]
     with pytest.raises(UserError, match="no face was found"):
         detection.find_faces(scripted, np.full([100, 100, 3], 90, np.uint8))

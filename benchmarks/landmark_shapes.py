@@ -1,0 +1,100 @@
+#!/usr/bin/env python3
+"""Fit the Gaussian of faces' shapes that photos/landmark_shapes.py holds, and print its numbers.
+
+The shapes are dlib's landmarks of the largest faces of photos, and their mirror images, turned,
+scaled and moved to the mean; the components are their principal ones.
+
+example:
+  python benchmarks/landmark_shapes.py lfw-raw --every 30 --offset 11 13 17 19 23
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import numpy as np
+
+import cli
+import utils
+from utils import UserError
+
+COMPONENTS = 8
+ROUNDS = 5  # of bringing shapes to the mean, and taking their mean
+# dlib's landmarks of a face in its mirror image.
+MIRROR = np.r_[
+    np.arange(16, -1, -1), np.arange(26, 16, -1), 27:31, np.arange(35, 30, -1), 45:41:-1, 47, 46,
+    39:35:-1, 41, 40, np.arange(54, 47, -1), np.arange(59, 54, -1), np.arange(64, 59, -1),
+    67, 66, 65,
+]  # fmt: skip
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = cli.ArgumentParser(__doc__)
+    parser.add_argument("photos", metavar="FOLDER", help="raw photos, searched with all below it")
+    parser.add_argument("--every", type=cli.positive_int, default=1, metavar="N", help="photos")
+    parser.add_argument(
+        "--offset", type=cli.seed, nargs="+", default=[0], help="of every N photos, from 0 on"
+    )
+    return parser
+
+
+def read_shapes(paths: Sequence[str]) -> np.ndarray:
+    """dlib's landmarks of the photos' largest faces, [N, 68, 2]; photos without a face are none."""
+    from faces import FaceAligner
+    from metrics.photo_benchmark import largest_face, load_photo
+    from photos.settings import LANDMARKS
+
+    aligner, shapes = FaceAligner(LANDMARKS, 64), []
+    for path in paths:
+        try:
+            shapes.append(largest_face(load_photo(path, 3, utils.MAX_PIXELS), aligner))
+        except UserError:
+            cli.say(f"left out: {path}")
+    return np.stack(shapes)
+
+
+def bring(shape: np.ndarray, aim: np.ndarray) -> np.ndarray:
+    """A shape, [68, 2], turned, scaled and moved to another, by least squares."""
+    some, others = (points @ np.array([1, 1j]) for points in (shape, aim))
+    away = some - some.mean()
+    factor = np.vdot(away, others - others.mean()) / np.vdot(away, away)
+    moved = factor * away + others.mean()
+    return np.stack([moved.real, moved.imag], axis=1)
+
+
+def fit(shapes: np.ndarray) -> np.ndarray:
+    """The mean shape and the components, each scaled by its deviation: [1 + COMPONENTS, 68, 2]."""
+    from faces import TEMPLATE
+
+    every = np.concatenate([shapes, shapes[:, MIRROR] * [-1, 1]])
+    mean = TEMPLATE
+    for _ in range(ROUNDS):
+        mean = bring(np.mean([bring(shape, mean) for shape in every], axis=0), TEMPLATE)
+    rest = np.stack([bring(shape, mean) - mean for shape in every]).reshape(len(every), -1)
+    values, vectors = np.linalg.eigh(rest.T @ rest / len(rest))
+    scaled = vectors[:, ::-1].T[:COMPONENTS] * np.sqrt(values[::-1][:COMPONENTS, np.newaxis])
+    return np.concatenate([mean[np.newaxis], scaled.reshape(-1, 68, 2)])
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    args = build_parser().parse_args(argv)
+    paths = [
+        path
+        for i, path in enumerate(utils.list_images(args.photos))
+        if i % args.every in args.offset
+    ]
+    if not paths:
+        raise UserError(f"{args.photos}: holds no such images")
+    shapes = read_shapes(paths)
+    print(f"# {len(shapes)} photos: x, then y of the mean and of each component, in thousandths")
+    for rows in np.rint(1000 * fit(shapes)).astype(int).swapaxes(1, 2).tolist():
+        print(f"{rows},")
+
+
+if __name__ == "__main__":
+    sys.exit(cli.run_main(main))
