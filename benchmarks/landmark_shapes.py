@@ -5,7 +5,7 @@ The shapes are dlib's landmarks of the largest faces of photos, and their mirror
 scaled and moved to the mean; the components are their principal ones.
 
 example:
-  python benchmarks/landmark_shapes.py lfw-raw --every 30 --offset 11 13 17 19 23
+  python benchmarks/landmark_shapes.py celeba-raw utkface-raw --every 40
 """
 
 from __future__ import annotations
@@ -35,10 +35,11 @@ MIRROR = np.r_[
 
 def build_parser() -> argparse.ArgumentParser:
     parser = cli.ArgumentParser(__doc__)
-    parser.add_argument("photos", metavar="FOLDER", help="raw photos, searched with all below it")
-    parser.add_argument("--every", type=cli.positive_int, default=1, metavar="N", help="photos")
     parser.add_argument(
-        "--offset", type=cli.seed, nargs="+", default=[0], help="of every N photos, from 0 on"
+        "photos", nargs="+", metavar="FOLDER", help="raw photos, searched with all below it"
+    )
+    parser.add_argument(
+        "--every", type=cli.positive_int, default=1, metavar="N", help="of the photos, in order"
     )
     return parser
 
@@ -83,13 +84,9 @@ def fit(shapes: np.ndarray) -> np.ndarray:
 
 def main(argv: Sequence[str] | None = None) -> None:
     args = build_parser().parse_args(argv)
-    paths = [
-        path
-        for i, path in enumerate(utils.list_images(args.photos))
-        if i % args.every in args.offset
-    ]
+    paths = [path for folder in args.photos for path in utils.list_images(folder)][:: args.every]
     if not paths:
-        raise UserError(f"{args.photos}: holds no such images")
+        raise UserError(f"{' '.join(args.photos)}: holds no images")
     shapes = read_shapes(paths)
     print(f"# {len(shapes)} photos: x, then y of the mean and of each component, in thousandths")
     for rows in np.rint(1000 * fit(shapes)).astype(int).swapaxes(1, 2).tolist():
