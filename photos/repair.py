@@ -219,8 +219,7 @@ def _squares(
         known.append(~hole_there(missing, *place))
         if not known[-1].any():
             raise UserError(
-                f"nothing of face {number} is known; make the hole smaller, or choose other "
-                "faces with --face"
+                f"nothing of face {number} is known; make the hole smaller, or leave this face out"
             )
         squares.append(np.clip(np.rint(there(pixels, *place)), 0, 255).astype(np.uint8))
     return np.stack(squares), np.stack(known).astype(np.float32)[..., np.newaxis]
