@@ -6,7 +6,6 @@ its own checkpoint there goes on from it. Ctrl-C saves one before it stops.
 
 examples:
   ./train-context-encoder.py --dataset ./data/your-dataset/aligned --checkpoint-dir checkpoint
-  ./train-context-encoder.py --dataset flowers --image-size 32 --width 32 --minutes 30
   ./train-context-encoder.py --dataset faces --checkpoint-dir sharper --epoch 5 \\
       --init-from checkpoint/context-encoder --adversarial-weight 1 --learning-rate 0.0003
 """

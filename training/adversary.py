@@ -12,11 +12,12 @@ from model import DCGAN
 ADAM_EPSILON = 1e-8  # that of TensorFlow 1, which the reference used
 # The scalars of a step of D, and the charts and lines that show them.
 BY_KIND, OUTPUT = "loss of the discriminator by kind of image", "mean output of the discriminator"
-CHARTS = {
+LOSS_CHARTS = {
     "d_loss": ("discriminator", "loss"),
     "d_loss_real": ("real images", BY_KIND),
     "d_loss_fake": ("generated images", BY_KIND),
-    # The means of D(x) and D(G(z)), probabilities.
+}
+OUTPUT_CHARTS = {  # the means of D(x) and D(G(z)), probabilities
     "d_real": ("real images", OUTPUT),
     "d_fake": ("generated images", OUTPUT),
 }
@@ -55,7 +56,7 @@ def update_discriminator(
       label_smoothing: as `DCGAN.discriminator_loss` has it.
 
     Returns:
-      The scalars of CHARTS, of this replica; D(real) and D(fake), each [N].
+      The scalars of LOSS_CHARTS and OUTPUT_CHARTS, of this replica; D(real) and D(fake), each [N].
     """
     variables = model.discriminator_variables
     with tf.GradientTape(watch_accessed_variables=False) as tape:

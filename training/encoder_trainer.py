@@ -47,7 +47,8 @@ ADVERSARIAL_SCALARS = dataclasses.replace(
     charts={
         **SCALARS.charts,
         "adversarial_loss": ("context encoder", "loss"),
-        **adversary.CHARTS,
+        **adversary.LOSS_CHARTS,
+        **adversary.OUTPUT_CHARTS,
         "d_loss_fake": ("completed images", adversary.BY_KIND),
         "d_fake": ("completed images", adversary.OUTPUT),
     },

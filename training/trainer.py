@@ -25,8 +25,9 @@ FIXED_SAMPLES = 64  # z whose images show the progress of the training
 SCALARS = LoggedScalars(
     group="DCGAN",
     charts={
-        **adversary.CHARTS,
+        **adversary.LOSS_CHARTS,
         "g_loss": ("generator", "loss"),
+        **adversary.OUTPUT_CHARTS,
     },
     losses={"d_loss": "discriminator", "g_loss": "generator"},
 )
