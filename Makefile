@@ -63,7 +63,7 @@ lint: $(VENV)/.installed-dev
 
 # Two at a time: most tests wait for a script, or for one core; each takes up to 2 GiB.
 test: lint
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-all: lint $(VENV)/.installed-extras $(AXE)/.installed
 	$(BIN)/python -m pytest -m ''
