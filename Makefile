@@ -48,7 +48,7 @@ demo: $(VENV)/.installed
 	$(BIN)/python complete-photo.py $(DEMO)/portraits --mask-type center \
 	    --checkpoint-dir data/pretrained --out-dir $(DEMO)/photos
 	@echo
-	@echo "$(DEMO)/photos/before-after/     both photos, the centre of each face missing, and repaired"
+	@echo "$(DEMO)/photos/before-after/     both photos, and with the centre of each face made anew"
 	@echo "$(DEMO)/portraits/               two photos: Eileen Collins, Grace Hopper"
 	@echo "$(DEMO)/before.png               their faces, aligned"
 	@echo "for each MASK of $(MASKS):"

@@ -96,6 +96,19 @@ def select_model(path: str | None) -> tuple[str, str]:
     return SHIPPED, f"no model in ./checkpoint: {licence_note(SHIPPED)}"
 
 
+def describe_choice(asked: str | None, prefix: str) -> str:
+    """A checkpoint that was used, for the user; with the other choice where it was by default.
+
+    Args:
+      asked: the path that was named, or None, as for `select_model`.
+      prefix: of the checkpoint.
+    """
+    ours = not licence_note(prefix)
+    if asked is not None or not ours or not holds_checkpoint(SHIPPED):
+        return prefix
+    return f"{prefix} (--checkpoint-dir {os.path.relpath(SHIPPED)}: by the model that ships)"
+
+
 def find_checkpoint(
     path: str, flag: str = "--checkpoint-dir", network: str = "DCGAN"
 ) -> tuple[str, dict[str, Any]]:

@@ -15,9 +15,17 @@ import tempfile
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
-import tqdm
+try:
+    import tqdm
 
-from utils import MAX_PIXELS, UserError
+    from utils import MAX_PIXELS, UserError
+except ModuleNotFoundError as error:  # a newcomer's first mistake: outside the virtual environment
+    sys.stderr.write(
+        f"{os.path.basename(sys.argv[0])}: error: the package {error.name} is not installed for "
+        f"{sys.executable}; source .venv/bin/activate, which make demo made, or pip install -r "
+        "requirements.txt\n"
+    )
+    sys.exit(2)
 
 PRECISIONS = ("auto", "float32", "bfloat16")  # see devices.Precision
 FULL_DISK = tuple(os.strerror(e) for e in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
@@ -384,6 +392,16 @@ def progress_bar(**arguments: Any) -> tqdm.tqdm:
     return tqdm.tqdm(
         **arguments, dynamic_ncols=terminal, mininterval=0.1 if terminal else 15, smoothing=0.1
     )
+
+
+@contextlib.contextmanager
+def told_when_stopped(message: Callable[[], str]) -> Iterator[None]:
+    """Says on stderr what a command that is stopped in the block has done by then."""
+    try:
+        yield
+    except (KeyboardInterrupt, _Terminated):
+        say(f"stopped: {message()}")
+        raise
 
 
 def tell(message: str) -> None:

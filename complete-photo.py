@@ -115,7 +115,8 @@ def repair(
 
     holes = HoleSource.of(hole, list(names), settings.photos, settings.max_pixels)
     precision = Precision.choose(settings.precision)
-    path, licence = checkpoints.select_model(settings.checkpoint_dir)
+    asked_model = settings.checkpoint_dir
+    path, licence = checkpoints.select_model(asked_model)
     if licence:
         print(licence)
     model, prefix = checkpoints.load_model(path)
@@ -140,10 +141,14 @@ def repair(
     completer = completion_run.make_completer(
         model, unblended, encoder, size, samples, precision.used
     )
-    for line in run.repair_photos(completer, tasks, names, out, settings, search.blend):
-        cli.tell(line)
+    with cli.told_when_stopped(
+        lambda: f"{len(out.done)} of {len(names)} photos are done; the same command goes on"
+    ):
+        for line in run.repair_photos(completer, tasks, names, out, settings, search.blend):
+            cli.tell(line)
     completion_run.finish_folder(out, config)
-    print(f"{len(out.done)} photos repaired by {prefix}: see {out.path}/final")
+    made_by = checkpoints.describe_choice(asked_model, prefix)
+    print(f"{len(out.done)} photos repaired by {made_by}: see {out.path}/final")
     return run.tell_failed(failed)
 
 

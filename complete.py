@@ -77,7 +77,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     from devices import Precision
 
     precision = Precision.choose(settings.precision)
-    path, note = checkpoints.select_model(settings.checkpoint_dir)
+    asked_model = settings.checkpoint_dir
+    path, note = checkpoints.select_model(asked_model)
     if note:
         print(note)
     model, prefix = checkpoints.load_model(path)
@@ -110,14 +111,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     for message in failed:
         cli.say(f"skipped: {message}")
     unreadable: list[str] = []
-    done = completion_run.complete_images(
-        completer, source, names, out, settings.out_interval, unreadable, settings.max_pixels
-    )
+    with cli.told_when_stopped(
+        lambda: f"{len(out.done)} of {len(names)} images are done; the same command goes on"
+    ):
+        done = completion_run.complete_images(
+            completer, source, names, out, settings.out_interval, unreadable, settings.max_pixels
+        )
     for message in unreadable:
         cli.say(f"skipped: {message}")
     completion_run.finish_folder(out, config)
     gif = " and completion.gif" if searched else ""
-    print(f"{done} images completed by {prefix}: see {out.path}/final{gif}")
+    made_by = checkpoints.describe_choice(asked_model, prefix)
+    print(f"{done} images completed by {made_by}: see {out.path}/final{gif}")
     return 1 if failed or unreadable else 0
 
 

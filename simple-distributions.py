@@ -19,14 +19,14 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 import cli
 import utils
 from completion.settings import CompletionSettings
 from latent import distributions
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from latent.loss_line import LossLine
 
 SEED = 0
@@ -41,11 +41,12 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def measure_line(asked: str | None) -> LossLine | None:
+def measure_line(asked: str | None, random: np.random.Generator) -> LossLine | None:
     """The loss along a line through the latent space of a model; None if there is no model.
 
     Args:
       asked: folder of the model, or one of its checkpoints; None: `checkpoints.select_model`.
+      random: draws the z's between which the line goes.
 
     Raises:
       UserError: a model was asked for, and cannot be loaded.
@@ -61,14 +62,16 @@ def measure_line(asked: str | None) -> LossLine | None:
     if note:
         print(note)
     model, _ = checkpoints.load_model(path)
-    return loss_line.measure(model, np.random.default_rng(SEED))
+    return loss_line.measure(model, random)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Draws the plots."""
     args = build_parser().parse_args(argv)
     utils.check_writable(args.out, "--out")
-    line = measure_line(args.checkpoint_dir)
+    import numpy as np
+
+    line = measure_line(args.checkpoint_dir, np.random.default_rng(SEED))
     random = np.random.default_rng(SEED)
     samples = random.standard_normal(distributions.SAMPLES)
     mean, covariance = distributions.MEAN_2D, distributions.COVARIANCE_2D

@@ -56,5 +56,5 @@ class ExportSettings:
             raise UserError(
                 f"--format {self.format}: needs {', '.join(missing)}; "
                 f"pip install {' '.join(packages.values())} "
-                f"(or 'dcgan-completion[{self.format}]')"
+                "(a checkout's requirements-extras.txt names them, too)"
             )

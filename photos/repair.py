@@ -50,6 +50,7 @@ class Task:
       inpainted: in the crop, which pixels of the hole are made from those around them alone, bool
         [h, w]: those outside the squares, and what is narrow.
       seconds: that it took so far.
+      left_out: numbers of the faces that the hole touches, too, and that were not chosen.
     """
 
     path: str
@@ -63,6 +64,7 @@ class Task:
     owner: np.ndarray
     inpainted: np.ndarray
     seconds: float
+    left_out: tuple[int, ...] = ()
 
     @property
     def missing(self) -> np.ndarray:
@@ -121,7 +123,7 @@ class TaskMaker:
         """
         start = time.monotonic()
         try:
-            numbers, faces = self._choose(photo, hole)
+            numbers, faces, left_out = self._choose(photo, hole)
             if hole is None:
                 by_face = self._holes.settings.in_square
                 matrices, shape = [face.matrix for face in faces], photo.pixels.shape[:2]
@@ -130,7 +132,7 @@ class TaskMaker:
             task = make_task(path, photo, hole, (numbers, faces), self._channels)
         except UserError as error:
             raise UserError(f"{path}: {error}") from None
-        return dataclasses.replace(task, seconds=time.monotonic() - start)
+        return dataclasses.replace(task, left_out=left_out, seconds=time.monotonic() - start)
 
     def find(self, path: str) -> tuple[Photo, list[FoundFace]]:
         """The photo in a file, and the faces in it, from left to right.
@@ -147,8 +149,8 @@ class TaskMaker:
 
     def _choose(
         self, photo: Photo, hole: Hole | None
-    ) -> tuple[tuple[int, ...], tuple[FoundFace, ...]]:
-        """The numbers of the faces to complete, and the faces."""
+    ) -> tuple[tuple[int, ...], tuple[FoundFace, ...], tuple[int, ...]]:
+        """The numbers of the faces to complete, the faces, and `left_out` of the task."""
         missing = None if hole is None else hole.missing
         which = self._settings.face
         if self._landmarks is not None:
@@ -163,7 +165,12 @@ class TaskMaker:
             chosen = detection.choose_faces(found, within, which)
         except UserError as error:
             raise UserError(f"{error}; {remedy}") from None
-        return tuple(found.index(face) + 1 for face in chosen), tuple(chosen)
+        touched = [] if missing is None else detection.choose_faces(found, missing)
+        numbers, others = (
+            tuple(found.index(face) + 1 for face in some)
+            for some in (chosen, [face for face in touched if face not in chosen])
+        )
+        return numbers, tuple(chosen), others
 
 
 def check_colours(path: str, photo: Photo, channels: int) -> None:
@@ -218,9 +225,11 @@ def _squares(
         place = face.matrix, face.size
         known.append(~hole_there(missing, *place))
         if not known[-1].any():
-            raise UserError(
-                f"nothing of face {number} is known; make the hole smaller, or leave this face out"
-            )
+            share = missing.mean()
+            remedy = "make the hole smaller, or choose other faces"
+            if share > 0.5:
+                remedy = f"{share:.0%} of the photo is missing: are black and white exchanged?"
+            raise UserError(f"nothing of face {number} is known; {remedy}")
         squares.append(np.clip(np.rint(there(pixels, *place)), 0, 255).astype(np.uint8))
     return np.stack(squares), np.stack(known).astype(np.float32)[..., np.newaxis]
 

@@ -254,9 +254,12 @@ def face_report(number: int, face: FoundFace) -> FaceReport:
 
 def describe(task: Task) -> str:
     """What the user is told of a photo's faces."""
-    return "; ".join(
-        f"face {width_of(face)} pixels wide, completed at {face.size}" for face in task.faces
-    )
+    told = [f"face {width_of(face)} pixels wide, completed at {face.size}" for face in task.faces]
+    told += [
+        f"the hole touches face {number}, too: inpainted there, since --face leaves it out"
+        for number in task.left_out
+    ]
+    return "; ".join(told)
 
 
 def tell_failed(failed: Sequence[str]) -> int:

@@ -184,6 +184,7 @@ def test_a_stopped_run_is_unfinished(copy: Path, run_complete: Run) -> None:
     assert process.returncode == 143
     assert output == ""
     assert "Traceback" not in errors
+    assert "stopped: 0 of 1 images are done; the same command goes on" in errors
     assert not [name for name in contents(out) if name.endswith(".partial")]
     done = run_complete(GIVEN[0], "--nIter", 3, "--outDir", "out", cwd=copy)
     assert_refused(done, "--outDir out", "other options", "--overwrite")

@@ -346,7 +346,7 @@ def test_missing_packages_are_named_before_anything_is_written(
     )
     packages = EXTRAS[name].values()
     done = run_here("--format", name, "model", cwd=tmp_path)
-    assert_refused(done, f"--format {name}", f"dcgan-completion[{name}]", *packages)
+    assert_refused(done, f"--format {name}", "requirements-extras.txt", *packages)
     assert contents(tmp_path) == {}
 
 

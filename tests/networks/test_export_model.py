@@ -362,6 +362,11 @@ def test_the_shipped_model_is_used_where_there_is_no_other(shipped: Path, traine
     assert "LICENSE" in note
     shutil.copytree(trained / "checkpoint", "checkpoint")
     assert checkpoints.select_model(None) == ("checkpoint", "")
+    told = checkpoints.describe_choice(None, "checkpoint/ckpt-10")
+    ships = os.path.relpath(shipped)
+    assert told == f"checkpoint/ckpt-10 (--checkpoint-dir {ships}: by the model that ships)"
+    assert checkpoints.describe_choice("checkpoint", "checkpoint/ckpt-10") == "checkpoint/ckpt-10"
+    assert checkpoints.describe_choice(None, f"{shipped}/ckpt-10") == f"{shipped}/ckpt-10"
 
 
 def test_its_terms_are_said_wherever_it_is_named(

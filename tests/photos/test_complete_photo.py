@@ -166,6 +166,38 @@ def test_a_bad_photo_is_named_and_the_others_go_on(repair: Run, tmp_path: Path) 
     assert not (tmp_path / "out").exists()
 
 
+def test_a_face_that_is_left_out_of_a_hole_is_told(repair: Run, tmp_path: Path) -> None:
+    astronauts(tmp_path)
+    face = load_picture(tmp_path / "photos/0.png")
+    save_picture(tmp_path / "two.png", np.concatenate([face, face], axis=1))
+    words = ("two.png", "--box", "100,130,330,20", "--approach", "direct", "--overwrite")
+    left_out = "the hole touches face 2, too: inpainted there, since --face leaves it out"
+    for options, told in (((), False), (("--face", 1), True)):
+        done = repair(*words, *options, box=False)
+        assert done.returncode == 0, done.stderr
+        assert (left_out in done.stdout) == told
+        assert len(rows(tmp_path / "repaired")) == 2 - told
+
+
+def test_a_run_that_is_stopped_says_what_is_done(
+    repair: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from photos.output_folder import PhotoFolder
+
+    astronauts(tmp_path)
+    finish = PhotoFolder.finish_photo
+
+    def stop_after_one(out: PhotoFolder, *arguments: object) -> None:
+        if out.done:
+            raise KeyboardInterrupt
+        finish(out, *arguments)
+
+    monkeypatch.setattr(PhotoFolder, "finish_photo", stop_after_one)
+    done = repair("photos", "--mask", "masks", "--approach", "direct", box=False)
+    assert done.returncode == 130
+    assert "stopped: 1 of 3 photos are done; the same command goes on" in done.stderr
+
+
 def test_folders_are_searched_for_all_kinds_of_photos(repair: Run, tmp_path: Path) -> None:
     astronauts(tmp_path)
     for i, suffix in enumerate(("tif", "ppm", "JP2")):

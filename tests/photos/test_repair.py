@@ -171,8 +171,11 @@ def test_masks_in_the_square_of_a_face_become_a_hole_of_the_photo(
 
 def test_a_face_of_which_nothing_is_known_is_refused(aligner: FaceAligner, tmp_path: Path) -> None:
     pixels = waves().round().astype(np.uint8)
-    with pytest.raises(UserError, match=r"photo\.png: nothing of face 1 is known; make the hole"):
+    nothing = r"photo\.png: nothing of face 1 is known; "
+    with pytest.raises(UserError, match=nothing + "76% of the photo is missing: are black and"):
         make(tmp_path, aligner, pixels, box=[(10, 5, 100, 82)])
+    with pytest.raises(UserError, match=nothing + "make the hole smaller"):
+        make(tmp_path, aligner, waves(200).round().astype(np.uint8), box=[(10, 5, 100, 82)])
     with pytest.raises(UserError, match=r"photo\.png: the hole touches none"):
         make(tmp_path, aligner, pixels, box=[(0, 0, 5, 5)])
 

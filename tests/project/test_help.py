@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from helpers import ROOT, load_script
+from helpers import ROOT, assert_refused, load_script
 
 SCRIPTS = (
     "train-dcgan.py",
@@ -57,3 +57,14 @@ def test_help_imports_nothing_slow_and_shows_two_examples(script: str) -> None:
         command, *arguments = shlex.split(line)
         assert command == f"./{script}"
         parser.parse_args(arguments)
+
+
+@pytest.mark.parametrize("script", [script for script in SCRIPTS if "/" not in script])
+def test_without_its_packages_a_script_says_how_to_get_them(script: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-S", str(ROOT / script), "--help"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert_refused(done, script, "is not installed", ".venv/bin/activate", "requirements.txt")
