@@ -36,7 +36,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
 }
 AUTO_SINGLE = {"n_iter": 100}  # auto with one search for each sample needs more iterations
 # auto where a context encoder guides it, and what differs where several samples are to differ.
-GUIDED = {"guide": 0.5, "mix": 0.04, "n_iter": 40, "average": 1}
+GUIDED = {"guide": 0.5, "mix": 0.02, "n_iter": 40, "average": 1}
 GUIDED_SAMPLES = {"guide": 0.1, "mix": 0.0}
 # Options that only some approaches have.
 OF_APPROACHES = {
