@@ -103,8 +103,7 @@ def describe_choice(asked: str | None, prefix: str) -> str:
       asked: the path that was named, or None, as for `select_model`.
       prefix: of the checkpoint.
     """
-    ours = not licence_note(prefix)
-    if asked is not None or not ours or not holds_checkpoint(SHIPPED):
+    if asked is not None or licence_note(prefix) or not holds_checkpoint(SHIPPED):
         return prefix
     return f"{prefix} (--checkpoint-dir {os.path.relpath(SHIPPED)}: by the model that ships)"
 

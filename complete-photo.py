@@ -115,11 +115,11 @@ def repair(
 
     holes = HoleSource.of(hole, list(names), settings.photos, settings.max_pixels)
     precision = Precision.choose(settings.precision)
-    asked_model = settings.checkpoint_dir
-    path, licence = checkpoints.select_model(asked_model)
+    path, licence = checkpoints.select_model(settings.checkpoint_dir)
     if licence:
         print(licence)
     model, prefix = checkpoints.load_model(path)
+    made_by = checkpoints.describe_choice(settings.checkpoint_dir, prefix)
     masks = hole.in_square or MaskSettings()  # all that a search asks of them: pixels are kept
     samples = settings.samples
     search, encoder, note = completion_run.choose_search(prefix, model, samples, asked, masks)
@@ -141,13 +141,10 @@ def repair(
     completer = completion_run.make_completer(
         model, unblended, encoder, size, samples, precision.used
     )
-    with cli.told_when_stopped(
-        lambda: f"{len(out.done)} of {len(names)} photos are done; the same command goes on"
-    ):
+    with completion_run.told_when_stopped(out, len(names), settings.overwrite):
         for line in run.repair_photos(completer, tasks, names, out, settings, search.blend):
             cli.tell(line)
     completion_run.finish_folder(out, config)
-    made_by = checkpoints.describe_choice(asked_model, prefix)
     print(f"{len(out.done)} photos repaired by {made_by}: see {out.path}/final")
     return run.tell_failed(failed)
 

@@ -77,11 +77,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     from devices import Precision
 
     precision = Precision.choose(settings.precision)
-    asked_model = settings.checkpoint_dir
-    path, note = checkpoints.select_model(asked_model)
+    path, note = checkpoints.select_model(settings.checkpoint_dir)
     if note:
         print(note)
     model, prefix = checkpoints.load_model(path)
+    made_by = checkpoints.describe_choice(settings.checkpoint_dir, prefix)
     completion_run.check_image_size(settings.img_size, model, prefix)
     search, encoder, note = completion_run.choose_search(
         prefix, model, settings.samples, asked, mask
@@ -111,9 +111,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for message in failed:
         cli.say(f"skipped: {message}")
     unreadable: list[str] = []
-    with cli.told_when_stopped(
-        lambda: f"{len(out.done)} of {len(names)} images are done; the same command goes on"
-    ):
+    with completion_run.told_when_stopped(out, len(names), settings.overwrite):
         done = completion_run.complete_images(
             completer, source, names, out, settings.out_interval, unreadable, settings.max_pixels
         )
@@ -121,7 +119,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         cli.say(f"skipped: {message}")
     completion_run.finish_folder(out, config)
     gif = " and completion.gif" if searched else ""
-    made_by = checkpoints.describe_choice(asked_model, prefix)
     print(f"{done} images completed by {made_by}: see {out.path}/final{gif}")
     return 1 if failed or unreadable else 0
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 import tensorflow as tf
@@ -236,6 +237,22 @@ def open_folder(
         going_on = f"going on in {out.path}: {len(out.done)} {out.INPUTS} are done"
         note = "\n".join(filter(None, (going_on, note)))
     return precision, config, note
+
+
+def told_when_stopped(
+    out: ResumableFolder, inputs: int, overwrite: bool
+) -> AbstractContextManager[None]:
+    """Says on stderr what is done in the folder, of so many inputs, if the block is stopped.
+
+    Args:
+      out: the folder.
+      inputs: their number, those that are done included.
+      overwrite: as given to `open_folder`.
+    """
+    how = "the same command goes on" + (", without --overwrite" if overwrite else "")
+    return cli.told_when_stopped(
+        lambda: f"{len(out.done)} of {inputs} {out.INPUTS} are done; {how}"
+    )
 
 
 def finish_folder(out: ResumableFolder, config: Mapping[str, Any]) -> None:

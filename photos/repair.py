@@ -165,10 +165,12 @@ class TaskMaker:
             chosen = detection.choose_faces(found, within, which)
         except UserError as error:
             raise UserError(f"{error}; {remedy}") from None
-        touched = [] if missing is None else detection.choose_faces(found, missing)
+        left_out = []
+        if missing is not None and which != ALL:
+            touched = detection.choose_faces(found, missing)
+            left_out = [face for face in touched if face not in chosen]
         numbers, others = (
-            tuple(found.index(face) + 1 for face in some)
-            for some in (chosen, [face for face in touched if face not in chosen])
+            tuple(found.index(face) + 1 for face in some) for some in (chosen, left_out)
         )
         return numbers, tuple(chosen), others
 

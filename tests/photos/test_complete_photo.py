@@ -193,9 +193,12 @@ def test_a_run_that_is_stopped_says_what_is_done(
         finish(out, *arguments)
 
     monkeypatch.setattr(PhotoFolder, "finish_photo", stop_after_one)
-    done = repair("photos", "--mask", "masks", "--approach", "direct", box=False)
-    assert done.returncode == 130
-    assert "stopped: 1 of 3 photos are done; the same command goes on" in done.stderr
+    words = ("photos", "--mask", "masks", "--approach", "direct")
+    stopped = "stopped: 1 of 3 photos are done; the same command goes on"
+    for options, more in (((), ""), (("--overwrite",), ", without --overwrite")):
+        done = repair(*words, *options, box=False)
+        assert done.returncode == 130
+        assert f"{stopped}{more}\n" in done.stderr
 
 
 def test_folders_are_searched_for_all_kinds_of_photos(repair: Run, tmp_path: Path) -> None:
