@@ -81,7 +81,7 @@ def completions(
     model, encoder = networks
     common = {"batch_size": 64, "precision": precision}
     direct = DirectCompleter(encoder, **common)
-    estimate = 127.5 * (direct.estimate(images, mask) + 1)
+    estimate = direct.source(images, mask)
     size = images.shape[1]
     near = masks.nearness(mask.known, NEAR * size)
     yield "direct", direct.complete(images, mask)

@@ -10,9 +10,12 @@ import scipy.ndimage
 import scipy.sparse
 import scipy.sparse.linalg
 
+from completion import masks
 from completion.masks import Mask
 
 SMOOTHNESS = 1 / 32  # of the edge: 2 of 64 pixels were best (docs/completion.md)
+# Pixels: what is finer in an estimate, and how near to known pixels, is left to them (`soften`).
+FINEST, NEAREST = 0.9, 1.0
 # With more columns SuperLU's BLAS starts threads for products that are too small for them: on a
 # busy machine 192 columns in one call took 4 to 66 times as long as in calls of four.
 COLUMNS_PER_SOLVE = 4
@@ -60,6 +63,26 @@ def mix(
     coarse = scipy.ndimage.gaussian_filter(difference, scale, axes=(-3, -2))
     added = coarse + nearness * (difference - coarse)
     return np.clip(np.rint(generated + added), 0, 255).astype(np.uint8)
+
+
+def soften(estimates: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Estimates without their finest detail at known pixels and next to them.
+
+    To be done before an estimate is blended. Of the known pixels a network has seen the detail, so
+    that at them its estimate differs little from the photo, whatever it lacks beside them. Without
+    the detail the difference holds it, and blending continues it into the hole. That tells more
+    than what was estimated there (docs/completion.md).
+
+    Args:
+      estimates: float32 [N, S, S, C].
+      known: [N, S, S, 1], 1 = known, 0 = missing.
+
+    Returns:
+      float32, of the shape of `estimates`: smoothed by a Gaussian at known pixels and beside them,
+      and ever less away from them (`masks.nearness`).
+    """
+    coarse = scipy.ndimage.gaussian_filter(estimates, FINEST, axes=(1, 2))
+    return estimates + masks.nearness(known, NEAREST) * (coarse - estimates)
 
 
 def composite(images: np.ndarray, mask: Mask, generated: np.ndarray) -> np.ndarray:

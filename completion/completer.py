@@ -235,7 +235,7 @@ class Completer:
         """What guides the search, float32 [N, S, S, C] in the range 0..255; None: nothing does."""
         if self._guide is None or not mask.keeps_pixels:
             return None
-        return np.float32(127.5) * (self._guide.estimate(images, mask) + 1)
+        return self._guide.source(images, mask)
 
     def _targets(
         self, known: np.ndarray, mask: Mask, estimate: np.ndarray | None, weights: np.ndarray

@@ -87,7 +87,16 @@ class DirectCompleter:
             result = (result + other[:, :, ::-1]) / 2
         return result[:count]
 
+    def source(self, images: np.ndarray, mask: Mask) -> np.ndarray:
+        """What holes are filled from, float32 [N, S, S, C] in the range 0..255.
+
+        The estimates, softened where known pixels tell more (`blending.soften`); arguments as for
+        `estimate`.
+        """
+        softened = blending.soften(self.estimate(images, mask), mask.known)
+        return np.float32(127.5) * (softened + 1)
+
     def complete(self, images: np.ndarray, mask: Mask) -> np.ndarray:
         """Images, uint8 [N, S, S, C], with their holes filled from the estimates."""
-        estimates = utils.to_uint8(self.estimate(images, mask))
-        return blending.fill(images, mask, estimates, self.blend)
+        source = np.rint(self.source(images, mask)).astype(np.uint8)
+        return blending.fill(images, mask, source, self.blend)

@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 import checkpoints
-import utils
 from completion import blending
 from completion.completer import Completer
 from completion.direct import DirectCompleter, load_encoder_for
@@ -158,9 +157,9 @@ def direct_method(
     completer = DirectCompleter(encoder, batch_size=batch, precision=precision)
 
     def complete(images: np.ndarray, mask: Mask, _seed: int) -> dict[str, np.ndarray]:
-        estimates = utils.to_uint8(completer.estimate(images, mask))
+        source = np.rint(completer.source(images, mask)).astype(np.uint8)
         return {
-            name: blending.fill(images, mask, estimates, blend)
+            name: blending.fill(images, mask, source, blend)
             for name, blend in zip(names, blends, strict=True)
         }
 

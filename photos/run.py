@@ -163,7 +163,7 @@ def generate(
 
 def estimated(completer: DirectCompleter, squares: np.ndarray, mask: Mask) -> np.ndarray:
     """A context encoder's estimates as `generate` gives them."""
-    return np.float32(127.5) * (completer.estimate(squares, mask)[:, np.newaxis] + 1)
+    return completer.source(squares, mask)[:, np.newaxis]
 
 
 def generated_by(completion: Completion) -> np.ndarray:

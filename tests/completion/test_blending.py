@@ -392,3 +392,59 @@ def test_near_known_pixels_a_mix_is_the_estimate() -> None:
     inside = (far[:, 8:12] > 0) & (far[:, 8:12] < 255)  # elsewhere it was clipped
     assert np.abs(mixed[:, 8:12] - half)[inside].max() <= 1
     np.testing.assert_array_equal(mixed[:, 12:], np.rint(estimate[:, 12:]))
+
+
+# --- softening ---
+
+
+def test_estimates_are_smoothed_at_known_pixels_and_beside_them(
+    random: np.random.Generator,
+) -> None:
+    size, sigma = 12, 0.9
+    estimates = random.uniform(-1, 1, [2, size, size, 3])
+    known = np.ones([2, size, size, 1], np.float32)
+    known[0, 2:11, 2:11] = known[1, :, :7] = 0
+    found = blending.soften(estimates, known)
+    # The definition, pixel by pixel: weights of a Gaussian over the image, mirrored at its edges.
+    places = np.arange(-4, size + 4)
+    mirrored = np.abs(places + 0.5)
+    mirrored = np.floor(np.minimum(mirrored, 2 * size - mirrored)).astype(int)
+    for n in range(2):
+        at = np.argwhere(known[n, ..., 0] > 0)
+        for y in range(size):
+            for x in range(size):
+                distance = np.sqrt(np.square(at - [y, x]).sum(axis=1)).min()
+                near = np.exp(-np.square(max(distance - 1, 0)))
+                rows, columns = (np.exp(-np.square((places - p) / sigma) / 2) for p in (y, x))
+                rows[np.abs(places - y) > 4] = columns[np.abs(places - x) > 4] = 0
+                weights = np.outer(rows, columns) / (rows.sum() * columns.sum())
+                mean = np.tensordot(weights, estimates[n][np.ix_(mirrored, mirrored)], 2)
+                wanted = near * mean + (1 - near) * estimates[n, y, x]
+                np.testing.assert_allclose(found[n, y, x], wanted, atol=1e-6)
+
+
+def test_far_from_known_pixels_an_estimate_stays(random: np.random.Generator) -> None:
+    estimates = random.uniform(-1, 1, [1, 32, 32, 1]).astype(np.float32)
+    known = masks.make_mask("left", 32)[np.newaxis]
+    found = blending.soften(estimates, known)
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found[:, :, :8], estimates[:, :, :8])
+    level = np.full_like(estimates, 0.25)
+    np.testing.assert_allclose(blending.soften(level, known), level, atol=1e-7)
+
+
+def test_softened_the_known_pixels_detail_is_continued_into_the_hole() -> None:
+    """What softening is for: an estimate that has the detail where it was known, and lacks it
+    where it was not."""
+    rows, columns = np.indices([32, 32])
+    level, wave = 120 + columns, 25 * np.sin(rows / 2.5)
+    photo = np.uint8(np.rint(level + wave))[np.newaxis, :, :, np.newaxis]
+    known = np.float32(columns % 2 == 0)[np.newaxis, :, :, np.newaxis]
+    estimate = np.where(known > 0, photo, level[np.newaxis, :, :, np.newaxis]) / 127.5 - 1
+
+    def error(estimates: np.ndarray) -> float:
+        source = np.uint8(np.rint(127.5 * (estimates + 1)))
+        filled = blending.fill(photo, Mask(known), source, "smooth")
+        return np.abs(filled.astype(int) - photo).mean()
+
+    assert error(blending.soften(estimate, known)) < error(estimate) / 1.5

@@ -43,6 +43,11 @@ def estimate_of(encoder: ContextEncoder, images: np.ndarray, mask: Mask) -> np.n
     return encoder.estimate(given, tf.constant(mask.known)).numpy().astype(np.float64)
 
 
+def source_of(encoder: ContextEncoder, images: np.ndarray, mask: Mask) -> np.ndarray:
+    """The same without the detail that known pixels tell better, float64 in [-1, 1]."""
+    return blending.soften(estimate_of(encoder, images, mask), mask.known)
+
+
 # --- the guided search ---
 
 
@@ -63,7 +68,7 @@ def test_what_is_minimised_has_the_estimate_in_the_hole(
     mask = mask_of(images)
     completer = Completer(model, quick(samples=2), batch_size=5, samples=2, encoder=encoder)
     *_, last = completer.states(images, mask, seed=3, interval=2)
-    estimate = estimate_of(encoder, images, mask)
+    estimate = source_of(encoder, images, mask)
     by_sample = [
         guided_loss(model, last.samples_z[:, k, 0], images, estimate, mask) for k in range(2)
     ]
@@ -90,7 +95,7 @@ def test_a_guided_search_starts_at_the_face_most_like_photo_and_estimate(
     z = whole.samples_z[0, :, 0]  # as many samples as the pool has: all of it
     pictures = utils.to_uint8(model.generator(tf.constant(z)).numpy()).astype(np.float64)
     weights = masks.contextual_weights(mask.known, 0.5) + WEIGHT * (1 - mask.known)
-    estimate = 127.5 * (estimate_of(encoder, images, mask) + 1)
+    estimate = 127.5 * (source_of(encoder, images, mask) + 1)
     targets = np.where(mask.known > 0, images, estimate)
     for i in range(len(images)):
         apart = (weights[i] * (targets[i] - pictures) ** 2).sum(axis=(1, 2, 3))
@@ -101,7 +106,7 @@ def test_a_guide_draws_the_hole_towards_the_estimate(
     model: DCGAN, encoder: ContextEncoder, images: np.ndarray
 ) -> None:
     mask = mask_of(images)
-    estimate = estimate_of(encoder, images, mask)
+    estimate = source_of(encoder, images, mask)
     apart = []
     for guide in (0.0, 1.0, 100.0):
         search = quick(guide=guide, n_iter=30, average=1)
@@ -118,7 +123,7 @@ def test_the_hole_is_filled_from_the_mix(
     mask, search = mask_of(images, "pattern"), quick(mix=mix)
     completer = Completer(model, search, batch_size=5, samples=2, encoder=encoder)
     done = completer.complete(images, mask, seed=0)
-    estimate = 127.5 * (estimate_of(encoder, images, mask) + 1)
+    estimate = 127.5 * (source_of(encoder, images, mask) + 1)
     for k in range(2):
         wanted = done.samples_generated[:, k]
         if mix:
@@ -169,12 +174,25 @@ def test_a_direct_completion_is_the_estimate_blended(
 ) -> None:
     mask = mask_of(images)
     completed = DirectCompleter(encoder, blend, batch_size=5).complete(images, mask)
-    estimate = np.rint((estimate_of(encoder, images, mask) + 1) * 127.5)
+    estimate = np.rint((source_of(encoder, images, mask) + 1) * 127.5)
     wanted = blending.fill(images, mask, estimate.astype(np.uint8), blend)
     known = np.broadcast_to(mask.known > 0, images.shape)
     np.testing.assert_array_equal(completed[known], images[known])
     # A pixel near a half may be rounded the other way by another convolution.
     assert np.abs(completed.astype(int) - wanted).max() <= 1
+
+
+def test_what_fills_a_hole_lacks_the_detail_next_to_known_pixels(
+    encoder: ContextEncoder, images: np.ndarray
+) -> None:
+    mask = mask_of(images, "pattern")
+    completer = DirectCompleter(encoder, batch_size=5)
+    source = completer.source(images, mask)
+    assert source.dtype == np.float32
+    wanted = 127.5 * (source_of(encoder, images, mask) + 1)
+    np.testing.assert_allclose(source, wanted, atol=1e-2)
+    estimate = 127.5 * (completer.estimate(images, mask) + 1)
+    assert np.abs(source - estimate).max() > 1
 
 
 def test_a_symmetric_encoder_s_estimate_is_the_mean_of_both_sides(
