@@ -78,7 +78,6 @@ class ContextEncoder(tf.Module):
     training and in use.
 
     Attributes:
-      architecture: the arguments that a checkpoint's config.json holds, by name.
       symmetric: whether it was trained on mirrored images, too, so that the mirror image of an
         estimate is as good a one of the mirrored input.
       e: every variable, by its layer's name; a checkpoint's keys are made of these names.
@@ -108,7 +107,7 @@ class ContextEncoder(tf.Module):
         """
         super().__init__(name="context_encoder")
         ops.check_image_shape(image_size, channels)
-        self.architecture = {"image_size": image_size, "channels": channels, "width": width}
+        self._architecture = {"image_size": image_size, "channels": channels, "width": width}
         self.image_size, self.channels = image_size, channels
         self.symmetric = False
         self._compute_dtype = tf.as_dtype(compute_dtype)
@@ -118,6 +117,12 @@ class ContextEncoder(tf.Module):
         self._seed = seed
         self._seeds_used = 0
         self._make_variables()
+
+    # A plain dict: what a tf.Module holds is wrapped, and json refuses it from Python 3.13 on.
+    @property
+    def architecture(self) -> dict[str, int]:
+        """The arguments that a checkpoint's config.json holds, by name."""
+        return dict(self._architecture)
 
     # --- variables ---
 

@@ -36,7 +36,6 @@ class DCGAN(tf.Module):
     feature maps have 512, 256, 128, 64 channels.
 
     Attributes:
-      architecture: the arguments that a checkpoint's config.json holds, by name.
       g, d: every variable of G and of D, by its layer's name; a checkpoint's keys are made of
         these names.
     """
@@ -72,7 +71,7 @@ class DCGAN(tf.Module):
         """
         super().__init__(name="dcgan")
         ops.check_image_shape(image_size, channels)
-        self.architecture = {
+        self._architecture = {
             "image_size": image_size,
             "channels": channels,
             "z_dim": z_dim,
@@ -92,6 +91,12 @@ class DCGAN(tf.Module):
         self._seeds_used = 0
         self._make_generator()
         self._make_discriminator()
+
+    # A plain dict: what a tf.Module holds is wrapped, and json refuses it from Python 3.13 on.
+    @property
+    def architecture(self) -> dict[str, int]:
+        """The arguments that a checkpoint's config.json holds, by name."""
+        return dict(self._architecture)
 
     # --- variables ---
 

@@ -109,6 +109,15 @@ def test_a_network_is_known_by_its_configuration(folder: Path, tmp_path: Path) -
     assert checkpoints.network_at(str(folder)) == "context encoder"
 
 
+@pytest.mark.parametrize("network", [DCGAN, ContextEncoder])
+def test_an_architecture_is_a_plain_dict(network: type) -> None:
+    """One that is only like a dict cannot be written as JSON by every Python."""
+    sizes = {"gf_dim": 2, "df_dim": 2} if network is DCGAN else {"width": 2}
+    made = network(image_size=16, **sizes).architecture
+    assert type(made) is dict
+    assert network(**made).architecture == made
+
+
 def test_a_hash_is_of_the_architecture_and_every_weight() -> None:
     def hash_of(seed: int = 0, **changed: int) -> str:
         encoder = ContextEncoder(**{"image_size": 16, "width": 2} | changed, seed=seed)
