@@ -138,7 +138,7 @@ def draw(rows: dict[str, dict[str, float]], path: str) -> None:
             axes.annotate(guide, place, (4, -10), textcoords="offset points", fontsize=8)
     axes.set(xlabel="sharpness (1: the originals')", ylabel="PSNR of the hole, dB")
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(title="numbers: weight of the guide")
+    axes.legend(title="numbers: weight of the guide", loc="center left")
     with utils.replacing(path) as temporary:
         figure.savefig(temporary, format="png", dpi=120)
 
