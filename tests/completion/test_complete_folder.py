@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -134,7 +135,8 @@ def test_the_precision_is_recorded_before_a_batch_is_done(
     config["options"] |= {"precision": "auto", "precision_used": "bfloat16"}
     (out / "config.json").write_text(json.dumps(config))
     monkeypatch.setattr(devices, "has_bfloat16", lambda: False)
-    monkeypatch.setattr(Completer, "states", lambda *_: (tf.zeros([n]) for n in [2**42]))
+    exhausted = tf.errors.ResourceExhaustedError(None, None, "no memory")
+    monkeypatch.setattr(Completer, "states", Mock(side_effect=exhausted))
     assert run_complete(*AGAIN, "--precision", "auto", cwd=copy).returncode == 2
     assert options_of(out)["precision_used"] == "float32"
     assert json.loads((out / "config.json").read_text())["completion"] == {"finished": False}

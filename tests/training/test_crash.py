@@ -95,8 +95,8 @@ def survive(folder: Path, faces16: Path, uninterrupted: Path, kills: int) -> Non
     assert indices == {path.stem for path in (uninterrupted / "checkpoint").glob("*.index")}
 
 
-def test_a_run_survives_5_kills(tmp_path: Path, faces16: Path, uninterrupted: Path) -> None:
-    survive(tmp_path, faces16, uninterrupted, kills=5)
+def test_a_run_survives_3_kills(tmp_path: Path, faces16: Path, uninterrupted: Path) -> None:
+    survive(tmp_path, faces16, uninterrupted, kills=3)
 
 
 @pytest.mark.slow
