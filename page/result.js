@@ -22,8 +22,9 @@ export class Result {
   }
 
   async show(event) {
-    this.shown = {...event, rank: 0};
+    const own = this.shown = {...event, rank: 0};
     await this.showCandidate(0);
+    if (own !== this.shown) return; // left while its picture was on the way
     view.marks = view.overlay = false;
     $("compare").hidden = $("result").hidden = false;
     this.compare(0);
@@ -34,11 +35,12 @@ export class Result {
   }
 
   async showCandidate(rank) {
+    const own = this.shown;
     const response = await this.ask(rank, "hole");
     const box = response.headers.get("X-Box").split(",").map(Number);
     const picture = await createImageBitmap(await response.blob());
-    if (!this.shown) return;
-    this.shown.rank = rank;
+    if (own !== this.shown) return;
+    own.rank = rank;
     view.show(picture, box, false);
     [...$("candidates").children].forEach((button, i) =>
       button.setAttribute("aria-pressed", i === rank));

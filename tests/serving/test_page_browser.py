@@ -73,6 +73,7 @@ def test_from_a_photo_to_its_download(page: Page) -> None:
     # A search that is stopped.
     canvas.send_keys(Keys.ENTER)
     page.wait(lambda: page.text("status").startswith("Iteration"))
+    page.wait(lambda: page.find("loss").is_displayed())  # from the second iteration on
     canvas.send_keys(Keys.ESCAPE)
     page.wait(lambda: page.text("status").startswith("Stopped after"))
     assert page.find("loss").is_displayed()
@@ -105,6 +106,35 @@ def test_from_a_photo_to_its_download(page: Page) -> None:
     np.testing.assert_array_equal(layer[..., 3] > 0, hole)
     np.testing.assert_array_equal(layer[hole][:, :3], repaired[hole])
     assert (repaired[hole] != original[hole]).any()
+
+
+def test_a_result_is_left_while_its_picture_is_on_the_way(page: Page) -> None:
+    page.open_portrait()
+    page.wait_for_face()
+    page.drag([(205, 115), (245, 118)])
+    page.wait_for_preview()
+    page.driver.execute_script(
+        """
+        const real = window.fetch;
+        window.late = 0;
+        window.fetch = async (...words) => {
+            const response = await real(...words);
+            if (String(words[0]).endsWith("/hole")) {
+                window.late++;
+                await new Promise(done => setTimeout(done, 1000));
+                window.late++;
+            }
+            return response;
+        };
+        """
+    )
+    page.find("complete").click()
+    page.wait(lambda: page.driver.execute_script("return window.late") == 1)
+    page.drag([(205, 130), (245, 133)])
+    page.wait(lambda: page.driver.execute_script("return window.late") == 2)
+    page.wait_for_preview()
+    assert not page.find("result").is_displayed()
+    assert not page.find("compare").is_displayed()
 
 
 def test_a_search_is_left_by_painting(page: Page, house: House) -> None:
