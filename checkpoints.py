@@ -347,7 +347,7 @@ def network_hash(architecture: Mapping[str, Any], *networks: Mapping[str, tf.Var
       architecture: such as `DCGAN.architecture`.
       networks: the variables of each by name, such as `DCGAN.g` and `DCGAN.d`; their order counts.
     """
-    digest = hashlib.sha256(json.dumps(dict(architecture), sort_keys=True).encode())
+    digest = hashlib.sha256(json.dumps(architecture, sort_keys=True).encode())
     for network in networks:
         for name in sorted(network):
             digest.update(name.encode() + network[name].numpy().tobytes())

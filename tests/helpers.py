@@ -106,6 +106,6 @@ def save_encoder(encoder: ContextEncoder, folder: Path) -> Path:
     own.mkdir()
     checkpoint = tf.train.Checkpoint(averaged=encoder.e)
     tf.train.CheckpointManager(checkpoint, str(own), None, checkpoint_name="ckpt").save(3)
-    config = {"program": "dcgan-completion", "architecture": dict(encoder.architecture)}
+    config = {"program": "dcgan-completion", "architecture": encoder.architecture}
     (own / "config.json").write_text(json.dumps(config))
     return own

@@ -122,7 +122,7 @@ def test_a_result_is_left_while_its_picture_is_on_the_way(page: Page) -> None:
             if (String(words[0]).endsWith("/hole")) {
                 window.late++;
                 await new Promise(done => setTimeout(done, 1000));
-                window.late++;
+                setTimeout(() => window.late++, 500);  // when it would be shown
             }
             return response;
         };
