@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import copy
+import importlib
 import itertools
 import math
+import sys
 
 import tensorflow as tf
 
-import ops
+from dcgan_completion import ops
 
 BATCH_NORM_MOMENTUM = 0.9
 WEIGHT_DEVIATION = 0.02  # standard deviation of the initial weights
@@ -319,3 +321,7 @@ class DCGAN(tf.Module):
             return contextual, contextual, tf.zeros_like(contextual)
         perceptual = tf.nn.softplus(-self.discriminator(generated))
         return contextual + lam * perceptual, contextual, perceptual
+
+
+if __name__ == "model":  # imported by its short name, in a checkout: hand over the package's module
+    sys.modules[__name__] = importlib.import_module("dcgan_completion.model")

@@ -7,6 +7,8 @@ TensorFlow calls SAME, so that each one halves (or, transposed, doubles) height 
 
 from __future__ import annotations
 
+import importlib
+import sys
 from collections.abc import Callable
 
 import tensorflow as tf
@@ -187,3 +189,7 @@ def sync_batch_norm(
     variance = tf.maximum(square - mean**2, 0)
     normalised = (values - mean) * (tf.math.rsqrt(variance + BATCH_NORM_EPSILON) * scale) + offset
     return tf.cast(normalised, x.dtype), mean, variance * count / (count - 1)
+
+
+if __name__ == "ops":  # imported by its short name, in a checkout: hand over the package's module
+    sys.modules[__name__] = importlib.import_module("dcgan_completion.ops")

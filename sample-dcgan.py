@@ -1,50 +1,7 @@
 #!/usr/bin/env python3
-"""Look inside a trained model: samples, walks between them, arithmetic, inversion, neighbours.
+"""Look inside a trained model: samples, walks, arithmetic, inversion, neighbours."""
 
-Without a sub-command, `grid` is meant. COMMAND --help lists the options of one.
-
-examples:
-  ./sample-dcgan.py --n 64 --seed 0 --out samples.png
-  ./sample-dcgan.py walk 3 17 40 --loop --out walk.gif
-"""
-
-from __future__ import annotations
-
-import sys
-from collections.abc import Sequence
-
-import cli
-from latent.command_settings import CommandSettings
-from latent.settings import COMMANDS
-
-
-def build_parser() -> cli.CommandParser:
-    """The command line: a parser for each sub-command, in `commands`."""
-    parser = cli.CommandParser(__doc__, default="grid")
-    for name, settings in COMMANDS.items():
-        settings.add_to(parser, name)
-    return parser
-
-
-def read_settings(argv: Sequence[str] | None) -> CommandSettings:
-    """What the command line says.
-
-    Raises:
-      UserError: options contradict each other.
-    """
-    args = build_parser().parse_args(argv)
-    return COMMANDS[args.command].of_command_line(args)
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the sub-command; returns the exit status."""
-    settings = read_settings(argv)
-    settings.check_outputs()
-    cli.prepare_tensorflow()
-    from latent import run
-
-    return run.run(settings)
-
+from dcgan_completion import launch
 
 if __name__ == "__main__":
-    sys.exit(cli.run_main(main))
+    launch.run("sample")

@@ -1,11 +1,14 @@
-"""Installs the toolkit as commands; see launcher.py for why the modules go into one folder."""
+"""Installs the package `dcgan_completion` and its commands."""
 
+import runpy
+import shutil
 from pathlib import Path
 
-from setuptools import setup
+from setuptools import find_packages, setup
 from setuptools.command.build_py import build_py
 
-ROOMS = ("alignment", "training", "completion", "metrics", "photos", "serving", "latent")
+ROOT = Path(__file__).parent
+VERSION = runpy.run_path(str(ROOT / "dcgan_completion" / "version.py"))["VERSION"]
 COMMANDS = (
     "align",
     "train",
@@ -21,27 +24,32 @@ COMMANDS = (
 
 
 class BuildPackage(build_py):
-    """Takes the flat top level as the package, but for this file."""
+    """Puts the checkout's top-level modules and its model into the package."""
 
-    def find_package_modules(self, package, package_dir):  # noqa: D102
-        modules = super().find_package_modules(package, package_dir)
-        return [module for module in modules if Path(module[2]).name != "setup.py"]
+    def run(self) -> None:
+        """Builds as setuptools does; then replaces the stand-ins by the modules themselves."""
+        super().run()
+        if self.editable_mode:  # the stand-ins find the checkout
+            return
+        package = Path(self.build_lib) / "dcgan_completion"
+        for name in ("model.py", "ops.py", "utils.py"):
+            shutil.copyfile(ROOT / name, package / name)
+        model = "data/pretrained"
+        shutil.copytree(ROOT / model, package / model, dirs_exist_ok=True)
+        (package / "_checkout.py").unlink()
 
 
 setup(
     name="dcgan-completion",
-    version="0.1.0",
+    version=VERSION,
     description="Learn what faces look like and fill in the missing parts of a face photo",
-    long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
+    long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="MIT (code); the weights in data/pretrained: non-commercial research only",
     license_files=["LICENSE", "data/pretrained/LICENSE"],
     python_requires=">=3.11",
-    packages=["dcgan_completion", *(f"dcgan_completion.{room}" for room in ROOMS)],
-    package_dir={"dcgan_completion": "."},
-    package_data={
-        "dcgan_completion": ["data/pretrained/*", "data/pretrained/context-encoder/*", "page/*"]
-    },
+    packages=find_packages(include=["dcgan_completion", "dcgan_completion.*"]),
+    package_data={"dcgan_completion": ["py.typed", "page/*"]},
     cmdclass={"build_py": BuildPackage},
     install_requires=[
         "dlib-bin>=19.24.6",
@@ -73,7 +81,7 @@ setup(
     },
     entry_points={
         "console_scripts": [
-            f"dcgan-{command} = dcgan_completion.launcher:{command.replace('-', '_')}"
+            f"dcgan-{command} = dcgan_completion.launch:{command.replace('-', '_')}"
             for command in COMMANDS
         ]
     },

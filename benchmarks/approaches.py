@@ -12,12 +12,12 @@ from pathlib import Path
 import measure
 import numpy as np
 
-import checkpoints
-from completion.completer import Completer
-from completion.direct import DirectCompleter
-from completion.masks import Mask
-from completion.search_settings import SearchSettings
-from model import DCGAN
+from dcgan_completion import checkpoints
+from dcgan_completion.inpaint.completer import Completer
+from dcgan_completion.inpaint.direct import DirectCompleter
+from dcgan_completion.masks.mask import Mask
+from dcgan_completion.model import DCGAN
+from dcgan_completion.settings.search import SearchSettings
 
 SCRIPT = Path(__file__).resolve().parent.parent / "complete.py"
 TIMED = ("auto", "direct")  # those that are there, of the model and of complete.py

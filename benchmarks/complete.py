@@ -21,10 +21,10 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-import cli
-import utils
-from completion.search_settings import SearchSettings
-from completion.settings import MaskSettings
+from dcgan_completion import cli, utils
+from dcgan_completion.settings import options
+from dcgan_completion.settings.masks import MaskSettings
+from dcgan_completion.settings.search import SearchSettings
 
 COUNT = 64
 ITERATION_STEPS = 8
@@ -39,12 +39,15 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--dataset", metavar="DIR", help="aligned faces: 64 of them are completed, evenly spaced"
     )
-    parser.add_argument("--iterations", type=cli.positive_int, default=1000, help="of adam")
+    parser.add_argument("--iterations", type=options.positive_int, default=1000, help="of adam")
     parser.add_argument(
-        "--adam-interval", type=cli.positive_int, default=100, help="between points of its curve"
+        "--adam-interval",
+        type=options.positive_int,
+        default=100,
+        help="between points of its curve",
     )
     parser.add_argument(
-        "--auto-interval", type=cli.positive_int, default=5, help="between points of its curve"
+        "--auto-interval", type=options.positive_int, default=5, help="between points of its curve"
     )
     parser.add_argument(
         "--skip-curves", action="store_true", help="no curves of auto and adam, which take minutes"
@@ -57,8 +60,8 @@ def time_iterations(model: Any, images: Any, mask: Any) -> dict[str, dict[str, f
     import measure
     import numpy as np
 
-    import devices
-    from completion import latent_search
+    from dcgan_completion import devices
+    from dcgan_completion.inpaint import latent_search
 
     start = np.random.default_rng(0).uniform(-1, 1, [COUNT, model.z_dim]).astype(np.float32)
     layers = [
@@ -110,7 +113,7 @@ def curve(
 
     Import and compilation are not counted; choosing from the pool is.
     """
-    from metrics import embeddings, image_metrics
+    from dcgan_completion.evaluation import embeddings, image_metrics
 
     warm = completer.states(images, mask, seed=1, interval=interval)
     next(warm), next(warm)
@@ -142,8 +145,8 @@ def compare_curves(
     args: argparse.Namespace, model: Any, images: Any, mask: Any, precision: str
 ) -> dict[str, float | None]:
     """Prints the curves of auto and adam; returns when auto is as good as adam is in the end."""
-    from completion.completer import Completer
-    from metrics import embeddings
+    from dcgan_completion.evaluation import embeddings
+    from dcgan_completion.inpaint.completer import Completer
 
     completers = {
         "adam": Completer(model, SearchSettings.of("adam", n_iter=args.iterations)),
@@ -181,9 +184,8 @@ def main() -> None:
     import measure
     import numpy as np
 
-    import checkpoints
-    import devices
-    from completion import mask_source
+    from dcgan_completion import checkpoints, devices
+    from dcgan_completion.masks import source as mask_source
 
     measure.print_machine()
     path, note = checkpoints.select_model(args.checkpoint_dir)

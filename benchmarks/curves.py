@@ -17,9 +17,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import numpy as np
 
-import cli
-import utils
-from utils import UserError
+from dcgan_completion import cli, utils
+from dcgan_completion.settings import options
+from dcgan_completion.utils import UserError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -46,8 +46,10 @@ def plot_run(axes: Sequence[Axes], label: str, losses: dict[str, np.ndarray], wi
 def main() -> None:
     parser = cli.ArgumentParser(__doc__)
     parser.add_argument("runs", nargs="+", metavar="NAME=LOGS")
-    parser.add_argument("--steps", type=cli.positive_int, default=500)
-    parser.add_argument("--window", type=cli.positive_int, default=25, help="steps averaged over")
+    parser.add_argument("--steps", type=options.positive_int, default=500)
+    parser.add_argument(
+        "--window", type=options.positive_int, default=25, help="steps averaged over"
+    )
     parser.add_argument("--out", required=True, metavar="FILE")
     args = parser.parse_args()
     from matplotlib.figure import Figure

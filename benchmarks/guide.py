@@ -22,17 +22,17 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import numpy as np
 
-import cli
-import utils
-from completion import masks
-from completion.search_settings import SearchSettings
-from completion.settings import MaskSettings
+from dcgan_completion import cli, utils
+from dcgan_completion.masks import mask as masks
+from dcgan_completion.settings import options
+from dcgan_completion.settings.masks import MaskSettings
+from dcgan_completion.settings.search import SearchSettings
 
 if TYPE_CHECKING:
-    from completion.masks import Mask
-    from context_encoder import ContextEncoder
-    from metrics.benchmark import KnownFaces
-    from model import DCGAN
+    from dcgan_completion.encoders import ContextEncoder
+    from dcgan_completion.evaluation.benchmark import KnownFaces
+    from dcgan_completion.masks.mask import Mask
+    from dcgan_completion.model import DCGAN
 
 SHOWN = {"psnr": 2, "ssim": 3, "sharpness": 3, "identity": 3, "found": 3}
 FRACTION = 0.8  # of random pixels missing
@@ -43,23 +43,23 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--dataset", required=True, metavar="DIR", help="aligned faces")
     parser.add_argument("--checkpoint-dir", default="data/pretrained", help="with an encoder")
     parser.add_argument("--skip", type=int, default=256, help="evenly spaced faces to leave out")
-    parser.add_argument("--faces", type=cli.positive_int, default=64, help="number of faces")
+    parser.add_argument("--faces", type=options.positive_int, default=64, help="number of faces")
     parser.add_argument(
         "--mask-type", nargs="+", choices=masks.MASK_TYPES, default=["center"], help="masks"
     )
-    number = cli.non_negative_float
+    number = options.non_negative_float
     parser.add_argument("--guide", nargs="+", type=number, default=[0.5], help="weights")
     parser.add_argument("--mix", nargs="+", type=number, default=[0.0, 0.04], help="shares")
-    parser.add_argument("--n-iter", nargs="+", type=cli.positive_int, default=[40])
-    parser.add_argument("--average", nargs="+", type=cli.positive_int, default=[1])
-    parser.add_argument("--seed", type=cli.seed, default=0)
+    parser.add_argument("--n-iter", nargs="+", type=options.positive_int, default=[40])
+    parser.add_argument("--average", nargs="+", type=options.positive_int, default=[1])
+    parser.add_argument("--seed", type=options.seed, default=0)
     parser.add_argument("--plot", metavar="FILE", help="PSNR against sharpness, as a PNG")
     return parser
 
 
 def choose_faces(folder: str, skip: int, number: int) -> list[str]:
     """Paths of evenly spaced faces, without those that evaluate.py --limit `skip` takes."""
-    from metrics import face_sets
+    from dcgan_completion.evaluation import face_sets
 
     paths = utils.list_images(folder)
     left_out = set(face_sets.evenly_spaced(paths, skip)) if skip else set()
@@ -74,9 +74,9 @@ def completions(
     precision: str,
 ) -> Iterator[tuple[str, np.ndarray]]:
     """Yields the name of a setting and what it makes of the images."""
-    from completion import blending
-    from completion.completer import NEAR, Completer
-    from completion.direct import DirectCompleter
+    from dcgan_completion.inpaint import blending
+    from dcgan_completion.inpaint.completer import NEAR, Completer
+    from dcgan_completion.inpaint.direct import DirectCompleter
 
     model, encoder = networks
     common = {"batch_size": 64, "precision": precision}
@@ -146,11 +146,10 @@ def draw(rows: dict[str, dict[str, float]], path: str) -> None:
 def main(argv: Sequence[str] | None = None) -> None:
     args = build_parser().parse_args(argv)
     cli.prepare_tensorflow()
-    import checkpoints
-    import devices
-    from completion import mask_source
-    from metrics import embeddings, face_sets
-    from metrics.benchmark import KnownFaces
+    from dcgan_completion import checkpoints, devices
+    from dcgan_completion.evaluation import embeddings, face_sets
+    from dcgan_completion.evaluation.benchmark import KnownFaces
+    from dcgan_completion.masks import source as mask_source
 
     model, prefix = checkpoints.load_model(args.checkpoint_dir)
     encoder, _ = checkpoints.load_context_encoder(checkpoints.encoder_folder(prefix))

@@ -20,8 +20,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-import cli
-import utils
+from dcgan_completion import cli, utils
+from dcgan_completion.settings import options
 
 ROOT = Path(__file__).resolve().parent.parent
 ORIGINALS = 48  # files that the large folder's hard links point to
@@ -32,12 +32,15 @@ GIB = 2**30
 def build_parser() -> argparse.ArgumentParser:
     parser = cli.ArgumentParser(__doc__)
     parser.add_argument("--dataset", metavar="DIR", help="aligned images (default: drawn faces)")
-    parser.add_argument("--batch-size", type=cli.positive_int, default=64, help="images a step")
+    parser.add_argument("--batch-size", type=options.positive_int, default=64, help="images a step")
     parser.add_argument(
-        "--files", type=cli.positive_int, default=1_000_000, help="in the large folder"
+        "--files", type=options.positive_int, default=1_000_000, help="in the large folder"
     )
     parser.add_argument(
-        "--steps", type=cli.positive_int, default=200, help="on the large folder, small networks"
+        "--steps",
+        type=options.positive_int,
+        default=200,
+        help="on the large folder, small networks",
     )
     return parser
 

@@ -19,9 +19,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import numpy as np
 
-import cli
-import utils
-from utils import UserError
+from dcgan_completion import cli, utils
+from dcgan_completion.settings import options
+from dcgan_completion.utils import UserError
 
 COMPONENTS = 8
 ROUNDS = 5  # of bringing shapes to the mean, and taking their mean
@@ -39,16 +39,16 @@ def build_parser() -> argparse.ArgumentParser:
         "photos", nargs="+", metavar="FOLDER", help="raw photos, searched with all below it"
     )
     parser.add_argument(
-        "--every", type=cli.positive_int, default=1, metavar="N", help="of the photos, in order"
+        "--every", type=options.positive_int, default=1, metavar="N", help="of the photos, in order"
     )
     return parser
 
 
 def read_shapes(paths: Sequence[str]) -> np.ndarray:
     """dlib's landmarks of the photos' largest faces, [N, 68, 2]; photos without a face are none."""
-    from faces import FaceAligner
-    from metrics.photo_benchmark import largest_face, load_photo
-    from photos.settings import LANDMARKS
+    from dcgan_completion.evaluation.photo_benchmark import largest_face, load_photo
+    from dcgan_completion.faces.aligner import FaceAligner
+    from dcgan_completion.settings.photos import LANDMARKS
 
     aligner, shapes = FaceAligner(LANDMARKS, 64), []
     for path in paths:
@@ -70,7 +70,7 @@ def bring(shape: np.ndarray, aim: np.ndarray) -> np.ndarray:
 
 def fit(shapes: np.ndarray) -> np.ndarray:
     """The mean shape and the components, each scaled by its deviation: [1 + COMPONENTS, 68, 2]."""
-    from faces import TEMPLATE
+    from dcgan_completion.faces.aligner import TEMPLATE
 
     every = np.concatenate([shapes, shapes[:, MIRROR] * [-1, 1]])
     mean = TEMPLATE

@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-import devices
-from context_encoder import ContextEncoder
-from model import KERNEL, START
-from training.dataset import ImageFolders
+from dcgan_completion import devices
+from dcgan_completion.encoders import ContextEncoder
+from dcgan_completion.model import KERNEL, START
+from dcgan_completion.training.dataset import ImageFolders
 
 DRAW_FACES = Path(__file__).resolve().parent.parent / "data" / "draw-faces.py"
 

@@ -29,7 +29,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-import cli
+from dcgan_completion import cli
+from dcgan_completion.settings import options
 
 GOALS = {"command to page": 1, "to a ready model": 10, "stroke to preview": 0.3, "finished": 3}
 MOST = 3.0  # GiB: the goal for memory
@@ -42,9 +43,11 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--photo", metavar="FILE", help="with a face; a portrait scaled to 12 megapixels without it"
     )
-    parser.add_argument("--runs", type=cli.positive_int, default=3, help="of preview and search")
     parser.add_argument(
-        "--clients", type=cli.positive_int, metavar="N", help="let so many pages ask at once"
+        "--runs", type=options.positive_int, default=3, help="of preview and search"
+    )
+    parser.add_argument(
+        "--clients", type=options.positive_int, metavar="N", help="let so many pages ask at once"
     )
     return parser
 
@@ -82,7 +85,7 @@ def make_photo(path: str | None, edge: int = LARGE) -> bytes:
         return Path(path).read_bytes()
     from PIL import Image
 
-    from photos.portraits import PORTRAITS
+    from dcgan_completion.photos.portraits import PORTRAITS
 
     picture = Image.fromarray(PORTRAITS["eileen_collins.png"]())
     file = io.BytesIO()

@@ -17,8 +17,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import numpy as np
 
-import cli
-from completion import blending, masks
+from dcgan_completion import cli
+from dcgan_completion.inpaint import blending
+from dcgan_completion.masks import mask as masks
+from dcgan_completion.settings import options
 
 REPEATS = 5
 MASK_TYPES = ("center", "left", "top", "pattern", "random", "random 80 %", "grid")
@@ -48,8 +50,8 @@ def seconds(
 
 def main() -> int:
     parser = cli.ArgumentParser(__doc__)
-    parser.add_argument("--size", type=cli.image_size, default=64, help="edge in pixels")
-    parser.add_argument("--batch-size", type=cli.positive_int, default=64, help="images")
+    parser.add_argument("--size", type=options.image_size, default=64, help="edge in pixels")
+    parser.add_argument("--batch-size", type=options.positive_int, default=64, help="images")
     smoothness = "pixels; 0: Poisson blending (complete.py --blend smooth takes 2 of 64)"
     parser.add_argument("--smoothness", type=float, default=0, help=smoothness)
     args = parser.parse_args()

@@ -19,13 +19,14 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-import cli
+from dcgan_completion import cli
+from dcgan_completion.settings import options
 
 
 def build_parser() -> argparse.ArgumentParser:
     parser = cli.ArgumentParser(__doc__)
-    parser.add_argument("--steps", type=cli.positive_int, default=8, help="measured steps")
-    parser.add_argument("--batch-size", type=cli.positive_int, default=64, help="images a step")
+    parser.add_argument("--steps", type=options.positive_int, default=8, help="measured steps")
+    parser.add_argument("--batch-size", type=options.positive_int, default=64, help="images a step")
     parser.add_argument("--dataset", metavar="DIR", help="aligned images (default: drawn faces)")
     parser.add_argument("--peer", choices=("torch",), help="compare with it, if it is installed")
     parser.add_argument("--skip-kernels", action="store_true", help="no breakdown by kernel")
@@ -34,9 +35,9 @@ def build_parser() -> argparse.ArgumentParser:
 
 def tensorflow_step(dtype: str, batch_size: int, images: Any) -> Callable[[], float]:
     """A training step of this project that waits for its result."""
-    from model import DCGAN
-    from training.settings import Rules
-    from training.trainer import DCGANTrainer
+    from dcgan_completion.model import DCGAN
+    from dcgan_completion.settings.training import Rules
+    from dcgan_completion.training.trainer import DCGANTrainer
 
     trainer = DCGANTrainer(DCGAN(compute_dtype=dtype), Rules(batch_size=batch_size))
 
@@ -61,9 +62,9 @@ def encoder_step(dtype: str, batch_size: int, images: Any) -> tuple[Callable[[],
     """A training step of the context encoder, masks drawn beside it, and its GFLOP."""
     import measure
 
-    from context_encoder import ContextEncoder
-    from training.encoder_trainer import ContextEncoderTrainer
-    from training.settings import EncoderRules
+    from dcgan_completion.encoders import ContextEncoder
+    from dcgan_completion.settings.training import EncoderRules
+    from dcgan_completion.training.encoder_trainer import ContextEncoderTrainer
 
     encoder = ContextEncoder(compute_dtype=dtype)
     trainer = ContextEncoderTrainer(encoder, EncoderRules(batch_size=batch_size), images)
@@ -172,7 +173,7 @@ def main() -> None:
     import measure
     import numpy as np
 
-    import devices
+    from dcgan_completion import devices
 
     measure.print_machine()
     random = np.random.default_rng(0)

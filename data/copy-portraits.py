@@ -17,9 +17,8 @@ from collections.abc import Sequence
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-import cli
-import utils
-from photos.portraits import PORTRAITS
+from dcgan_completion import cli, utils
+from dcgan_completion.photos.portraits import PORTRAITS
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -21,8 +21,8 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 import numpy as np
 from PIL import Image, ImageDraw
 
-import cli
-import utils
+from dcgan_completion import cli, utils
+from dcgan_completion.settings import options
 
 OVERSAMPLING = 4
 # Dark to light: a face's skin lies between two neighbours. RGB.
@@ -138,9 +138,9 @@ def _lit_from_one_side(picture: np.ndarray, random: np.random.Generator) -> np.n
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = cli.ArgumentParser(__doc__)
-    parser.add_argument("--n", type=cli.positive_int, default=3000, help="number of faces")
-    parser.add_argument("--size", type=cli.edge, default=32, help="edge in pixels")
-    parser.add_argument("--seed", type=cli.seed, default=0, help="of the faces")
+    parser.add_argument("--n", type=options.positive_int, default=3000, help="number of faces")
+    parser.add_argument("--size", type=options.edge, default=32, help="edge in pixels")
+    parser.add_argument("--seed", type=options.seed, default=0, help="of the faces")
     parser.add_argument("--out", required=True, metavar="DIR", help="where the PNGs go")
     return parser
 

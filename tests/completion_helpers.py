@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 from helpers import load_picture
 
-from model import DCGAN
+from dcgan_completion.model import DCGAN
 
 SCRIPT = "complete.py"
 

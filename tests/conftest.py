@@ -16,8 +16,8 @@ import pytest
 from helpers import ROOT, TINY, Run, load_script, run_script, save_encoder
 
 if TYPE_CHECKING:
-    from context_encoder import ContextEncoder
-    from model import DCGAN
+    from dcgan_completion.encoders import ContextEncoder
+    from dcgan_completion.model import DCGAN
 
 # The scripts set these themselves; the tests of modules run under the same conditions.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
@@ -37,7 +37,7 @@ def run_any(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) 
     """As `run_script`, in this process: without TensorFlow's five seconds of start-up."""
     import tensorflow as tf
 
-    import cli
+    from dcgan_completion import cli
 
     def run(script: str, *arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
         tf.config.list_logical_devices()  # its messages come once, and here
@@ -89,7 +89,7 @@ def vivid(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """
     import tensorflow as tf
 
-    import checkpoints
+    from dcgan_completion import checkpoints
 
     folder = tmp_path_factory.mktemp("vivid") / "checkpoint"
     shutil.copytree(trained / "checkpoint", folder)
@@ -115,7 +115,7 @@ def vivid(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def model(vivid: Path) -> DCGAN:
     """That checkpoint's networks."""
-    import checkpoints
+    from dcgan_completion import checkpoints
 
     return checkpoints.load_model(str(vivid))[0]
 
@@ -123,7 +123,7 @@ def model(vivid: Path) -> DCGAN:
 @pytest.fixture(scope="session")
 def encoder() -> ContextEncoder:
     """A context encoder that nothing has been learned by, for images of 16 pixels."""
-    from context_encoder import ContextEncoder
+    from dcgan_completion.encoders import ContextEncoder
 
     return ContextEncoder(image_size=16, width=4, seed=1)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import json
 import os
@@ -17,10 +18,22 @@ import numpy as np
 from PIL import Image
 
 if TYPE_CHECKING:
-    from context_encoder import ContextEncoder
+    from dcgan_completion.encoders import ContextEncoder
 
 ROOT = Path(__file__).resolve().parent.parent
-ROOMS = ("alignment", "training", "completion", "metrics", "photos", "serving", "latent")
+# The module of dcgan_completion.commands that each script runs.
+COMMANDS = {
+    "align-dlib.py": "align",
+    "train-dcgan.py": "train",
+    "train-context-encoder.py": "train_context_encoder",
+    "sample-dcgan.py": "sample",
+    "complete.py": "complete",
+    "complete-photo.py": "complete_photo",
+    "serve.py": "serve",
+    "evaluate.py": "evaluate",
+    "export.py": "export",
+    "simple-distributions.py": "distributions",
+}
 
 # The options of a tiny model of 16 pixels, which trains in a second.
 TINY = ("--image-size", 16, "--z-dim", 8, "--gf-dim", 4, "--df-dim", 4, "--batch-size", 8)
@@ -29,7 +42,9 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
 def load_script(path: str) -> ModuleType:
-    """A script with hyphens in its name, as a module."""
+    """The module that holds `build_parser` and `main` of a script."""
+    if path in COMMANDS:
+        return importlib.import_module(f"dcgan_completion.commands.{COMMANDS[path]}")
     name = Path(path).stem.replace("-", "_")
     spec = importlib.util.spec_from_file_location(name, ROOT / path)
     module = importlib.util.module_from_spec(spec)
@@ -42,7 +57,7 @@ def copy_code(folder: Path) -> None:
     """Copies the modules, the scripts and data/ of the checkout into a folder."""
     for path in ROOT.glob("*.py"):
         shutil.copy(path, folder)
-    for name in (*ROOMS, "data", "page"):
+    for name in ("dcgan_completion", "data"):
         unwanted = shutil.ignore_patterns("__pycache__", "your-*")
         shutil.copytree(ROOT / name, folder / name, ignore=unwanted)
 

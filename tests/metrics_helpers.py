@@ -7,7 +7,7 @@ from types import TracebackType
 
 import numpy as np
 
-from metrics.embeddings import EMBEDDING, FaceEmbeddings
+from dcgan_completion.evaluation.embeddings import EMBEDDING, FaceEmbeddings
 
 
 class RecordedBar:

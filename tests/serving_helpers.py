@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from photos.detection import FoundFace
-from serving import server
-from serving.engine import Request, Update
-from serving.house import House
-from serving.settings import ServeSettings
-from utils import UserError
+from dcgan_completion.faces.detection import FoundFace
+from dcgan_completion.serving import server
+from dcgan_completion.serving.engine import Request, Update
+from dcgan_completion.serving.house import House
+from dcgan_completion.settings.serving import ServeSettings
+from dcgan_completion.utils import UserError
 
 TOKEN = "token"
 SIZE = 16

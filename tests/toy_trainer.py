@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from training.logs import LoggedScalars
-from utils import to_signed
+from dcgan_completion.training.logs import LoggedScalars
+from dcgan_completion.utils import to_signed
 
 TOY_SCALARS = LoggedScalars(
     group="toy",

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import scipy.sparse.linalg
 
-from completion import blending, masks
-from completion.masks import Mask
+from dcgan_completion.inpaint import blending
+from dcgan_completion.masks import mask as masks
+from dcgan_completion.masks.mask import Mask
 
 
 def dense(image: np.ndarray, mask: np.ndarray, generated: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ import tensorflow as tf
 from completion_helpers import SCRIPT, noise_images
 from helpers import Run, assert_refused, contents, run_script, save_picture
 
-from completion.completer import Completer
+from dcgan_completion.inpaint.completer import Completer
 
 pytest_plugins = ["completion_fixtures"]
 

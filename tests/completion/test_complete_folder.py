@@ -26,8 +26,8 @@ from completion_helpers import (
 )
 from helpers import ROOT, Run, assert_refused, contents, load_picture
 
-import devices
-from completion.completer import Completer
+from dcgan_completion import devices
+from dcgan_completion.inpaint.completer import Completer
 
 pytest_plugins = ["completion_fixtures"]
 

@@ -12,13 +12,12 @@ import pytest
 from completion_helpers import history_of, rows_of, unfinish, z_of
 from helpers import Run, assert_refused, load_picture, save_encoder, save_picture
 
-import checkpoints
-import utils
-from completion import masks
-from completion.direct import DirectCompleter
-from completion.masks import Mask
-from completion.search_settings import GUIDED
-from context_encoder import ContextEncoder
+from dcgan_completion import checkpoints, utils
+from dcgan_completion.encoders import ContextEncoder
+from dcgan_completion.inpaint.direct import DirectCompleter
+from dcgan_completion.masks import mask as masks
+from dcgan_completion.masks.mask import Mask
+from dcgan_completion.settings.search import GUIDED
 
 pytest_plugins = ["completion_fixtures"]
 QUICK = ("--nIter", 3, "--precision", "float32", "--outDir", "out")

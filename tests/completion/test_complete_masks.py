@@ -20,7 +20,7 @@ from completion_helpers import (
 )
 from helpers import Run, load_picture, save_picture
 
-from model import DCGAN
+from dcgan_completion.model import DCGAN
 
 pytest_plugins = ["completion_fixtures"]
 

@@ -8,7 +8,7 @@ import pytest
 from completion_helpers import SCRIPT
 from helpers import load_script
 
-from completion.search_settings import SearchSettings
+from dcgan_completion.settings.search import SearchSettings
 
 pytest_plugins = ["completion_fixtures"]
 

@@ -27,8 +27,8 @@ from completion_helpers import (
 from helpers import Run, contents, load_picture
 from PIL import Image
 
-from completion.search_settings import SearchSettings
-from model import DCGAN
+from dcgan_completion.model import DCGAN
+from dcgan_completion.settings.search import SearchSettings
 
 pytest_plugins = ["completion_fixtures"]
 

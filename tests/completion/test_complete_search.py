@@ -12,7 +12,7 @@ from completion_helpers import GIVEN, SIZE, history_of, rows_of, signed, z_of
 from helpers import Run, load_picture
 from oracles import adam_in_box, pgd_in_box
 
-from model import DCGAN
+from dcgan_completion.model import DCGAN
 
 pytest_plugins = ["completion_fixtures"]
 

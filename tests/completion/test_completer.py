@@ -9,12 +9,13 @@ import pytest
 import scipy.stats
 import tensorflow as tf
 
-import utils
-from completion import blending, masks
-from completion.completer import Completer
-from completion.masks import Mask
-from completion.search_settings import SEARCHES, SearchSettings
-from model import DCGAN
+from dcgan_completion import utils
+from dcgan_completion.inpaint import blending
+from dcgan_completion.inpaint.completer import Completer
+from dcgan_completion.masks import mask as masks
+from dcgan_completion.masks.mask import Mask
+from dcgan_completion.model import DCGAN
+from dcgan_completion.settings.search import SEARCHES, SearchSettings
 
 SIZE = 16
 
@@ -106,7 +107,9 @@ def test_a_shared_pool_and_other_iterations_change_nothing(
     one, other = completer(1, 4), completer(3, 4)
     one.complete(images[:2], center(2), seed=7)
     other.share_pool(one)
-    monkeypatch.setattr("completion.completer._generate_blocks", None)  # no other pool is made
+    monkeypatch.setattr(
+        "dcgan_completion.inpaint.completer._generate_blocks", None
+    )  # no other pool is made
     found = other.with_iterations(2).complete(images[:2], center(2), seed=7)
     np.testing.assert_array_equal(found.samples_z, wanted.samples_z)
     assert other.complete(images[:2], center(2), seed=7).iteration == 4

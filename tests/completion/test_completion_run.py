@@ -6,11 +6,12 @@ import itertools
 
 import pytest
 
-from completion import run as completion_run
-from completion.search_settings import SearchSettings
-from completion.settings import CompletionSettings, MaskSettings
-from devices import Precision
-from utils import UserError
+from dcgan_completion.completion import run as completion_run
+from dcgan_completion.devices import Precision
+from dcgan_completion.settings.completion import CompletionSettings
+from dcgan_completion.settings.masks import MaskSettings
+from dcgan_completion.settings.search import SearchSettings
+from dcgan_completion.utils import UserError
 
 # --- shards and batches ---
 

@@ -7,11 +7,13 @@ import dataclasses
 
 import pytest
 
-import cli
-from completion import search_settings, settings
-from completion.search_settings import APPROACHES, GUIDED, SEARCHES, SearchSettings
-from completion.settings import CompletionSettings, MaskSettings
-from utils import UserError
+from dcgan_completion.settings import completion as settings
+from dcgan_completion.settings import options
+from dcgan_completion.settings import search as search_settings
+from dcgan_completion.settings.completion import CompletionSettings
+from dcgan_completion.settings.masks import MaskSettings
+from dcgan_completion.settings.search import APPROACHES, GUIDED, SEARCHES, SearchSettings
+from dcgan_completion.utils import UserError
 
 # --- search ---
 
@@ -170,11 +172,11 @@ def test_other_shards(text: str) -> None:
 
 def test_the_help_states_every_default() -> None:
     for kind in (SearchSettings, MaskSettings, CompletionSettings):
-        for field in cli.option_fields(kind):
+        for field in options.option_fields(kind):
             text = kind.default_text(field)
             stated = field.default is not None and field.default is not False
             assert bool(text) or not stated, field.name
-    texts = {f.name: SearchSettings.default_text(f) for f in cli.option_fields(SearchSettings)}
+    texts = {f.name: SearchSettings.default_text(f) for f in options.option_fields(SearchSettings)}
     assert texts["lr"] == "auto: 0.07; adam, pgd: 0.01"
     assert texts["n_iter"] == "auto: 40; adam, pgd: 1000; hmc: 20"
     assert texts["decay"] == "auto: 0.3; adam: 0"

@@ -10,15 +10,17 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-import utils
-from completion import blending, mask_source, masks
-from completion.completer import Completer
-from completion.direct import DirectCompleter
-from completion.masks import Mask
-from completion.search_settings import SearchSettings
-from completion.settings import MaskSettings
-from context_encoder import ContextEncoder
-from model import DCGAN
+from dcgan_completion import utils
+from dcgan_completion.encoders import ContextEncoder
+from dcgan_completion.inpaint import blending
+from dcgan_completion.inpaint.completer import Completer
+from dcgan_completion.inpaint.direct import DirectCompleter
+from dcgan_completion.masks import mask as masks
+from dcgan_completion.masks import source as mask_source
+from dcgan_completion.masks.mask import Mask
+from dcgan_completion.model import DCGAN
+from dcgan_completion.settings.masks import MaskSettings
+from dcgan_completion.settings.search import SearchSettings
 
 WEIGHT = 2.0
 

@@ -10,8 +10,8 @@ import pytest
 from helpers import save_picture
 from PIL import Image
 
-from completion import input_images
-from utils import UserError
+from dcgan_completion.completion import input_images
+from dcgan_completion.utils import UserError
 
 
 def gray_image(path: Path, width: int, height: int, gray: int = 100) -> str:

@@ -9,7 +9,7 @@ import scipy.stats
 import tensorflow as tf
 from oracles import adam_in_box, pgd_in_box
 
-from completion import latent_search
+from dcgan_completion.inpaint import latent_search
 
 RULES = ("pgd", "adam")
 CENTERS = np.array([[0.3, -0.2, 0.9], [2.0, 0.1, -0.4], [-1.5, -3.0, 0.0], [0.5, 0.5, 0.5]])

@@ -12,8 +12,8 @@ from helpers import save_picture
 from PIL import Image, ImageDraw, ImageFilter
 from skimage import data
 
-from completion import mask_files
-from utils import UserError
+from dcgan_completion.masks import files as mask_files
+from dcgan_completion.utils import UserError
 
 SIZE = 32
 Colour = tuple[int, ...]

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from helpers import save_picture
 
-from completion import mask_source
-from completion.mask_source import MaskSource
-from completion.settings import MaskSettings
-from utils import UserError
+from dcgan_completion.masks import source as mask_source
+from dcgan_completion.masks.source import MaskSource
+from dcgan_completion.settings.masks import MaskSettings
+from dcgan_completion.utils import UserError
 
 SIZE = 16
 PATHS = ["in/a.png", "in/b.png"]

@@ -7,9 +7,10 @@ from itertools import product
 import numpy as np
 import pytest
 
-from completion import mask_source, masks
-from completion.masks import Mask
-from completion.settings import MaskSettings
+from dcgan_completion.masks import mask as masks
+from dcgan_completion.masks import source as mask_source
+from dcgan_completion.masks.mask import Mask
+from dcgan_completion.settings.masks import MaskSettings
 
 SIZE = 16
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from completion import masks
+from dcgan_completion.masks import mask as masks
 
 SIZES = (16, 32, 64, 128)
 

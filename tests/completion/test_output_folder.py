@@ -13,9 +13,9 @@ from completion_helpers import COLUMNS, history_of, rows_of
 from helpers import contents, load_picture, save_picture
 from PIL import Image
 
-from completion.completer import Completion
-from completion.output_folder import CompletionFolder
-from utils import UserError
+from dcgan_completion.completion.output_folder import CompletionFolder
+from dcgan_completion.inpaint.completer import Completion
+from dcgan_completion.utils import UserError
 
 SIZE = 8
 OPTIONS = {"lr": 0.5, "images": ["a.png"]}

@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from completion.randomness import Purpose, image_generator, seed_generator
+from dcgan_completion.randomness import Purpose, image_generator, seed_generator
 
 
 @pytest.fixture

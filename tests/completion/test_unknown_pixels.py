@@ -9,15 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import utils
-from completion import mask_source
-from completion.completer import Completer, Completion
-from completion.direct import DirectCompleter
-from completion.masks import Mask
-from completion.search_settings import SEARCHES, SearchSettings
-from completion.settings import MaskSettings
-from context_encoder import ContextEncoder
-from model import DCGAN
+from dcgan_completion import utils
+from dcgan_completion.encoders import ContextEncoder
+from dcgan_completion.inpaint.completer import Completer, Completion
+from dcgan_completion.inpaint.direct import DirectCompleter
+from dcgan_completion.masks import source as mask_source
+from dcgan_completion.masks.mask import Mask
+from dcgan_completion.model import DCGAN
+from dcgan_completion.settings.masks import MaskSettings
+from dcgan_completion.settings.search import SEARCHES, SearchSettings
 
 CASES = (*SEARCHES, "guided auto")
 FIXED = ("center", "left", "right", "top", "bottom", "grid")

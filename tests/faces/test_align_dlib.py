@@ -26,11 +26,11 @@ from test_faces import (
     side_by_side,
 )
 
-import faces
-import utils
-from alignment import run
-from alignment.report import Row, read_report
-from alignment.settings import AlignmentSettings
+from dcgan_completion import utils
+from dcgan_completion.faces import aligner as faces
+from dcgan_completion.faces import run
+from dcgan_completion.faces.report import Row, read_report
+from dcgan_completion.settings.alignment import AlignmentSettings
 
 SCRIPT = "align-dlib.py"
 INNER, OUTER = "innerEyesAndBottomLip", "outerEyesAndNose"

@@ -18,9 +18,9 @@ import pytest
 import skimage.data
 from PIL import Image
 
-import faces
-import utils
-from utils import UserError
+from dcgan_completion import utils
+from dcgan_completion.faces import aligner as faces
+from dcgan_completion.utils import UserError
 
 SIZE = 96
 

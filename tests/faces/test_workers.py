@@ -11,8 +11,8 @@ import time
 import cv2
 import pytest
 
-import workers
-from utils import UserError
+from dcgan_completion import workers
+from dcgan_completion.utils import UserError
 
 
 def test_a_pool_gives_results_in_the_order_of_tasks() -> None:

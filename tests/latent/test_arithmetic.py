@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from latent import arithmetic
+from dcgan_completion.latent import arithmetic
 
 
 def test_arithmetic_on_a_linear_generator_is_arithmetic_on_its_images(

@@ -7,11 +7,11 @@ import json
 import numpy as np
 import pytest
 
-import checkpoints
-from context_encoder import ContextEncoder, count_encoder_weights
-from latent import description
-from latent.description import DISCRIMINATOR, ENCODER, GENERATOR, layers_of
-from model import DCGAN, count_weights
+from dcgan_completion import checkpoints
+from dcgan_completion.encoders import ContextEncoder, count_encoder_weights
+from dcgan_completion.latent import description
+from dcgan_completion.latent.description import DISCRIMINATOR, ENCODER, GENERATOR, layers_of
+from dcgan_completion.model import DCGAN, count_weights
 
 M = 5 * 5  # a kernel
 
@@ -58,7 +58,7 @@ def test_a_multiply_add_is_one_tap_of_a_kernel() -> None:
     # number of taps, but for those that fall outside of the image.
     import tensorflow as tf
 
-    import ops
+    from dcgan_completion import ops
 
     ones = ops.conv2d_transpose(tf.ones([1, 16, 16, 2]), tf.ones([5, 5, 3, 2]))
     counted = 16 * 16 * M * 3 * 2

@@ -14,15 +14,16 @@ import pytest
 import tensorflow as tf
 from helpers import ROOT, Run, assert_refused, contents, load_picture, save_encoder
 
-import checkpoints
-import utils
-from completion.direct import DirectCompleter
-from completion.masks import Mask
-from context_encoder import ContextEncoder
-from latent import export_formats, export_networks, export_run
-from latent.export_settings import EXTRAS
-from model import DCGAN
-from utils import UserError
+from dcgan_completion import checkpoints, utils
+from dcgan_completion.encoders import ContextEncoder
+from dcgan_completion.export import formats as export_formats
+from dcgan_completion.export import networks as export_networks
+from dcgan_completion.export import run as export_run
+from dcgan_completion.inpaint.direct import DirectCompleter
+from dcgan_completion.masks.mask import Mask
+from dcgan_completion.model import DCGAN
+from dcgan_completion.settings.export import EXTRAS
+from dcgan_completion.utils import UserError
 
 SCRIPT = "export.py"
 SHIPPED = ROOT / "data" / "pretrained"

@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-import checkpoints
-import utils
-from latent import inversion, points
-from model import DCGAN
+from dcgan_completion import checkpoints, utils
+from dcgan_completion.latent import inversion, points
+from dcgan_completion.model import DCGAN
 
 
 def errors(model: DCGAN, number: int, seed: int, **settings: int) -> np.ndarray:

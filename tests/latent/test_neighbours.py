@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from helpers import Run, assert_refused, contents, load_picture, save_picture
 
-import checkpoints
-from latent import neighbours, points
-from model import DCGAN
+from dcgan_completion import checkpoints
+from dcgan_completion.latent import neighbours, points
+from dcgan_completion.model import DCGAN
 
 SCRIPT = "sample-dcgan.py"
 

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from latent import points
-from latent.points import Name, Word
-from utils import UserError
+from dcgan_completion.latent import points
+from dcgan_completion.latent.points import Name, Word
+from dcgan_completion.utils import UserError
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 200), st.integers(1, 12))

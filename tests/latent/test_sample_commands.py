@@ -12,12 +12,12 @@ import tensorflow as tf
 from helpers import Run, assert_refused, contents, load_picture, load_script, save_picture
 from PIL import Image
 
-import checkpoints
-from latent import inversion, paths, points, samples
-from latent.settings import COMMANDS
-from model import DCGAN
-from photos.portraits import PORTRAITS
-from utils import UserError
+from dcgan_completion import checkpoints
+from dcgan_completion.latent import inversion, paths, points, samples
+from dcgan_completion.model import DCGAN
+from dcgan_completion.photos.portraits import PORTRAITS
+from dcgan_completion.settings.latent import COMMANDS
+from dcgan_completion.utils import UserError
 
 SCRIPT = "sample-dcgan.py"
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from latent import sheets
-from latent.sheets import Cell
+from dcgan_completion.latent import sheets
+from dcgan_completion.latent.sheets import Cell
 
 
 def images(number: int, size: int = 16, channels: int = 3) -> np.ndarray:

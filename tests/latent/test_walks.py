@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from latent import walks
+from dcgan_completion.latent import walks
 
 PATHS = ("straight", "spherical")
 

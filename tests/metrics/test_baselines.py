@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from completion import masks
-from completion.masks import Mask
-from metrics import baselines
+from dcgan_completion.evaluation import baselines
+from dcgan_completion.masks import mask as masks
+from dcgan_completion.masks.mask import Mask
 
 SIZE = 24
 

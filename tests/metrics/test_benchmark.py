@@ -9,22 +9,23 @@ import numpy as np
 import pytest
 from metrics_helpers import PlainReader, RecordedProgress
 
-import checkpoints
-from completion import blending, mask_source
-from completion.completer import Completer
-from completion.direct import DirectCompleter
-from completion.masks import Mask
-from completion.search_settings import SearchSettings
-from completion.settings import MaskSettings
-from context_encoder import ContextEncoder
-from metrics import face_sets, methods, progress, reference
-from metrics.benchmark import Benchmark, KnownFaces
-from metrics.linear_estimate import LinearEstimate
-from metrics.methods import Method
-from metrics.results import MEASURED
-from metrics.settings import BenchmarkSettings
-from model import DCGAN
-from utils import UserError
+from dcgan_completion import checkpoints
+from dcgan_completion.encoders import ContextEncoder
+from dcgan_completion.evaluation import face_sets, methods, progress, reference
+from dcgan_completion.evaluation.benchmark import Benchmark, KnownFaces
+from dcgan_completion.evaluation.linear_estimate import LinearEstimate
+from dcgan_completion.evaluation.methods import Method
+from dcgan_completion.evaluation.results import MEASURED
+from dcgan_completion.inpaint import blending
+from dcgan_completion.inpaint.completer import Completer
+from dcgan_completion.inpaint.direct import DirectCompleter
+from dcgan_completion.masks import source as mask_source
+from dcgan_completion.masks.mask import Mask
+from dcgan_completion.model import DCGAN
+from dcgan_completion.settings.evaluation import BenchmarkSettings
+from dcgan_completion.settings.masks import MaskSettings
+from dcgan_completion.settings.search import SearchSettings
+from dcgan_completion.utils import UserError
 
 SIZE, NUMBER = 16, 5
 

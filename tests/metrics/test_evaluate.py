@@ -14,7 +14,7 @@ import pytest
 from helpers import Run, assert_refused, contents, run_script
 from PIL import Image
 
-from metrics import embeddings
+from dcgan_completion.evaluation import embeddings
 
 SCRIPT = "evaluate.py"
 SIZE, SCALE = 16, 4  # pictures of 16 pixels are shown four times as large

@@ -11,15 +11,15 @@ from typing import Any
 import pytest
 from helpers import ROOT, load_script
 
-from metrics import settings
-from metrics.settings import (
+from dcgan_completion.settings import evaluation as settings
+from dcgan_completion.settings.evaluation import (
     BenchmarkSettings,
     CompletingSettings,
     EvaluationSettings,
     GeneratorSettings,
     PhotoBenchmarkSettings,
 )
-from utils import UserError
+from dcgan_completion.utils import UserError
 
 
 def test_defaults_of_a_benchmark(tmp_path: Path) -> None:

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from metrics_helpers import PlainReader, RecordedProgress
 
-import utils
-from metrics import face_sets, generator_scores
-from metrics.embeddings import FaceReader
-from metrics.settings import GeneratorSettings
-from model import DCGAN
-from utils import UserError
+from dcgan_completion import utils
+from dcgan_completion.evaluation import face_sets, generator_scores
+from dcgan_completion.evaluation.embeddings import FaceReader
+from dcgan_completion.model import DCGAN
+from dcgan_completion.settings.evaluation import GeneratorSettings
+from dcgan_completion.utils import UserError
 
 SIZE = 16
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from scipy.spatial import ConvexHull, Delaunay, cKDTree
 
-import faces
-from metrics import photo_holes
-from metrics.photo_holes import draw_hole, near_path
-from metrics.results import HOLES
+from dcgan_completion.evaluation import photo_holes
+from dcgan_completion.evaluation.photo_holes import draw_hole, near_path
+from dcgan_completion.evaluation.results import HOLES
+from dcgan_completion.faces import aligner as faces
 
 SHAPE = (150, 170)
 SIZE = 64

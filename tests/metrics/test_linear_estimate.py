@@ -10,11 +10,11 @@ import pytest
 from helpers import contents
 from metrics_helpers import RecordedProgress
 
-import utils
-from completion.masks import Mask
-from metrics import face_sets, linear_estimate
-from metrics.linear_estimate import NOISE, LinearEstimate
-from utils import UserError
+from dcgan_completion import utils
+from dcgan_completion.evaluation import face_sets, linear_estimate
+from dcgan_completion.evaluation.linear_estimate import NOISE, LinearEstimate
+from dcgan_completion.masks.mask import Mask
+from dcgan_completion.utils import UserError
 
 SIZE = 8
 

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from helpers import run_script
 
-import utils
-from metrics import embeddings, image_metrics, statistics
-from metrics.embeddings import EmbeddingCache, FaceReader
+from dcgan_completion import utils
+from dcgan_completion.evaluation import embeddings, image_metrics, statistics
+from dcgan_completion.evaluation.embeddings import EmbeddingCache, FaceReader
 
 SIZE = 16
 

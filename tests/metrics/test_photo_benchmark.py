@@ -19,18 +19,24 @@ from helpers import Run, assert_refused, contents, load_picture, save_picture
 from metrics_helpers import PlainReader, RecordedProgress
 from PIL import Image
 
-import faces
-import utils
-from completion.masks import Mask
-from context_encoder import ContextEncoder
-from metrics import image_metrics, photo_methods
-from metrics.baselines import INPAINTING, inpaint_all
-from metrics.photo_benchmark import EDGE, KnownPhotos, PhotoBenchmark, by_located, measure
-from metrics.photo_methods import Case, PhotoMethod, placed_method
-from metrics.settings import PhotoBenchmarkSettings
-from model import DCGAN
-from photos.files import Photo
-from photos.holes import Hole
+from dcgan_completion import utils
+from dcgan_completion.encoders import ContextEncoder
+from dcgan_completion.evaluation import image_metrics, photo_methods
+from dcgan_completion.evaluation.baselines import INPAINTING, inpaint_all
+from dcgan_completion.evaluation.photo_benchmark import (
+    EDGE,
+    KnownPhotos,
+    PhotoBenchmark,
+    by_located,
+    measure,
+)
+from dcgan_completion.evaluation.photo_methods import Case, PhotoMethod, placed_method
+from dcgan_completion.faces import aligner as faces
+from dcgan_completion.masks.mask import Mask
+from dcgan_completion.model import DCGAN
+from dcgan_completion.photos.files import Photo
+from dcgan_completion.photos.holes import Hole
+from dcgan_completion.settings.evaluation import PhotoBenchmarkSettings
 
 SCRIPT = "evaluate.py"
 SIZE = 16

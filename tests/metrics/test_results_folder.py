@@ -11,11 +11,11 @@ import pytest
 from helpers import contents
 from PIL import Image
 
-import utils
-from metrics import results_folder
-from metrics.results import MEASURED, METRICS, MaskResult
-from metrics.results_folder import ResultsFolder
-from utils import UserError
+from dcgan_completion import utils
+from dcgan_completion.evaluation import results_folder
+from dcgan_completion.evaluation.results import MEASURED, METRICS, MaskResult
+from dcgan_completion.evaluation.results_folder import ResultsFolder
+from dcgan_completion.utils import UserError
 
 
 @pytest.fixture

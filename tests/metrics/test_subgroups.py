@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from metrics import subgroups
-from utils import UserError
+from dcgan_completion.evaluation import subgroups
+from dcgan_completion.utils import UserError
 
 UTK = r"^(?P<age>\d+)_(?P<gender>\d)_(?P<ethnicity>\d)_"
 PATHS = ["a/9_0_3_2.png", "a/10_1_3_2.png", "12_0_0/25_0_0_1.png", "a/100_1_2_1.png", "a/x.png"]

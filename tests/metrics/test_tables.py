@@ -7,10 +7,10 @@ import json
 import numpy as np
 import pytest
 
-from metrics import tables
-from metrics.results import METRICS, MaskResult
-from metrics.statistics import Estimate
-from metrics.subgroups import Grouping
+from dcgan_completion.evaluation import tables
+from dcgan_completion.evaluation.results import METRICS, MaskResult
+from dcgan_completion.evaluation.statistics import Estimate
+from dcgan_completion.evaluation.subgroups import Grouping
 
 NAN = float("nan")
 NONE = np.zeros([0, 4, 4, 3], np.uint8)

@@ -10,11 +10,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-import checkpoints
-import runs
-from context_encoder import ContextEncoder
-from model import DCGAN
-from utils import UserError
+from dcgan_completion import checkpoints, runs
+from dcgan_completion.encoders import ContextEncoder
+from dcgan_completion.model import DCGAN
+from dcgan_completion.utils import UserError
 
 
 @pytest.fixture

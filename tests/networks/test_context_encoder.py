@@ -10,8 +10,8 @@ import tensorflow as tf
 from scipy import ndimage
 from test_ops import numpy_conv2d, numpy_conv2d_transpose
 
-from context_encoder import ERROR_FLOOR, KNOWN_WEIGHT, ContextEncoder, interpolate
-from metrics import image_metrics
+from dcgan_completion.encoders import ERROR_FLOOR, KNOWN_WEIGHT, ContextEncoder, interpolate
+from dcgan_completion.evaluation import image_metrics
 
 SIZES = (16, 32, 64, 128)
 

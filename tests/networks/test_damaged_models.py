@@ -12,9 +12,8 @@ import numpy as np
 import pytest
 from helpers import ROOT, Run, assert_refused, contents
 
-import checkpoints
-import runs
-from utils import UserError
+from dcgan_completion import checkpoints, runs
+from dcgan_completion.utils import UserError
 
 GOLDEN = ROOT / "tests" / "golden" / "checkpoint"
 FACES = ROOT / "tests" / "golden" / "faces"

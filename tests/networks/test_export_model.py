@@ -15,11 +15,10 @@ import pytest
 import tensorflow as tf
 from helpers import TINY, Run, assert_refused, contents, run_script
 
-import checkpoints
-import runs
-from context_encoder import ContextEncoder
-from training import checkpointing
-from utils import UserError
+from dcgan_completion import checkpoints, runs
+from dcgan_completion.encoders import ContextEncoder
+from dcgan_completion.training import checkpointing
+from dcgan_completion.utils import UserError
 
 SCRIPT = "export.py"
 CHECKPOINT = ("--format", "checkpoint", "--checkpoint-dir")  # and the model's path

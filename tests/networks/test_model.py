@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 from test_ops import numpy_conv2d, numpy_conv2d_transpose
 
-from model import DCGAN
+from dcgan_completion.model import DCGAN
 
 TINY_MODEL = {"image_size": 16, "z_dim": 6, "gf_dim": 3, "df_dim": 4}
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-import ops
+from dcgan_completion import ops
 
 
 def numpy_conv2d(x: np.ndarray, kernel: np.ndarray) -> np.ndarray:

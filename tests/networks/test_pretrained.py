@@ -11,11 +11,9 @@ import pytest
 import tensorflow as tf
 from helpers import ROOT, run_script
 
-import checkpoints
-import runs
-import utils
-from completion import masks
-from metrics import baselines, embeddings, image_metrics
+from dcgan_completion import checkpoints, runs, utils
+from dcgan_completion.evaluation import baselines, embeddings, image_metrics
+from dcgan_completion.masks import mask as masks
 
 FOLDER = ROOT / "data" / "pretrained"
 

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from helpers import Run, assert_refused, contents, load_picture, load_script, run_script
 
-import runs
-from model import DCGAN
-from training import checkpointing
-from training.settings import Rules
-from training.trainer import DCGANTrainer
+from dcgan_completion import runs
+from dcgan_completion.model import DCGAN
+from dcgan_completion.settings.training import Rules
+from dcgan_completion.training import checkpointing
+from dcgan_completion.training.trainer import DCGANTrainer
 
 SCRIPT = "sample-dcgan.py"
 

@@ -14,7 +14,7 @@ import skimage.data
 from helpers import Run, assert_refused, contents, load_picture, load_script, save_picture
 from PIL import Image
 
-from faces import TEMPLATE
+from dcgan_completion.faces.aligner import TEMPLATE
 
 SCRIPT = "complete-photo.py"
 LANDMARKS = np.array([[52, 38], [68, 36], [61, 62]])  # of a face in a photo of 120x90
@@ -182,7 +182,7 @@ def test_a_face_that_is_left_out_of_a_hole_is_told(repair: Run, tmp_path: Path) 
 def test_a_run_that_is_stopped_says_what_is_done(
     repair: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from photos.output_folder import PhotoFolder
+    from dcgan_completion.photos.output_folder import PhotoFolder
 
     astronauts(tmp_path)
     finish = PhotoFolder.finish_photo

@@ -10,9 +10,9 @@ import pytest
 import skimage.data
 from PIL import Image
 
-from faces import TEMPLATE, Detection, FaceAligner
-from photos import detection
-from utils import UserError
+from dcgan_completion.faces import detection
+from dcgan_completion.faces.aligner import TEMPLATE, Detection, FaceAligner
+from dcgan_completion.utils import UserError
 
 SIZE = 64
 TRIANGLE = np.array([[-10.0, -8], [10, -8], [0, 12]])

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from photos import grain
+from dcgan_completion.photos import grain
 
 COLOURED = np.array([[30.0, 12, 6], [12, 22, 8], [6, 8, 40]])  # covariance, levels squared
 KERNELS = {

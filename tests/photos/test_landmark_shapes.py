@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from photos.landmark_shapes import COMPONENTS, FEWEST, MEAN, infer_hidden
+from dcgan_completion.faces.landmark_shapes import COMPONENTS, FEWEST, MEAN, infer_hidden
 
 MIRROR = np.r_[
     np.arange(16, -1, -1), np.arange(26, 16, -1), 27:31, np.arange(35, 30, -1), 45:41:-1, 47, 46,

@@ -12,8 +12,8 @@ import pytest
 from helpers import save_picture
 from PIL import ExifTags, Image, ImageCms, ImageOps, PngImagePlugin
 
-from photos.files import Photo, output_kind, output_suffix, read_photo, write_photo
-from utils import UserError
+from dcgan_completion.photos.files import Photo, output_kind, output_suffix, read_photo, write_photo
+from dcgan_completion.utils import UserError
 
 HEIGHT, WIDTH = 11, 7
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()

@@ -11,9 +11,9 @@ import pytest
 from helpers import contents, load_picture, save_picture
 from PIL import Image
 
-from photos.files import Photo, read_photo
-from photos.output_folder import FaceReport, HoleReport, PhotoFolder
-from utils import UserError
+from dcgan_completion.photos.files import Photo, read_photo
+from dcgan_completion.photos.output_folder import FaceReport, HoleReport, PhotoFolder
+from dcgan_completion.utils import UserError
 
 HEIGHT, WIDTH = 24, 32
 UNFINISHED = {"options": {"seed": 1}, "photos": {"finished": False}}

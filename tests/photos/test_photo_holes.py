@@ -11,11 +11,11 @@ import pytest
 from helpers import save_picture
 from PIL import ExifTags, Image
 
-import cli
-from completion.settings import MaskSettings
-from photos.files import Photo
-from photos.holes import Hole, HoleSettings, HoleSource, hole_in_square
-from utils import UserError
+from dcgan_completion.photos.files import Photo
+from dcgan_completion.photos.holes import Hole, HoleSettings, HoleSource, hole_in_square
+from dcgan_completion.settings import options
+from dcgan_completion.settings.masks import MaskSettings
+from dcgan_completion.utils import UserError
 
 HEIGHT, WIDTH = 20, 30
 PATH = "in/a.png"
@@ -40,9 +40,9 @@ def levels(missing: np.ndarray) -> np.ndarray:
 def parse(*arguments: str) -> HoleSettings:
     """The settings that a command line gives."""
     parser = argparse.ArgumentParser(exit_on_error=False)
-    cli.add_options(parser, HoleSettings, HoleSettings.default_text)
+    options.add_options(parser, HoleSettings, HoleSettings.default_text)
     args = parser.parse_args(arguments)
-    return HoleSettings.of(**cli.given_options(args, HoleSettings))
+    return HoleSettings.of(**options.given_options(args, HoleSettings))
 
 
 def hole_of(settings: HoleSettings, of: Photo | None = None) -> Hole:
@@ -67,8 +67,8 @@ def distances(targets: np.ndarray) -> np.ndarray:
 
 
 def test_shared_options_have_one_definition() -> None:
-    ours = {field.name: field for field in cli.option_fields(HoleSettings)}
-    for field in cli.option_fields(MaskSettings):
+    ours = {field.name: field for field in options.option_fields(HoleSettings)}
+    for field in options.option_fields(MaskSettings):
         if field.name != "mask_type":
             assert ours[field.name].metadata == field.metadata
             assert ours[field.name].default == field.default

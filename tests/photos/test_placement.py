@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import faces
-from photos import placement
+from dcgan_completion.faces import aligner as faces
+from dcgan_completion.faces import placement
 
 SIZE = 64
 

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from helpers import save_picture
 
-from faces import FaceAligner
-from photos.files import Photo
-from photos.holes import HoleSettings, HoleSource
-from photos.placement import there
-from photos.repair import Task, TaskMaker, repair
-from photos.settings import LANDMARKS, PhotoSettings
-from utils import UserError
+from dcgan_completion.faces.aligner import FaceAligner
+from dcgan_completion.faces.placement import there
+from dcgan_completion.photos.files import Photo
+from dcgan_completion.photos.holes import HoleSettings, HoleSource
+from dcgan_completion.photos.repair import Task, TaskMaker, repair
+from dcgan_completion.settings.photos import LANDMARKS, PhotoSettings
+from dcgan_completion.utils import UserError
 
 SIZE = 16
 # Three landmarks of a face about 50 pixels wide in the middle of a photo of 120x90.

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from completion.blending import poisson_blend
-from photos import seams
+from dcgan_completion.inpaint import seams
+from dcgan_completion.inpaint.blending import poisson_blend
 
 
 def pictures(shape: tuple[int, int], channels: int = 3) -> tuple[np.ndarray, np.ndarray]:

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from helpers import ROOT, Run, assert_refused, contents, load_script
 
-import cli
-from completion import masks
-from completion.search_settings import APPROACHES, OF_APPROACHES
-from completion.settings import OF_MASK_TYPES
-from metrics import settings as metrics_settings
-from utils import UserError
+from dcgan_completion.masks import mask as masks
+from dcgan_completion.settings import evaluation as metrics_settings
+from dcgan_completion.settings import options
+from dcgan_completion.settings.masks import OF_MASK_TYPES
+from dcgan_completion.settings.search import APPROACHES, OF_APPROACHES
+from dcgan_completion.utils import UserError
 
 # What a command line needs at least, by script, or script and sub-command.
 LEAST = {
@@ -227,7 +227,7 @@ def test_options_of_other_evaluations_are_refused(task: str, tmp_path: Path) -> 
         "--photos": ["--photos", str(tmp_path)],
         "--generator": ["--generator", "--real", str(tmp_path)],
     }[task]
-    own = {field.name for field in cli.option_fields(metrics_settings.TASKS[task])}
+    own = {field.name for field in options.option_fields(metrics_settings.TASKS[task])}
     for other in metrics_settings.TASKS.values():
         for field in {*metrics_settings.own_options(other)} - own - {"photos"}:
             option = "--" + field.replace("_", "-")

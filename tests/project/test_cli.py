@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 from helpers import ROOT
 
-import cli
+from dcgan_completion import cli
+from dcgan_completion.settings import options
 
 # --- options ---
 
@@ -64,7 +65,7 @@ def test_other_values_are_refused_with_what_is_wanted(name: str) -> None:
 def test_the_parser_refuses_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     parser = cli.ArgumentParser("What it does.\n\nexamples:\n  ./it.py\n")
     parser.prog = "it.py"
-    parser.add_argument("--learning-rate", type=cli.positive_float, default=3.5, help="a rate")
+    parser.add_argument("--learning-rate", type=options.positive_float, default=3.5, help="a rate")
     for arguments in (["--learning-rate", "0"], ["--learning", "1"], ["extra"]):
         with pytest.raises(SystemExit) as caught:
             parser.parse_args(arguments)
@@ -87,33 +88,33 @@ def test_the_parser_refuses_in_one_line(capsys: pytest.CaptureFixture[str]) -> N
 class Settings:
     """Of a program that does not exist."""
 
-    batch_size: int = cli.option(
-        "images in a batch", "--batchSize", "--batch_size", type=cli.positive_int, default=64
+    batch_size: int = options.option(
+        "images in a batch", "--batchSize", "--batch_size", type=options.positive_int, default=64
     )
-    rate: float | None = cli.option("step size", type=cli.positive_float)
-    kind: str = cli.option("what to make", choices=("plain", "fancy"), default="plain")
-    folders: Sequence[str] = cli.option("where to look", nargs="+", default=list)
-    quiet: bool = cli.option("say nothing", action="store_true", default=False)
+    rate: float | None = options.option("step size", type=options.positive_float)
+    kind: str = options.option("what to make", choices=("plain", "fancy"), default="plain")
+    folders: Sequence[str] = options.option("where to look", nargs="+", default=list)
+    quiet: bool = options.option("say nothing", action="store_true", default=False)
     internal: int = 7
 
 
 def settings_parser(names: Collection[str] | None = None) -> cli.ArgumentParser:
     parser = cli.ArgumentParser("What it does.")
-    cli.add_options(
+    options.add_options(
         parser, Settings, lambda f: f"default: {f.default}" if f.name == "batch_size" else "", names
     )
     return parser
 
 
 def given(*words: str) -> dict[str, object]:
-    return cli.given_options(settings_parser().parse_args(words), Settings)
+    return options.given_options(settings_parser().parse_args(words), Settings)
 
 
 def test_the_fields_of_a_settings_class_have_their_defaults() -> None:
     settings = Settings()
     assert dataclasses.astuple(settings) == (64, None, "plain", [], False, 7)
     assert settings.folders is not Settings().folders
-    assert [field.name for field in cli.option_fields(Settings)] == [
+    assert [field.name for field in options.option_fields(Settings)] == [
         "batch_size",
         "rate",
         "kind",
@@ -135,9 +136,9 @@ def test_the_fields_of_a_settings_class_have_their_defaults() -> None:
 def test_a_stored_value_is_one_that_the_option_could_have(
     name: str, good: list[object], bad: list[object]
 ) -> None:
-    (field,) = (f for f in cli.option_fields(Settings) if f.name == name)
-    assert [value for value in good if not cli.could_be_given(field, value)] == []
-    assert [value for value in bad if cli.could_be_given(field, value)] == []
+    (field,) = (f for f in options.option_fields(Settings) if f.name == name)
+    assert [value for value in good if not options.could_be_given(field, value)] == []
+    assert [value for value in bad if options.could_be_given(field, value)] == []
 
 
 @pytest.mark.parametrize("spelling", ["--batch-size", "--batchSize", "--batch_size"])
@@ -179,7 +180,7 @@ def test_the_help_has_spellings_texts_and_defaults() -> None:
 def test_only_the_named_options_are_added() -> None:
     parser = settings_parser({"rate"})
     args = parser.parse_args(["--rate", "1"])
-    assert cli.given_options(args, Settings) == {"rate": 1}
+    assert options.given_options(args, Settings) == {"rate": 1}
     assert not hasattr(args, "kind")
     with pytest.raises(SystemExit):
         parser.parse_args(["--kind", "fancy"])
@@ -198,8 +199,8 @@ def test_options_of_a_settings_class_refuse_in_one_line(
 
 
 def test_a_flag_is_the_fields_name_with_hyphens() -> None:
-    assert cli.flag("batch_size") == "--batch-size"
-    assert cli.flag("rate") == "--rate"
+    assert options.flag("batch_size") == "--batch-size"
+    assert options.flag("rate") == "--rate"
 
 
 # --- exit statuses ---
@@ -293,4 +294,4 @@ def test_signals_end_quietly_after_clearing_up(
 
 def test_numbers_beyond_floating_point_are_refused_like_any_other() -> None:
     with pytest.raises(argparse.ArgumentTypeError, match="is not a whole number"):
-        cli.positive_int("1" + 400 * "0")
+        options.positive_int("1" + 400 * "0")

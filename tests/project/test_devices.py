@@ -10,11 +10,11 @@ import pytest
 import tensorflow as tf
 from helpers import TINY, assert_refused, run_script
 
-import devices
-from model import DCGAN
-from training.settings import Rules
-from training.trainer import DCGANTrainer
-from utils import UserError
+from dcgan_completion import devices
+from dcgan_completion.model import DCGAN
+from dcgan_completion.settings.training import Rules
+from dcgan_completion.training.trainer import DCGANTrainer
+from dcgan_completion.utils import UserError
 
 
 def untimed() -> float:

@@ -16,23 +16,22 @@ from helpers import ROOT, load_picture
 from hypothesis import strategies as some
 from PIL import Image
 
-import checkpoints
-import runs
-import utils
-from alignment import report
-from completion import input_images, mask_files
-from completion.output_folder import CompletionFolder
-from completion.run import earlier_precision
-from context_encoder import ContextEncoder, count_encoder_weights
-from devices import Precision
-from metrics import reference
-from metrics.embeddings import EmbeddingCache
-from metrics.results_folder import ResultsFolder
-from model import DCGAN, count_weights
-from training import logs
-from training import run as training_run
-from training import settings as training_settings
-from utils import UserError
+from dcgan_completion import checkpoints, runs, utils
+from dcgan_completion.completion import input_images
+from dcgan_completion.completion.output_folder import CompletionFolder
+from dcgan_completion.completion.run import earlier_precision
+from dcgan_completion.devices import Precision
+from dcgan_completion.encoders import ContextEncoder, count_encoder_weights
+from dcgan_completion.evaluation import reference
+from dcgan_completion.evaluation.embeddings import EmbeddingCache
+from dcgan_completion.evaluation.results_folder import ResultsFolder
+from dcgan_completion.faces import report
+from dcgan_completion.masks import files as mask_files
+from dcgan_completion.model import DCGAN, count_weights
+from dcgan_completion.settings import training as training_settings
+from dcgan_completion.training import logs
+from dcgan_completion.training import run as training_run
+from dcgan_completion.utils import UserError
 
 FACE = Image.fromarray(load_picture(ROOT / "tests" / "golden" / "faces" / "face-3-00000.png"))
 CONFIG = json.loads((ROOT / "tests" / "golden" / "checkpoint" / "config.json").read_text())

@@ -15,9 +15,10 @@ import pytest
 from helpers import ROOT, TINY, Run, assert_refused, contents, load_picture
 from hostile_files import Corpus
 
-import utils
-from completion import input_images, mask_files
-from utils import UserError
+from dcgan_completion import utils
+from dcgan_completion.completion import input_images
+from dcgan_completion.masks import files as mask_files
+from dcgan_completion.utils import UserError
 
 MODEL = ROOT / "tests" / "golden" / "checkpoint"
 FACE = ROOT / "tests" / "golden" / "faces" / "face-3-00000.png"

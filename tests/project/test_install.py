@@ -12,7 +12,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from helpers import ROOMS, ROOT, copy_code
+from helpers import ROOT, copy_code
 
 COMMANDS = (
     "align",
@@ -36,7 +36,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     source.mkdir()
     # A copy, since setuptools leaves build/ and an egg-info behind.
     copy_code(source)
-    for name in ("README.md", "LICENSE", "pyproject.toml"):
+    for name in ("README.md", "LICENSE", "MANIFEST.in", "pyproject.toml"):
         shutil.copy(ROOT / name, source)
     (source / "tests").mkdir()
     (source / "tests" / "test_x.py").touch()
@@ -76,13 +76,15 @@ def test_the_wheel_holds_one_folder_without_tests_or_setup(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     assert {name.split("/")[0].split("-")[0] for name in names} == {"dcgan_completion"}
     files = {name.removeprefix("dcgan_completion/") for name in names}
-    wanted = {path.name for path in ROOT.glob("*.py")} - {"setup.py"}
-    wanted |= {f"{room}/{path.name}" for room in ROOMS for path in (ROOT / room).glob("*.py")}
+    package = ROOT / "dcgan_completion"
+    wanted = {str(path.relative_to(package)) for path in package.rglob("*.py")} - {"_checkout.py"}
     shipped = [path for path in (ROOT / "data" / "pretrained").rglob("*") if path.is_file()]
     wanted |= {str(path.relative_to(ROOT)) for path in shipped}
     wanted |= {f"data/pretrained/context-encoder/{name}" for name in ENCODER_FILES}
     assert wanted <= files
-    assert "setup.py" not in files
+    assert not {"setup.py", "_checkout.py"} & files
+    for name in ("model.py", "ops.py", "utils.py"):  # not the stand-ins
+        assert zipfile.ZipFile(wheel).read(f"dcgan_completion/{name}") == (ROOT / name).read_bytes()
     assert not any("test" in name for name in files)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from helpers import ROOT, load_picture
 
-from completion import search_settings
+from dcgan_completion.settings import search as search_settings
 
 EDGE = 64  # of the shipped model's images
 

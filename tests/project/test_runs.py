@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from helpers import ROOT
 
-import runs
-from utils import UserError
+from dcgan_completion import runs
+from dcgan_completion.utils import UserError
 
 
 def test_a_record_says_how_a_run_came_about(monkeypatch: pytest.MonkeyPatch) -> None:

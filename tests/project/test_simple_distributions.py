@@ -12,10 +12,9 @@ from matplotlib.figure import Figure
 from PIL import Image
 from scipy.stats import multivariate_normal
 
-import checkpoints
-import utils
-from latent import distributions, loss_line
-from model import DCGAN
+from dcgan_completion import checkpoints, utils
+from dcgan_completion.latent import distributions, loss_line
+from dcgan_completion.model import DCGAN
 
 SCRIPT = "simple-distributions.py"
 OF_NORMALS = ("normal-pdf", "normal-samples", "normal-2d", "normal-2d-completion")

@@ -12,8 +12,8 @@ import pytest
 from helpers import copy_code
 from PIL import Image
 
-import utils
-from completion.search_settings import SearchSettings
+from dcgan_completion import utils
+from dcgan_completion.settings.search import SearchSettings
 
 # OpenFace's path is ours: ./align-dlib.py. Otherwise to the letter, but for the last line's
 # ImageMagick, which completion.gif stands for.

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import utils
-from utils import UserError
+from dcgan_completion import utils
+from dcgan_completion.utils import UserError
 
 # --- lists ---
 

@@ -15,9 +15,9 @@ from page_driver import Page
 from PIL import Image
 from serving_helpers import TOKEN, StubEngine, serving
 
-from photos.portraits import PORTRAITS
-from serving.finder import FaceFinder
-from serving.house import House
+from dcgan_completion.photos.portraits import PORTRAITS
+from dcgan_completion.serving.finder import FaceFinder
+from dcgan_completion.serving.house import House
 
 pytestmark = browser.MARKS
 

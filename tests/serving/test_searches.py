@@ -14,8 +14,8 @@ import pytest
 from helpers import ROOT, Run, load_picture
 from serving_helpers import Client, StubEngine, StubFinder, decoded, eventually, png, serving
 
-from photos.portraits import PORTRAITS
-from serving.house import House
+from dcgan_completion.photos.portraits import PORTRAITS
+from dcgan_completion.serving.house import House
 
 PHOTO = np.random.default_rng(1).integers(0, 256, [40, 48, 3], np.uint8)
 HOLE = np.full([10, 12], 255, np.uint8)

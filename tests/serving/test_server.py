@@ -11,11 +11,11 @@ import pytest
 from helpers import ROOT, Run, assert_refused
 from serving_helpers import Client, StubEngine, StubFinder, decoded, eventually, png, serving
 
-from serving import server as servers
-from serving import store as stores
-from serving.app import static_files
-from serving.house import House
-from serving.store import FullError, PhotoStore
+from dcgan_completion.serving import server as servers
+from dcgan_completion.serving import store as stores
+from dcgan_completion.serving.app import static_files
+from dcgan_completion.serving.house import House
+from dcgan_completion.serving.store import FullError, PhotoStore
 
 PHOTO = np.random.default_rng(1).integers(0, 256, [40, 48, 3], np.uint8)
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from training import augment
-from training.settings import POLICIES
+from dcgan_completion.settings.training import POLICIES
+from dcgan_completion.training import augment
 
 
 def seed(value: int = 0) -> tf.Tensor:

@@ -12,9 +12,9 @@ import tensorflow as tf
 from helpers import contents
 from toy_trainer import ToyTrainer
 
-from model import DCGAN
-from training import checkpointing
-from utils import UserError
+from dcgan_completion.model import DCGAN
+from dcgan_completion.training import checkpointing
+from dcgan_completion.utils import UserError
 
 
 def save_steps(folder: Path, steps: range, keep: int = 5) -> checkpointing.Checkpoints:

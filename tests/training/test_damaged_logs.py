@@ -12,8 +12,8 @@ import tensorflow as tf
 from helpers import ROOT, Run
 from training_runs import COLUMNS, rows_of
 
-from training import logs
-from utils import UserError
+from dcgan_completion.training import logs
+from dcgan_completion.utils import UserError
 
 GOLDEN = ROOT / "tests" / "golden"
 

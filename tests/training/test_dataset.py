@@ -15,8 +15,8 @@ import pytest
 from helpers import ROOT, save_picture
 from PIL import Image
 
-from training.dataset import ImageFolders
-from utils import UserError
+from dcgan_completion.training.dataset import ImageFolders
+from dcgan_completion.utils import UserError
 
 SIZE = 16
 

@@ -14,16 +14,16 @@ import tensorflow as tf
 from helpers import ROOT
 from training_runs import tensors
 
-from context_encoder import ContextEncoder
-from model import DCGAN
-from training import augment, encoder_trainer, holes
-from training.checkpointing import Checkpoints
-from training.dataset import ImageFolders
-from training.encoder_trainer import ContextEncoderTrainer, FiniteMonitor
-from training.loop import train
-from training.randomness import StepPurpose
-from training.settings import EncoderRules
-from utils import UserError, to_signed
+from dcgan_completion.encoders import ContextEncoder
+from dcgan_completion.model import DCGAN
+from dcgan_completion.settings.training import EncoderRules
+from dcgan_completion.training import augment, encoder_trainer, holes
+from dcgan_completion.training.checkpointing import Checkpoints
+from dcgan_completion.training.dataset import ImageFolders
+from dcgan_completion.training.encoder_trainer import ContextEncoderTrainer, FiniteMonitor
+from dcgan_completion.training.loop import train
+from dcgan_completion.training.randomness import StepPurpose
+from dcgan_completion.utils import UserError, to_signed
 
 BATCH, SIZE = 5, 16
 KINDS = ["center", "half", "pattern", "random", "strokes", "rectangle", "grid"]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from training import holes
+from dcgan_completion.training import holes
 
 SIZES = (16, 32, 64, 128)
 EIGHT_NEIGHBOURS = np.ones([3, 3])

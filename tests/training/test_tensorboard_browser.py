@@ -15,7 +15,7 @@ import time
 import browser
 import pytest
 
-from training.trainer import SCALARS
+from dcgan_completion.training.trainer import SCALARS
 
 pytestmark = browser.MARKS
 WINDOW = "--window-size=1400,1500"  # TensorBoard loads only the cards in view

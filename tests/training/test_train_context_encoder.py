@@ -14,12 +14,11 @@ from helpers import Run, assert_refused, contents, load_script
 from PIL import Image
 from training_runs import load_events, newest, numbers, tensors
 
-import checkpoints
-import cli
-from training import dataset as dataset_module
-from training import settings
-from training.dataset import ImageFolders
-from utils import UserError
+from dcgan_completion import checkpoints
+from dcgan_completion.settings import training as settings
+from dcgan_completion.training import dataset as dataset_module
+from dcgan_completion.training.dataset import ImageFolders
+from dcgan_completion.utils import UserError
 
 SCRIPT = "train-context-encoder.py"
 SMALL = ("--image-size", 16, "--width", 4, "--batch-size", 8, "--warmup-steps", 3)
@@ -366,7 +365,7 @@ def test_images_of_too_many_pixels_are_not_read(
 def test_every_option_has_its_field() -> None:
     parser = load_script(SCRIPT).build_parser()
     args = parser.parse_args(["--dataset", "data"])
-    fields = [f.name for each in settings.ENCODER_OPTIONS for f in cli.option_fields(each)]
+    fields = [f.name for each in settings.ENCODER_OPTIONS for f in options.option_fields(each)]
     assert len(fields) == len(set(fields))
     assert {*fields, "traceback"} == set(vars(args))
     assert settings.given_options(args, settings.ENCODER_OPTIONS) == {"dataset": ["data"]}

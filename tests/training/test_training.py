@@ -11,12 +11,12 @@ import oracles
 import pytest
 import tensorflow as tf
 
-from model import DCGAN
-from training.dataset import ImageFolders
-from training.loop import train
-from training.settings import Rules
-from training.trainer import DCGANTrainer, SaturationMonitor
-from utils import UserError
+from dcgan_completion.model import DCGAN
+from dcgan_completion.settings.training import Rules
+from dcgan_completion.training.dataset import ImageFolders
+from dcgan_completion.training.loop import train
+from dcgan_completion.training.trainer import DCGANTrainer, SaturationMonitor
+from dcgan_completion.utils import UserError
 
 TINY_MODEL = {"image_size": 16, "z_dim": 6, "gf_dim": 3, "df_dim": 4}
 BATCH = 5

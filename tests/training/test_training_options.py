@@ -11,9 +11,9 @@ import pytest
 from helpers import Run, assert_refused, load_script, run_script
 from training_runs import DEFAULTS
 
-import cli
-from model import DCGAN
-from training import run, settings
+from dcgan_completion.model import DCGAN
+from dcgan_completion.settings import training as settings
+from dcgan_completion.training import run
 
 
 def parse(*arguments: object) -> argparse.Namespace:
@@ -24,7 +24,7 @@ def parse(*arguments: object) -> argparse.Namespace:
 def given_of(args: argparse.Namespace) -> dict[str, Any]:
     given: dict[str, Any] = {}
     for options in settings.OPTIONS:
-        given |= cli.given_options(args, options)
+        given |= options.given_options(args, options)
     return given
 
 
@@ -44,7 +44,7 @@ def test_options_have_the_references_defaults(tmp_path: Path) -> None:
 
 
 def test_every_option_but_traceback_has_its_field() -> None:
-    fields = [f.name for options in settings.OPTIONS for f in cli.option_fields(options)]
+    fields = [f.name for options in settings.OPTIONS for f in options.option_fields(options)]
     assert len(fields) == len(set(fields))
     assert {*fields, "traceback"} == set(vars(parse()))
 

@@ -17,13 +17,12 @@ from PIL import Image
 from toy_trainer import ToyTrainer
 from training_runs import load_events, numbers
 
-import devices
-import runs
-from training import logs, run
-from training.dataset import ImageFolders
-from training.loop import train
-from training.settings import OutputSettings
-from utils import UserError
+from dcgan_completion import devices, runs
+from dcgan_completion.settings.training import OutputSettings
+from dcgan_completion.training import logs, run
+from dcgan_completion.training.dataset import ImageFolders
+from dcgan_completion.training.loop import train
+from dcgan_completion.utils import UserError
 
 
 def folders_in(folder: Path) -> dict[str, str]:

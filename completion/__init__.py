@@ -1,1 +1,0 @@
-"""Completion: settings, masks, latent search, blending, the completer, a run, its folder."""

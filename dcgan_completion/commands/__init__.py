@@ -1,0 +1,1 @@
+"""Command lines: a parser and a `main` for each script."""

@@ -1,0 +1,1 @@
+"""Completion of aligned images by command: inputs, settings, the run, its output folder."""

@@ -1,0 +1,44 @@
+"""Progress of an evaluation's stages: protocols of bars, a silent bar, describing as a stage."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from dcgan_completion.evaluation.embeddings import FaceEmbeddings, FaceReader
+
+
+class Bar(Protocol):
+    """The progress of one stage, such as tqdm shows it."""
+
+    def update(self, n: int) -> object:
+        """Tells that `n` more images are done."""
+
+
+class Progress(Protocol):
+    """Opens the bar of a stage, as a context manager that closes it."""
+
+    def __call__(self, *, total: int, desc: str) -> contextlib.AbstractContextManager[Bar]:
+        """`total`: number of images in the stage; `desc`: what it does."""
+
+
+class _SilentBar:
+    def update(self, n: int) -> None:
+        pass
+
+
+def silent(*, total: int, desc: str) -> contextlib.AbstractContextManager[Bar]:
+    """Shows nothing."""
+    del total, desc
+    return contextlib.nullcontext(_SilentBar())
+
+
+def describe(
+    reader: FaceReader, images: np.ndarray, progress: Progress, desc: str, *, keep: bool = True
+) -> FaceEmbeddings:
+    """`FaceReader.describe` of images, uint8 [N, S, S, C], as one stage named `desc`."""
+    with progress(total=len(images), desc=desc) as bar:
+        return reader.describe(images, keep=keep, advance=bar.update)

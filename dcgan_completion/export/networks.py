@@ -1,0 +1,165 @@
+"""The networks as functions to export: named inputs and outputs, of any batch size.
+
+`EXPORTED` has their names, by which a SavedModel's signatures go, too.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import tensorflow as tf
+
+from dcgan_completion.encoders import ContextEncoder
+from dcgan_completion.model import DCGAN
+
+Arrays = dict[str, np.ndarray]
+FILES = {"generate": "generator", "discriminate": "discriminator", "estimate": "context-encoder"}
+WEIGHT = 0.1  # of the perceptual loss in example inputs
+
+
+@dataclasses.dataclass(frozen=True)
+class Network:
+    """A network, or what is computed with it, as a function of named tensors.
+
+    Attributes:
+      name: what it does, such as `generate`.
+      function: its inputs by name, each a tensor -> its outputs by name.
+      inputs: shape and type of each input, in order; N, the first axis, is None.
+    """
+
+    name: str
+    function: Callable[..., dict[str, tf.Tensor]]
+    inputs: dict[str, tf.TensorSpec]
+
+    @property
+    def signature(self) -> list[tf.TensorSpec]:
+        """The inputs in order, by their names."""
+        return [tf.TensorSpec(s.shape, s.dtype, name) for name, s in self.inputs.items()]
+
+    def traced(self) -> tf.types.experimental.PolymorphicFunction:
+        """The function for graphs alone, of tensors of any N."""
+        return tf.function(self.function, input_signature=self.signature, autograph=False)
+
+    def run(self, inputs: Mapping[str, np.ndarray]) -> Arrays:
+        """What it computes here, as arrays."""
+        outputs = self.function(**{name: tf.constant(value) for name, value in inputs.items()})
+        return {name: value.numpy() for name, value in outputs.items()}
+
+    def example(self, number: int, random: np.random.Generator) -> Arrays:
+        """Inputs for `number` rows: masks of 0 and 1, all else uniform in [-1, 1], float32."""
+
+        def draw(name: str, spec: tf.TensorSpec) -> np.ndarray:
+            if not spec.shape.rank:
+                return np.float32(WEIGHT)
+            values = random.uniform(-1, 1, [number, *spec.shape[1:]])
+            return np.float32(values > 0 if name == "mask" else values)
+
+        return {name: draw(name, spec) for name, spec in self.inputs.items()}
+
+
+def _floats(*shape: int | None) -> tf.TensorSpec:
+    return tf.TensorSpec(shape, tf.float32)
+
+
+def generate(model: DCGAN) -> Network:
+    """G: z [N, z_dim] in [-1, 1] -> images [N, S, S, C] in [-1, 1]."""
+
+    def function(z: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"images": model.generator(z)}
+
+    return Network("generate", function, {"z": _floats(None, model.z_dim)})
+
+
+def generate_pixels(model: DCGAN) -> Network:
+    """G: z [N, z_dim] in [-1, 1] -> images [N, S, S, C] in [-1, 1], and as pixels of uint8."""
+
+    def function(z: tf.Tensor) -> dict[str, tf.Tensor]:
+        images = model.generator(z)
+        levels = tf.clip_by_value(tf.round((images + 1) * 127.5), 0, 255)
+        return {"images": images, "pixels": tf.cast(levels, tf.uint8)}
+
+    return Network("generate", function, {"z": _floats(None, model.z_dim)})
+
+
+def discriminate(model: DCGAN) -> Network:
+    """D before its sigmoid: images [N, S, S, C] in [-1, 1] -> logits [N], high for real."""
+
+    def function(images: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"logits": model.discriminator(images)}
+
+    return Network("discriminate", function, {"images": _image_spec(model, model.channels)})
+
+
+def completion_loss(model: DCGAN) -> Network:
+    """`DCGAN.completion_loss` and its gradient.
+
+    z [N, z_dim], images [N, S, S, C] in [-1, 1], mask [N, S, S, 1] (1 = known, or how much a pixel
+    counts), lam (a scalar: the weight of the perceptual loss) -> contextual, perceptual and total
+    loss, each [N], and the gradient of the total by z, [N, z_dim].
+    """
+
+    def function(
+        z: tf.Tensor, images: tf.Tensor, mask: tf.Tensor, lam: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        with tf.GradientTape() as tape:
+            tape.watch(z)
+            # The model's own lam is a number that decides whether D is evaluated; this is a tensor.
+            _, contextual, perceptual = model.completion_loss(z, images, mask, lam=1.0)
+            total = contextual + lam * perceptual
+        return {
+            "contextual": contextual,
+            "perceptual": perceptual,
+            "total": total,
+            "gradient": tape.gradient(total, z),  # a row's loss depends on its own z alone
+        }
+
+    inputs = {
+        "z": _floats(None, model.z_dim),
+        "images": _image_spec(model, model.channels),
+        "mask": _image_spec(model, 1),
+        "lam": _floats(),
+    }
+    return Network("completion_loss", function, inputs)
+
+
+def estimate(encoder: ContextEncoder) -> Network:
+    """E: images [N, S, S, C] in [-1, 1], mask [N, S, S, 1] (1 = known) -> estimates, as images.
+
+    As `completion.direct.DirectCompleter.estimate`: of an encoder that is symmetric, the mean of
+    two, of the image and of its mirror image. Missing pixels may hold anything.
+    """
+
+    def function(images: tf.Tensor, mask: tf.Tensor) -> dict[str, tf.Tensor]:
+        estimates = encoder.estimate(images, mask)
+        if encoder.symmetric:
+            turned = encoder.estimate(tf.reverse(images, [2]), tf.reverse(mask, [2]))
+            estimates = (estimates + tf.reverse(turned, [2])) / 2
+        return {"estimates": estimates}
+
+    inputs = {"images": _image_spec(encoder, encoder.channels), "mask": _image_spec(encoder, 1)}
+    return Network("estimate", function, inputs)
+
+
+def _image_spec(model: DCGAN | ContextEncoder, channels: int) -> tf.TensorSpec:
+    return _floats(None, model.image_size, model.image_size, channels)
+
+
+def difference(found: Mapping[str, np.ndarray], wanted: Mapping[str, np.ndarray]) -> float:
+    """The largest difference between outputs of the same names; infinite if their shapes differ.
+
+    Of values beyond 1, such as losses, relative to the largest of them; of integers, what is more
+    than one level, which rounding may be.
+    """
+    largest = 0.0
+    for name, value in wanted.items():
+        other = found.get(name)
+        if other is None or (other.shape, other.dtype) != (value.shape, value.dtype):
+            return np.inf
+        errors = np.abs(other.astype(np.float64) - value)
+        if value.dtype.kind == "u":
+            errors = np.maximum(errors - 1, 0)
+        error = float(errors.max() / max(1.0, float(np.abs(value).max())))
+        largest = max(largest, np.inf if np.isnan(error) else error)
+    return largest

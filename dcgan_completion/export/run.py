@@ -1,0 +1,126 @@
+"""A run of export.py: networks loaded, written to a new folder, checked there, and recorded."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from dcgan_completion import checkpoints, runs
+from dcgan_completion.encoders import ContextEncoder
+from dcgan_completion.export import networks as export_networks
+from dcgan_completion.export.formats import WRITERS, Exported
+from dcgan_completion.export.networks import Network
+from dcgan_completion.inpaint.direct import load_encoder_for
+from dcgan_completion.model import DCGAN
+from dcgan_completion.settings.export import EXTRAS
+from dcgan_completion.utils import UserError
+
+BATCHES = (1, 7)  # numbers of images for which what was written is checked
+
+
+def networks_for(name: str, model: DCGAN, encoder: ContextEncoder | None) -> list[Network]:
+    """What is exported in a format of `WRITERS`, as far as there is an encoder."""
+    made = {
+        "savedmodel": (
+            export_networks.generate_pixels(model),
+            export_networks.discriminate(model),
+            export_networks.completion_loss(model),
+        ),
+        "tflite": (export_networks.generate(model),),
+        "onnx": (export_networks.generate(model), export_networks.discriminate(model)),
+    }[name]
+    return [*made, *([export_networks.estimate(encoder)] if encoder else [])]
+
+
+def export(name: str, path: str, out: str) -> list[str]:
+    """Writes the model that `path` names to a new folder, in a format of `WRITERS`.
+
+    Its context encoder goes along, and the LICENSE beside the model, if there is one. The folder
+    appears when all of it is written and computes what our networks do.
+
+    Returns:
+      A line on each network.
+
+    Raises:
+      UserError: as `checkpoints.load_model` and `checkpoints.load_context_encoder`; or what was
+        written computes something else.
+    """
+    model, prefix = checkpoints.load_model(path)
+    inside = checkpoints.encoder_folder(prefix)
+    encoder = load_encoder_for(model, inside) if inside else None
+    parent = os.path.dirname(os.path.abspath(out))
+    os.makedirs(parent, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".export-", dir=parent) as temporary:
+        whole = os.path.join(temporary, "model")
+        os.mkdir(whole)
+        written = WRITERS[name](networks_for(name, model, encoder), whole)
+        lines = [_check(one, name, whole) for one in written]
+        checkpoints.copy_licence(prefix, whole)
+        runs.write_config(whole, _record(name, prefix, model, encoder, written))
+        os.rename(whole, out)
+    return lines
+
+
+def _check(exported: Exported, name: str, folder: str) -> str:
+    """A line on a network that was written: its size, and how exactly it computes.
+
+    Raises:
+      UserError: its outputs differ from those of our network.
+    """
+    random, network, worst = np.random.default_rng(0), exported.network, 0.0
+    for number in BATCHES:
+        inputs = network.example(number, random)
+        error = export_networks.difference(exported.run(inputs), network.run(inputs))
+        worst = max(worst, error)
+        if error > exported.tolerance:
+            versions = ", ".join(f"{k} {v}" for k, v in _packages(name).items())
+            raise UserError(
+                f"--format {name}: for {number} images, {exported.file} differs from our network "
+                f"by {error:.1g} (at most {exported.tolerance:g}) with {versions}; nothing is "
+                "written; try other versions, or another --format"
+            )
+    path = os.path.join(folder, exported.file)
+    size = f"{os.path.getsize(path) / 1e6:.1f} MB, " if os.path.isfile(path) else ""
+    return f"{exported.file}: {size}differs from our network by {worst:.1g} at most"
+
+
+def _packages(name: str) -> dict[str, str | None]:
+    """The versions of what converts and runs a format."""
+    return runs.versions(("tensorflow", *EXTRAS.get(name, {}).values()))
+
+
+def _record(
+    name: str,
+    prefix: str,
+    model: DCGAN,
+    encoder: ContextEncoder | None,
+    written: Sequence[Exported],
+) -> dict[str, Any]:
+    """What config.json says; no paths, which mean nothing elsewhere."""
+    return {
+        "format": name,
+        "checkpoint": os.path.basename(prefix),
+        "architecture": model.architecture,
+        "context_encoder": encoder and encoder.architecture,
+        "networks": {one.file: _interface(one.network) for one in written},
+        "packages": runs.versions(runs.PACKAGES) | _packages(name),
+    }
+
+
+def _interface(network: Network) -> dict[str, dict[str, str]]:
+    """The inputs and outputs of a network by name: type and shape, with N for any number."""
+
+    def described(spec: tf.TensorSpec) -> str:
+        sizes = ["N" if size is None else str(size) for size in spec.shape]
+        return f"{spec.dtype.name} [{', '.join(sizes)}]"
+
+    outputs = network.traced().get_concrete_function().structured_outputs
+    return {
+        "inputs": {key: described(spec) for key, spec in network.inputs.items()},
+        "outputs": {key: described(spec) for key, spec in outputs.items()},
+    }

@@ -1,0 +1,1 @@
+"""Inpainting: context encoder's estimate, latent search, candidates, blending."""

@@ -1,0 +1,76 @@
+"""The completion loss along a line through the latent space, and the faces on it."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import tensorflow as tf
+
+from dcgan_completion import checkpoints, utils
+from dcgan_completion.masks import mask as masks
+from dcgan_completion.model import DCGAN
+
+LAM = 0.1  # weight of the perceptual loss: the paper's
+PART = 64  # z of a batch
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class LossLine:
+    """What a line z(t) = z(0) + t * direction passes, for t from -1 to 1.
+
+    Attributes:
+      t: where the losses were computed, [M].
+      contextual, perceptual: losses of z(t) as a completion of the face G(z(0)) whose centre is
+        missing, each [M].
+      lam: weight of the perceptual loss in the total.
+      faces_t: where the faces are, [K].
+      faces: G(z(t)) there, uint8 [K, S, S, C].
+      known: the pixels that are known of G(z(0)), the others gray, uint8 [S, S, C].
+    """
+
+    t: np.ndarray
+    contextual: np.ndarray
+    perceptual: np.ndarray
+    lam: float
+    faces_t: np.ndarray
+    faces: np.ndarray
+    known: np.ndarray
+
+    @property
+    def total(self) -> np.ndarray:
+        """What a search minimises, [M]."""
+        return self.contextual + self.lam * self.perceptual
+
+
+def measure(
+    model: DCGAN, random: np.random.Generator, points: int = 97, faces: int = 9
+) -> LossLine:
+    """The losses at so many places of a random line, and faces between its ends."""
+    middle = random.uniform(-1, 1, model.z_dim).astype(np.float32)
+    # As far as it can go within the cube of all z, in every dimension.
+    direction = np.float32(random.choice([-1, 1], model.z_dim)) * (1 - np.abs(middle))
+    t, faces_t = np.linspace(-1, 1, points), np.linspace(-1, 1, faces)
+    face = checkpoints.generate(model, middle[np.newaxis])
+    mask = masks.Mask(masks.make_mask("center", model.image_size)[np.newaxis])
+    losses = [
+        _losses(model, middle + np.float32(part[:, np.newaxis]) * direction, face, mask.known)
+        for part in np.split(t, range(PART, points, PART))
+    ]
+    contextual, perceptual = np.concatenate(losses, axis=1)
+    return LossLine(
+        t,
+        contextual,
+        perceptual,
+        LAM,
+        faces_t,
+        checkpoints.generate(model, middle + faces_t[:, np.newaxis] * direction),
+        utils.to_uint8(mask.visible(utils.to_signed(face)))[0],
+    )
+
+
+def _losses(model: DCGAN, z: np.ndarray, face: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Contextual and perceptual loss of each z, [2, N]."""
+    image = tf.constant(utils.to_signed(face))
+    _, contextual, perceptual = model.completion_loss(tf.constant(z), image, known, lam=1.0)
+    return np.stack([contextual, perceptual])

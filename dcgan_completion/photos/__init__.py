@@ -1,0 +1,1 @@
+"""Photos of any size: read, repaired in place, written."""

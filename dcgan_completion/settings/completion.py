@@ -1,0 +1,121 @@
+"""The settings of a completion besides those of its search: of its masks, images and results.
+
+Defaults, choices and help of the options are written here alone; command lines are built from
+these classes. Importing this needs no TensorFlow.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+from dcgan_completion.settings import options
+from dcgan_completion.settings.search import SEARCHES
+
+# Iterations between pictures: of auto, of the other approaches.
+AUTO_OUT_INTERVAL, OUT_INTERVAL = 10, 50
+OF_APPROACHES = {"out_interval": SEARCHES}  # options that only some approaches have
+
+
+def shard(text: str) -> tuple[int, int]:
+    """argparse type: I/N, the I-th of N parts."""
+    part, _, parts = text.partition("/")
+    if not (part.isdecimal() and parts.isdecimal() and 1 <= int(part) <= int(parts)):
+        raise argparse.ArgumentTypeError(f"{text!r} is not like 2/4, the second of four parts")
+    return int(part), int(parts)
+
+
+@dataclasses.dataclass(frozen=True)
+class CompletionSettings:
+    """What is completed by which model, and what becomes of it.
+
+    Attributes:
+      images: files and folders as the user gave them.
+      checkpoint_dir: of the model; None: `checkpoints.select_model` takes one.
+      img_size: edge of the images in pixels; None: the model's.
+      resize: crop images to a square and scale them to the model's size.
+      out_dir: the output folder.
+      out_interval: iterations between pictures of where the search stands.
+      overwrite: replace an earlier completion in the output folder.
+      batch_size: images of a batch; None: `run.default_batch_size`.
+      shard: (I, N): only the I-th of N parts of the images; None: all.
+      samples: completions of each image.
+      seed: of all that is random.
+      precision: of options.PRECISIONS, as asked for.
+      max_pixels: of an image or a mask file; one of more is not read.
+    """
+
+    images: tuple[str, ...]
+    checkpoint_dir: str | None = options.option(
+        "folder of the model, or one of its checkpoints, such as checkpoint/ckpt-12000",
+        "--checkpointDir",
+    )
+    img_size: int | None = options.option(
+        "edge of the images in pixels", "--imgSize", type=options.image_size
+    )
+    resize: bool = options.option(
+        "crop images to a square and scale them to fit", action="store_true", default=False
+    )
+    out_dir: str = options.option("folder for the results", "--outDir", default="completions")
+    out_interval: int = options.option(
+        "iterations between pictures of where the search stands",
+        "--outInterval",
+        type=options.positive_int,
+        default=AUTO_OUT_INTERVAL,
+    )
+    overwrite: bool = options.option(
+        "replace an earlier completion in --outDir", action="store_true", default=False
+    )
+    batch_size: int | None = options.option("images at a time", type=options.positive_int)
+    shard: tuple[int, int] | None = options.option(
+        "complete the I-th of N parts of the images; each needs an --outDir of its own",
+        type=shard,
+        metavar="I/N",
+    )
+    samples: int = options.option(
+        "completions of each image, from different starts, in samples/, the best first",
+        type=options.positive_int,
+        metavar="N",
+        default=1,
+    )
+    seed: int = options.option("of the first z and random masks", type=options.seed, default=0)
+    precision: str = options.option(
+        "of the search's convolutions; auto: the faster one here",
+        choices=options.PRECISIONS,
+        default="auto",
+    )
+    max_pixels: int = options.max_pixels_option()
+
+    @classmethod
+    def of(cls, approach: str, images: Sequence[str], **given: Any) -> CompletionSettings:
+        """Settings from what was given; the approach decides on the default of out_interval.
+
+        Raises:
+          UserError: an option belongs to another approach.
+        """
+        for name in given:
+            options.check_belongs(name, "approach", approach, OF_APPROACHES)
+        interval = AUTO_OUT_INTERVAL if approach == "auto" else OUT_INTERVAL
+        return cls(tuple(images), **{"out_interval": interval} | given)
+
+    def options(self) -> dict[str, Any]:
+        """The values of the options for config.json, without those that change no result.
+
+        `precision` is as asked for.
+        """
+        values = dataclasses.asdict(self)
+        del values["overwrite"], values["max_pixels"]
+        return values
+
+    @staticmethod
+    def default_text(field: dataclasses.Field[Any]) -> str:
+        """What the help says of a field's default."""
+        special = {
+            "checkpoint_dir": "default: ./checkpoint if it holds a model, else data/pretrained",
+            "img_size": "default: the model's",
+            "out_interval": f"auto: {AUTO_OUT_INTERVAL}, else {OUT_INTERVAL}",
+            "batch_size": "default: at most 64",
+        }
+        return special.get(field.name, options.plain_default(field))

@@ -1,0 +1,113 @@
+"""The settings of masks: what is missing. Importing this needs no TensorFlow."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from typing import Any
+
+from dcgan_completion.masks import mask as masks
+from dcgan_completion.settings import options
+from dcgan_completion.utils import UserError
+
+# Options that only some kinds of masks have.
+OF_MASK_TYPES = {
+    "center_scale": ("center",),
+    "fraction": ("random",),
+    "mask": ("file",),
+    "invert_mask": ("file",),
+}
+
+
+def center_scale(text: str) -> float:
+    """argparse type: where a central hole begins, as a share of the width."""
+    value = options.open_fraction(text)
+    if value >= 0.5:
+        raise argparse.ArgumentTypeError(f"{text} leaves no hole; it must be below 0.5")
+    return value
+
+
+@dataclasses.dataclass(frozen=True)
+class MaskSettings:
+    """What is missing.
+
+    Attributes:
+      mask_type: of masks.MASK_TYPES, or `file`.
+      center_scale, fraction: of masks.make_mask.
+      mask: path of a mask, or of a folder of them (`file`; mask_files.masks_for).
+      invert_mask: black pixels of the file are missing, not white ones.
+      dilate: pixels by which the hole grows; None: it does not.
+      feather: blend from the photo to G(z) over these pixels (`masks.feather_ramp`).
+    """
+
+    mask_type: str = options.option(
+        "what is missing: center, a square; random, single pixels; left, right, top, bottom, that "
+        "half; half, a random one of them; pattern, a quarter, in blobs; full, nothing; grid, all "
+        "but every fourth pixel in both directions; lowres, all but the averages of 8x8 blocks; "
+        "file, what --mask says",
+        "--maskType",
+        choices=(*masks.MASK_TYPES, "file"),
+        default="center",
+    )
+    center_scale: float = options.option(
+        "the central hole begins at this share of the width",
+        "--centerScale",
+        type=center_scale,
+        default=0.25,
+    )
+    fraction: float = options.option(
+        "of random pixels missing", type=options.open_fraction, default=masks.RANDOM_MISSING
+    )
+    mask: str | None = options.option(
+        "an image, white where pixels are missing, or a folder with one for each input, named and "
+        "placed like it",
+        metavar="PATH",
+    )
+    invert_mask: bool = options.option("black is missing", action="store_true", default=False)
+    dilate: int | None = options.option(
+        "pixels by which the hole grows", type=options.positive_int, metavar="PIXELS"
+    )
+    feather: bool = options.option(
+        "blend from the photo to G(z) gradually in the pixels that --dilate adds",
+        action="store_true",
+        default=False,
+    )
+
+    @staticmethod
+    def default_text(field: dataclasses.Field[Any]) -> str:
+        """What the help says of a field's default."""
+        if field.name == "mask_type":
+            return "default: center; file with --mask"
+        return options.plain_default(field)
+
+    @classmethod
+    def of(cls, **given: Any) -> MaskSettings:
+        """Settings from what was given, without contradictions.
+
+        Raises:
+          UserError: an option contradicts the kind of mask, or lacks one that it belongs to.
+        """
+        kind = given.setdefault("mask_type", "file" if "mask" in given else cls.mask_type)
+        for name in given:
+            options.check_belongs(name, "mask_type", kind, OF_MASK_TYPES)
+        settings = cls(**given)
+        if kind == "file" and settings.mask is None:
+            raise UserError(
+                "--mask-type file: --mask PATH must name the mask, or a folder of masks"
+            )
+        if settings.dilate and not settings.keeps_pixels:
+            raise UserError(f"--dilate: there is no hole to grow in --mask-type {kind}")
+        if settings.feather and not settings.dilate:
+            raise UserError(
+                "--feather: ramps inside the pixels that --dilate adds; give --dilate, too"
+            )
+        return settings
+
+    @property
+    def keeps_pixels(self) -> bool:
+        """See `masks.keeps_pixels`."""
+        return masks.keeps_pixels(self.mask_type)
+
+    def options(self) -> dict[str, Any]:
+        """The values of the options for config.json; None for those of other kinds of masks."""
+        return options.options_of(self, "mask_type", OF_MASK_TYPES)

@@ -1,0 +1,187 @@
+"""Options as fields of settings classes: defined once, added to parsers, read back; their types."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import math
+from collections.abc import Callable, Collection
+from typing import Any
+
+from dcgan_completion.utils import MAX_PIXELS, UserError
+
+PRECISIONS = ("auto", "float32", "bfloat16")  # see devices.Precision
+
+
+def option(help_text: str, *flags: str, default: Any = None, **arguments: Any) -> Any:
+    """A field of a settings class, with all that its option on the command line needs.
+
+    Args:
+      help_text: what it does, with its unit; the default is added by `add_options`.
+      flags: further spellings besides --kebab-case, such as the reference's.
+      default: of the field; a callable, such as `list`, makes one for each instance.
+      arguments: for `argparse.ArgumentParser.add_argument`.
+    """
+    metadata = {"flags": flags, "arguments": {"help": help_text, **arguments}}
+    if callable(default):
+        return dataclasses.field(default_factory=default, metadata=metadata)
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+def same_option(settings: type, name: str, **changes: Any) -> Any:
+    """The field of another settings class with that name, so that both have one definition.
+
+    Args:
+      settings: a dataclass with a field `name` that was made by `option`.
+      name: of the field.
+      changes: of its default, its help (`help_text`) and other arguments of `option`.
+    """
+    (field,) = (field for field in option_fields(settings) if field.name == name)
+    arguments = {"default": field.default} | field.metadata["arguments"] | changes
+    help_text = arguments.pop("help")
+    return option(arguments.pop("help_text", help_text), *field.metadata["flags"], **arguments)
+
+
+def max_pixels_option() -> Any:
+    """The field max_pixels of every settings class that has one: see `utils.open_picture`."""
+    return option(
+        "pixels of an image, at most: a larger one is not read, and named",
+        type=positive_int,
+        metavar="N",
+        default=MAX_PIXELS,
+    )
+
+
+def option_fields(settings: type) -> list[dataclasses.Field[Any]]:
+    """The fields of a settings class that were made by `option`."""
+    return [field for field in dataclasses.fields(settings) if "flags" in field.metadata]
+
+
+def flag(name: str) -> str:
+    """The option of a field: batch_size -> --batch-size."""
+    return "--" + name.replace("_", "-")
+
+
+def add_options(
+    group: argparse._ActionsContainer,
+    settings: type,
+    default_text: Callable[[dataclasses.Field[Any]], str],
+    names: Collection[str] | None = None,
+) -> None:
+    """Adds the options of a settings class to a parser.
+
+    An option that the user leaves out is None in what the parser returns: the settings class has
+    the default. Of one that is repeated, the last counts.
+
+    Args:
+      group: a parser, or a group of it.
+      settings: a dataclass whose fields are made by `option`.
+      default_text: what the help says of a field's default, such as "default: 64"; may be empty.
+      names: of the fields to add; None for all.
+    """
+    for field in option_fields(settings):
+        if names is None or field.name in names:
+            arguments = dict(field.metadata["arguments"])
+            if text := default_text(field):
+                arguments["help"] += f" ({text})"
+            flags = (flag(field.name), *field.metadata["flags"])
+            group.add_argument(*flags, dest=field.name, default=None, **arguments)
+
+
+def given_options(args: argparse.Namespace, settings: type) -> dict[str, Any]:
+    """The values of a settings class' options that the user gave, by field."""
+    values = {field.name: getattr(args, field.name, None) for field in option_fields(settings)}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def could_be_given(field: dataclasses.Field[Any], value: Any) -> bool:
+    """Whether a value, such as one in a file, is one that a field's option can have.
+
+    Args:
+      field: made by `option`.
+      value: as JSON holds it.
+    """
+    arguments = field.metadata["arguments"]
+    if value is None:
+        return field.default is None
+    if isinstance(value, bool) or "action" in arguments:
+        return isinstance(value, bool) and "action" in arguments
+    if "nargs" in arguments:
+        return isinstance(value, list) and all(isinstance(item, str) for item in value)
+    text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
+    try:
+        same = arguments.get("type", str)(text) == value
+    except (ValueError, argparse.ArgumentTypeError):
+        return False
+    return same and value in arguments.get("choices", (value,))
+
+
+def options_of(
+    settings: Any, choice: str, of_choices: dict[str, tuple[str, ...]]
+) -> dict[str, Any]:
+    """A settings object's options; None for those that do not belong to what was chosen."""
+    chosen = getattr(settings, choice)
+    return {
+        field.name: getattr(settings, field.name)
+        if chosen in of_choices.get(field.name, (chosen,))
+        else None
+        for field in option_fields(settings)
+    }
+
+
+def check_belongs(
+    name: str, choice: str, chosen: str, of_choices: dict[str, tuple[str, ...]]
+) -> None:
+    """Raises UserError if an option that was given belongs to other choices than `chosen`."""
+    values = of_choices.get(name, (chosen,))
+    if chosen not in values:
+        raise UserError(
+            f"{flag(name)} belongs to {flag(choice)} {' or '.join(values)} and contradicts "
+            f"{flag(choice)} {chosen}; leave one of them out"
+        )
+
+
+def _number(
+    convert: Callable[[str], float], valid: Callable[[float], bool], wanted: str
+) -> Callable[[str], float]:
+    """argparse type: a finite number that `valid` accepts; `wanted` names it in the error."""
+
+    def parse(text: str) -> float:
+        try:
+            value = convert(text)
+            fits = math.isfinite(value) and valid(value)
+        except (ValueError, OverflowError):
+            fits = False
+        if not fits:
+            raise argparse.ArgumentTypeError(f"{text!r} is not {wanted}")
+        return value
+
+    return parse
+
+
+open_fraction = _number(float, lambda v: 0 < v < 1, "a number between 0 and 1")
+positive_int = _number(int, lambda v: v > 0, "a whole number above 0")
+seed = _number(int, lambda v: 0 <= v < 2**32, "a whole number from 0 to 4294967295")
+index = _number(int, lambda v: 0 <= v < 10**6, "a whole number from 0 to 999999")
+# What is made at once, or side by side: more would only end in a lack of memory.
+edge = _number(int, lambda v: 0 < v <= 4096, "a whole number from 1 to 4096")
+picture_count = _number(int, lambda v: 0 < v <= 10**6, "a whole number from 1 to 1000000")
+worker_count = _number(int, lambda v: 0 < v <= 1024, "a whole number from 1 to 1024")
+update_count = _number(int, lambda v: 0 < v <= 1000, "a whole number from 1 to 1000")
+positive_float = _number(float, lambda v: v > 0, "a number above 0")
+non_negative_float = _number(float, lambda v: v >= 0, "a number from 0")
+share = _number(float, lambda v: 0 < v <= 1, "a number above 0, 1 at most")
+closed_fraction = _number(float, lambda v: 0 <= v <= 1, "a number from 0 to 1")
+decay_rate = _number(float, lambda v: 0 <= v < 1, "a number from 0 to below 1")
+
+
+def image_size(text: str) -> int:
+    """argparse type: the edge of an image in pixels that a DCGAN can have."""
+    if text not in ("16", "32", "64", "128"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not one of 16, 32, 64, 128")
+    return int(text)
+
+
+def plain_default(field: dataclasses.Field[Any]) -> str:
+    """What the help says of a field's default; empty for a switch, or without one."""
+    return "" if field.default is None or field.default is False else f"default: {field.default}"

@@ -1,0 +1,252 @@
+"""Checkpoints of a training: saving, resuming, starting from other weights, exporting a model."""
+
+from __future__ import annotations
+
+import dataclasses
+import glob
+import itertools
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from dcgan_completion import checkpoints, runs
+from dcgan_completion.encoders import ContextEncoder
+from dcgan_completion.model import DCGAN
+from dcgan_completion.settings import options
+from dcgan_completion.settings.training import EncoderRules, Rules
+from dcgan_completion.training.loop import Trainer
+from dcgan_completion.utils import UserError
+
+
+def refuse_contradictions(
+    given: Mapping[str, Any], stored: Mapping[str, Any], source: str, other: str
+) -> None:
+    """Raises UserError if a value contradicts that of a checkpoint.
+
+    Args:
+      given: what the user asked for, by the names of the options' fields.
+      stored: the values that the checkpoint was trained with.
+      source: the checkpoint's path.
+      other: the option that named the checkpoint; the remedy is to name another one there.
+    """
+    for name, value in given.items():
+        if name in stored and stored[name] != value:
+            option = options.flag(name)
+            raise UserError(
+                f"{option} {value} contradicts the checkpoint {source}, which was trained "
+                f"with {option} {stored[name]}; leave the option out, or name another {other}"
+            )
+
+
+def remove_leftovers(folder: str) -> None:
+    """Removes the partial files of a process that was killed while it wrote a checkpoint."""
+    for path in glob.glob(os.path.join(glob.escape(folder), "ckpt-*_temp*")):
+        shutil.rmtree(path)
+    for path in glob.glob(os.path.join(glob.escape(folder), "ckpt-*.data-*")):
+        if not os.path.exists(path.rpartition(".data-")[0] + ".index"):
+            os.remove(path)
+
+
+class Checkpoints:
+    """Saves a trainer into a folder as ckpt-STEP, keeps the newest, and restores it."""
+
+    def __init__(self, trainer: Trainer, folder: str, keep: int = 5) -> None:
+        self._step, self._folder, self._keep = trainer.step, folder, keep
+        self._checkpoint = tf.train.Checkpoint(**trainer.checkpoint_contents())
+        self._manager = self._new_manager()
+
+    def _new_manager(self) -> tf.train.CheckpointManager:
+        return tf.train.CheckpointManager(
+            self._checkpoint, self._folder, max_to_keep=self._keep, checkpoint_name="ckpt"
+        )
+
+    @property
+    def latest(self) -> str | None:
+        """Path prefix of the newest checkpoint."""
+        return self._manager.latest_checkpoint
+
+    def restore(self, repair: bool = True) -> list[str]:
+        """Restores the newest checkpoint that can be read.
+
+        Args:
+          repair: remove damaged newer ones; for one process of a training alone.
+
+        Returns:
+          The path prefixes of the damaged ones.
+
+        Raises:
+          UserError: none can be read, or they are of another architecture.
+        """
+        # The manager lists none where the folder's state file has no times (a copied checkpoint).
+        prefixes = list(self._manager.checkpoints) or [p for p in [self.latest] if p]
+        damaged = []
+        problem: UserError | None = None
+        while prefixes:
+            try:
+                with checkpoints.reading_checkpoint(prefixes[-1]):
+                    self._checkpoint.restore(prefixes[-1]).expect_partial().assert_consumed()
+                break
+            except UserError as error:
+                problem = problem or error
+                damaged.append(prefixes.pop())
+        if not prefixes:
+            raise problem or UserError(f"{self._folder}: holds no checkpoint")
+        if damaged and repair:
+            # Relative paths: it would keep absolute ones, and a model's folder may be moved.
+            paths = [os.path.relpath(prefix) for prefix in prefixes]
+            folder = os.path.relpath(self._folder)
+            tf.compat.v1.train.update_checkpoint_state(folder, paths[-1], paths)
+            for path in itertools.chain(*(glob.glob(f"{glob.escape(p)}.*") for p in damaged)):
+                os.remove(path)
+            self._manager = self._new_manager()
+        return damaged
+
+    def save(self) -> str:
+        """Saves the trainer under its step, if that is not done yet; returns the path prefix.
+
+        Raises:
+          UserError: it cannot be written; earlier checkpoints are intact.
+        """
+        step, latest = int(self._step.numpy()), self.latest
+        if latest is not None and latest.endswith(f"ckpt-{step}"):
+            return latest
+        try:
+            return self._manager.save(checkpoint_number=step)
+        except (tf.errors.OpError, OSError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise UserError(
+                f"{self._folder}: the checkpoint of step {step} cannot be written ({reason}); make "
+                f"room and run the command again: it goes on from {latest}"
+            ) from error
+
+
+def load_initial_weights(
+    model: DCGAN | ContextEncoder,
+    averaged: dict[str, tf.Variable],
+    path: str,
+    from_averaged: bool = False,
+) -> str:
+    """Gives a new training the weights of the checkpoint that `path` names.
+
+    An exported model holds G or E with its averaged weights alone; its own then start from them.
+
+    Args:
+      model: the networks.
+      averaged: the averaged weights, by the names of `model.g` or `model.e`.
+      path: as for `checkpoints.find_checkpoint`.
+      from_averaged: G's or E's own weights start from the averaged ones in any case.
+
+    Returns:
+      The checkpoint's path prefix.
+
+    Raises:
+      UserError: as `checkpoints.load_model`; or its architecture is not the model's.
+    """
+    if isinstance(model, DCGAN):
+        network, tree, own = "DCGAN", "model/g/", model.g
+    else:
+        network, tree, own = "context encoder", "model/e/", model.e
+    prefix, config = checkpoints.find_checkpoint(path, "--init-from", network)
+    refuse_contradictions(model.architecture, config["architecture"], prefix, "--init-from")
+    runs.check_sums(os.path.dirname(prefix))
+    with checkpoints.reading_checkpoint(prefix):
+        stored = tf.train.load_checkpoint(prefix).get_variable_to_shape_map()
+        exported = not any(name.startswith(tree) for name in stored)
+        if exported and isinstance(model, ContextEncoder):
+            checkpoints.read_averaged(prefix, averaged)
+        else:
+            checkpoint = tf.train.Checkpoint(model=model, averaged=averaged)
+            if exported:
+                checkpoint = checkpoints.inference_checkpoint(averaged, model.d)
+            checkpoint.restore(prefix).expect_partial().assert_existing_objects_matched()
+    if exported or from_averaged:
+        for name, variable in own.items():
+            variable.assign(averaged[name])
+    return prefix
+
+
+class _Part(NamedTuple):
+    """A network to export: what its checkpoint will hold; the prefix and config of its own."""
+
+    contents: tf.train.Checkpoint
+    prefix: str
+    config: dict[str, Any]
+
+
+def _read_dcgan(path: str) -> _Part:
+    model, prefix = checkpoints.load_model(path)
+    contents = checkpoints.inference_checkpoint(model.g, model.d)
+    return _Part(contents, *checkpoints.find_checkpoint(prefix))
+
+
+def _read_encoder(path: str) -> _Part:
+    encoder, prefix = checkpoints.load_context_encoder(path)
+    contents = tf.train.Checkpoint(averaged={name: _halved(v) for name, v in encoder.e.items()})
+    return _Part(contents, *checkpoints.find_checkpoint(prefix, network="context encoder"))
+
+
+def _halved(variable: tf.Variable) -> tf.Variable:
+    """A copy in 16 bits (11 of them significant), or in 32 if a number is too large for that."""
+    with np.errstate(over="ignore"):
+        half = variable.numpy().astype(np.float16)
+    return tf.Variable(half if np.isfinite(half).all() else variable)
+
+
+def _write_part(part: _Part, folder: str, with_licence: bool) -> str:
+    """Writes checkpoint, config.json and SHA256SUMS to a new folder; returns the file's name.
+
+    The LICENSE beside the model, if there is one, goes along on request.
+    """
+    os.makedirs(folder)
+    manager = tf.train.CheckpointManager(part.contents, folder, 1, checkpoint_name="ckpt")
+    step = part.prefix.rpartition("-")[2]
+    written = manager.save(checkpoint_number=int(step) if step.isdecimal() else 0)
+    kept = ("architecture", "identity", "data", "packages", "processor")
+    names = {f.name for rules in (Rules, EncoderRules) for f in dataclasses.fields(rules)}
+    names |= {"precision_used"}
+    # No paths: they mean nothing elsewhere.
+    options = part.config.get("options")
+    options = options if isinstance(options, dict) else {}
+    options = {name: value for name, value in options.items() if name in names}
+    record = {name: part.config[name] for name in kept if name in part.config}
+    runs.write_config(folder, record | {"options": options})
+    if with_licence:
+        checkpoints.copy_licence(part.prefix, folder)
+    runs.write_sums(folder)
+    return os.path.basename(written)
+
+
+def export_model(path: str, folder: str) -> str:
+    """Writes the model that `path` names to a new folder, without what only training needs.
+
+    A DCGAN takes the context encoder in its folder along; an encoder may also be named itself. An
+    encoder's weights are written in 16 bits. A LICENSE beside the model goes along. The folder
+    appears when all of it is written.
+
+    Returns:
+      The path prefix of the exported checkpoint.
+
+    Raises:
+      UserError: as `checkpoints.load_model` and `checkpoints.load_context_encoder`.
+    """
+    if checkpoints.network_at(path) == "DCGAN":
+        parts = {"": _read_dcgan(path)}
+        if inside := checkpoints.encoder_folder(path):
+            parts[checkpoints.ENCODER_FOLDER] = _read_encoder(inside)
+    else:
+        parts = {"": _read_encoder(path)}
+    parent, name = os.path.split(os.path.abspath(folder))
+    os.makedirs(parent, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".export-", dir=parent) as temporary:
+        whole = os.path.join(temporary, name)
+        files = [
+            _write_part(part, os.path.join(whole, inner), with_licence=not inner)
+            for inner, part in parts.items()
+        ]
+        os.rename(whole, folder)
+    return os.path.join(folder, files[0])

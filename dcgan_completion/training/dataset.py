@@ -1,0 +1,226 @@
+"""Folders of images as batches whose content is a function of (seed, step)."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import numpy as np
+
+from dcgan_completion.training.randomness import FilePurpose
+from dcgan_completion.utils import MAX_PIXELS, UserError, crop_and_resize, list_images, load_image
+
+BATCHES_AHEAD = 4  # decoded while the networks train
+DEFAULT_CACHE = 2**31  # bytes: 170,000 colour images of 64 pixels
+
+
+class ImageFolders:
+    """The images below some folders, decoded as they are needed, and kept if they all fit.
+
+    Every epoch goes through all files once, in an order of its own, and drops the rest that
+    does not fill a batch. The batch of a step depends on the list of files, the seed and the
+    step alone. The place of a file that cannot be read is taken by the next readable one in
+    that epoch's order.
+
+    Attributes:
+      files: paths, in the order of their folders and sorted below each.
+      held_out: paths of the files left out, in the same order.
+      identity: a hash of the paths below their folders and of the files' sizes; where the
+        folders are does not matter.
+    """
+
+    def __init__(
+        self,
+        folders: Sequence[str],
+        *,
+        image_size: int,
+        channels: int = 3,
+        batch_size: int = 64,
+        seed: int = 0,
+        train_size: int | None = None,
+        holdout: Collection[str] = (),
+        cache_bytes: int = DEFAULT_CACHE,
+        max_pixels: int = MAX_PIXELS,
+        on_unreadable: Callable[[str], None] = lambda _message: None,
+    ) -> None:
+        """Lists the files; decodes none.
+
+        Args:
+          train_size: use so many of the files, drawn once by the seed; None for all.
+          holdout: files to leave out, by their names or their paths below their folder.
+          cache_bytes: keep the decoded images in memory if all of them need no more.
+          max_pixels: of an image; one of more is not read.
+          on_unreadable: is told, once a file, why it is skipped; called from any thread.
+
+        Raises:
+          UserError: a folder that holds no image, fewer images than a batch, or a name in
+            `holdout` that no file has.
+        """
+        self.files, self.held_out, self.identity = _list_files(folders, holdout)
+        if train_size is not None and train_size < len(self.files):
+            generator = np.random.default_rng([seed, FilePurpose.SUBSET])
+            chosen = generator.permutation(len(self.files))[:train_size]
+            self.files = [self.files[i] for i in sorted(chosen)]
+        self.image_size, self.channels = image_size, channels
+        self.batch_size, self.seed = batch_size, seed
+        self._max_pixels, self._on_unreadable = max_pixels, on_unreadable
+        self._unreadable: set[int] = set()
+        self._lock = threading.Lock()
+        self._check_number()
+        self._order_of: tuple[int, np.ndarray] = (-1, np.empty(0))
+        shape = (len(self.files), image_size, image_size, channels)
+        self._cache: np.ndarray | None = None
+        if np.prod(shape, dtype=np.int64) <= cache_bytes:
+            # Not touched until an image is written to it, so that memory grows as needed.
+            self._cache = np.empty(shape, np.uint8)
+            self._cached = np.zeros(len(self.files), bool)
+
+    def _check_number(self) -> None:
+        readable = len(self.files) - len(self._unreadable)
+        if readable < self.batch_size:
+            which = " that can be read" if self._unreadable else ""
+            raise UserError(
+                f"--dataset: {readable} images{which} are fewer than a batch of "
+                f"{self.batch_size}; add images or lower --batch-size"
+            )
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Full batches in one pass over all files."""
+        return len(self.files) // self.batch_size
+
+    def order(self, epoch: int) -> np.ndarray:
+        """The order of the files in `epoch` (from 0): a permutation of their numbers."""
+        if self._order_of[0] != epoch:
+            generator = np.random.default_rng([self.seed, FilePurpose.ORDER + epoch])
+            self._order_of = epoch, generator.permutation(len(self.files))
+        return self._order_of[1]
+
+    def _image(self, number: int) -> np.ndarray | None:
+        """A file's pixels, from memory if they are there; None if it cannot be read."""
+        if self._cache is not None and self._cached[number]:
+            return self._cache[number]
+        if number not in self._unreadable:
+            try:
+                image = load_image(self.files[number], self.channels, self._max_pixels)
+            except UserError as error:
+                with self._lock:  # two threads may have read it
+                    if number not in self._unreadable:
+                        self._unreadable.add(number)
+                        self._on_unreadable(str(error))
+            else:
+                image = crop_and_resize(image, self.image_size)
+                if self._cache is not None:
+                    self._cache[number] = image
+                    self._cached[number] = True  # last: other threads may look
+                return image
+        self._check_number()
+        return None
+
+    def _image_from(self, order: np.ndarray, position: int) -> np.ndarray:
+        """The first readable image at or after `position` of `order`, cyclic."""
+        while (image := self._image(order[position])) is None:
+            position = (position + 1) % len(order)
+        return image
+
+    def check_readable(self) -> None:
+        """Looks for a batch of readable images, before anything depends on it.
+
+        Raises:
+          UserError: there are fewer.
+        """
+        wanted = self.batch_size
+        for number in self.order(0):
+            wanted -= self._image(number) is not None
+            if not wanted:
+                return
+
+    def load_held_out(self, number: int) -> np.ndarray:
+        """At most so many of the files left out, spread evenly over them: uint8 [N, S, S, C].
+
+        Those that cannot be read are told and left out.
+        """
+        number = min(number, len(self.held_out))
+        images = []
+        for i in range(number):
+            try:
+                path = self.held_out[i * len(self.held_out) // number]
+                image = load_image(path, self.channels, self._max_pixels)
+            except UserError as error:
+                self._on_unreadable(str(error))
+            else:
+                images.append(crop_and_resize(image, self.image_size))
+        shape = [len(images), self.image_size, self.image_size, self.channels]
+        return np.reshape(np.array(images, np.uint8), shape)
+
+    def batch(self, step: int, share: slice = slice(None)) -> np.ndarray:
+        """The images of `step` (from 0), or that share of them: uint8 [batch_size, S, S, C].
+
+        Raises:
+          UserError: fewer readable images than a batch are left.
+        """
+        epoch, index = divmod(step, self.steps_per_epoch)
+        return self._batch(self.order(epoch), index, share)
+
+    def _batch(self, order: np.ndarray, index: int, share: slice) -> np.ndarray:
+        first = index * self.batch_size
+        places = range(first, first + self.batch_size)[share]
+        return np.stack([self._image_from(order, place) for place in places])
+
+    def batches(self, first: int, last: int, share: slice = slice(None)) -> Iterator[np.ndarray]:
+        """The batches of steps first .. last - 1, decoded ahead on all cores."""
+        pending: deque[Future[np.ndarray]] = deque()
+        pool = ThreadPoolExecutor(max_workers=min(os.cpu_count() or 1, BATCHES_AHEAD))
+        try:
+            for step in range(first, last):
+                epoch, index = divmod(step, self.steps_per_epoch)
+                pending.append(pool.submit(self._batch, self.order(epoch), index, share))
+                if len(pending) > BATCHES_AHEAD:
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _file_size(path: str) -> int:
+    """Bytes in a file; 0 where a link leads nowhere: to read it is refused later on."""
+    try:
+        return os.path.getsize(path)
+    except OSError:
+        return 0
+
+
+def _list_files(
+    folders: Sequence[str], holdout: Collection[str]
+) -> tuple[list[str], list[str], str]:
+    """The files below the folders, those held out, and the hash of what the others are."""
+    files: list[str] = []
+    held_out: list[str] = []
+    identity, unused = hashlib.sha256(), set(holdout)
+    for folder in folders:
+        found = list_images(folder)
+        if not found:
+            raise UserError(
+                f"--dataset {folder}: holds no images (png, jpg, jpeg, webp, bmp); name the "
+                "folder of your pictures, such as the one that ./align-dlib.py wrote"
+            )
+        prefix = len(os.path.join(folder, ""))
+        for path in found:
+            relative = path[prefix:]
+            if holdout and (names := {relative, os.path.basename(path)}.intersection(holdout)):
+                unused -= names
+                held_out.append(path)
+                continue
+            identity.update(os.fsencode(f"{relative}\0{_file_size(path)}\n"))
+            files.append(path)
+    if unused:
+        raise UserError(
+            f"--holdout: {sorted(unused)[0]} is not among the images of --dataset (nor are "
+            f"{len(unused) - 1} other names); give file names, one a line"
+        )
+    return files, held_out, identity.hexdigest()

@@ -1,1 +1,0 @@
-"""The latent space: walks, arithmetic, inversion, neighbours, plots; export for use elsewhere."""

@@ -1,1 +1,0 @@
-"""Metrics: of images, of face embeddings, baselines, the benchmark, generator scores, tables."""

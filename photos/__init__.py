@@ -1,1 +1,0 @@
-"""Photos of any size and kind: read with all that is kept, completed in place, written."""

@@ -1,1 +1,0 @@
-"""Training: settings, dataset, augmentation, the trainer, checkpoints, logs, a run."""
