@@ -39,7 +39,8 @@ IMAGE_SUFFIXES = (
 # All that is decoded, whatever a file is called. Pillow knows more, among it PostScript, for which
 # it starts Ghostscript.
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "JPEG2000", "PPM", "TIFF")
-MAX_PIXELS = 100_000_000  # of an image, unless --max-pixels says more
+MAX_PIXELS = 100_000_000  # of an image, unless `limit_pixels` says otherwise
+_pixel_limit = MAX_PIXELS
 # Pillow's own limit is lower, and a warning at first: `open_picture` has one in its place.
 Image.MAX_IMAGE_PIXELS = None
 # What Pillow says of damaged files: they are named by an error, or can be read all the same.
@@ -51,6 +52,17 @@ class UserError(ValueError):
 
 
 # --- images ---------------------------------------------------------------------------------
+
+
+def limit_pixels(number: int) -> None:
+    """Sets how many pixels an image may have to be read by this process (--max-pixels)."""
+    global _pixel_limit
+    _pixel_limit = number
+
+
+def pixel_limit() -> int:
+    """How many pixels an image may have to be read: MAX_PIXELS, or as `limit_pixels` has set it."""
+    return _pixel_limit
 
 
 def list_images(folder: str | os.PathLike[str], skip: Iterable[str] = ()) -> list[str]:
@@ -198,13 +210,11 @@ class HeldFile:
 
 
 @contextlib.contextmanager
-def open_picture(
-    path: str | os.PathLike[str] | HeldFile, max_pixels: int = MAX_PIXELS
-) -> Iterator[Image.Image]:
+def open_picture(path: str | os.PathLike[str] | HeldFile) -> Iterator[Image.Image]:
     """The one way in which pictures are opened: their head is read, no pixel is decoded yet.
 
     Raises:
-      UserError: `path` is no regular file, none of FORMATS, of more than `max_pixels` pixels, or
+      UserError: `path` is no regular file, none of FORMATS, of more than `pixel_limit` pixels, or
         whatever the block does with the picture fails, as decoding a damaged one does.
     """
     held = isinstance(path, HeldFile)
@@ -218,9 +228,9 @@ def open_picture(
             Image.open(file, formats=FORMATS) as picture,
         ):
             width, height = picture.size
-            if width * height > max_pixels:
+            if width * height > _pixel_limit:
                 raise UserError(
-                    f"{path}: is {width}x{height}, more than {max_pixels} pixels; scale it down, "
+                    f"{path}: is {width}x{height}, more than {_pixel_limit} pixels; scale it down, "
                     "or raise --max-pixels"
                 )
             yield picture
@@ -257,9 +267,7 @@ def _decode_plain_png(picture: Image.Image) -> np.ndarray:
     return image
 
 
-def load_image(
-    path: str | os.PathLike[str] | HeldFile, channels: int = 3, max_pixels: int = MAX_PIXELS
-) -> np.ndarray:
+def load_image(path: str | os.PathLike[str] | HeldFile, channels: int = 3) -> np.ndarray:
     """The image at `path` as uint8 [H, W, channels], upright.
 
     Gray, palette, 16-bit, CMYK and EXIF-rotated files are converted; transparent pixels show
@@ -268,7 +276,7 @@ def load_image(
     Raises:
       UserError: the file cannot be read as an image, as `open_picture`.
     """
-    with open_picture(path, max_pixels) as picture:
+    with open_picture(path) as picture:
         if channels == 3 and _is_plain_png(picture):
             return _decode_plain_png(picture)
         picture = ImageOps.exif_transpose(picture)

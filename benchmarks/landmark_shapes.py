@@ -53,7 +53,7 @@ def read_shapes(paths: Sequence[str]) -> np.ndarray:
     aligner, shapes = FaceAligner(LANDMARKS, 64), []
     for path in paths:
         try:
-            shapes.append(largest_face(load_photo(path, 3, utils.MAX_PIXELS), aligner))
+            shapes.append(largest_face(load_photo(path, 3), aligner))
         except UserError:
             cli.say(f"left out: {path}")
     return np.stack(shapes)

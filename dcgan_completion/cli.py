@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import errno
 import io
+import logging
 import os
 import signal
 import sys
@@ -122,12 +123,30 @@ def _message(error: Exception) -> str | None:
     return None
 
 
+class _CommandHandler(logging.Handler):
+    """What the package logs, for whoever runs a command: notes on stdout, warnings on stderr."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Writes a line; a progress bar stays whole."""
+        (say if record.levelno >= logging.WARNING else tell)(record.getMessage())
+
+
+def _show_log() -> None:
+    """Shows the package's log, once; a library's user configures logging, a command does."""
+    logger = logging.getLogger("dcgan_completion")
+    if not any(isinstance(handler, _CommandHandler) for handler in logger.handlers):
+        logger.addHandler(_CommandHandler())
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+
+
 def run_main(main: Callable[[Sequence[str] | None], int | None]) -> int:
     """Runs a script's `main` and turns its errors into exit statuses.
 
     0 done, 1 a bug (traceback) or what `main` returns, 2 a UserError (one line on stderr)
     or a path that cannot be used, 130 SIGINT, 143 SIGTERM.
     """
+    _show_log()
     signal.signal(signal.SIGTERM, _terminate)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # file names in other encodings

@@ -11,7 +11,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any, Generic, TypeVar
 
-from dcgan_completion.utils import UserError
+from dcgan_completion.utils import UserError, limit_pixels, pixel_limit
 
 FATAL = 5  # tasks in a row that kill their processes: then it is not the tasks
 AHEAD = 32  # tasks for each process that are handed out before their results are asked for
@@ -23,12 +23,13 @@ Result = TypeVar("Result")
 _models: Any = None  # of a worker process
 
 
-def _start_worker(load: Callable[..., Models], arguments: tuple[Any, ...]) -> None:
+def _start_worker(load: Callable[..., Models], arguments: tuple[Any, ...], limit: int) -> None:
     """Loads the models once in each worker process."""
     import cv2
 
     global _models
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    limit_pixels(limit)
     cv2.setNumThreads(1)  # the processes share the cores already
     _models = load(*arguments)
 
@@ -61,7 +62,7 @@ class WorkerPool(Generic[Models]):
             workers,
             mp_context=multiprocessing.get_context("spawn"),
             initializer=_start_worker,
-            initargs=(load, arguments),
+            initargs=(load, arguments, pixel_limit()),
         )
         self._executor = self._make_executor()
 

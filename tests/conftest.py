@@ -8,12 +8,15 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from helpers import ROOT, TINY, Run, load_script, run_script, save_encoder
+
+from dcgan_completion import utils
 
 if TYPE_CHECKING:
     from dcgan_completion.encoders import ContextEncoder
@@ -30,6 +33,14 @@ LONGEST = ["test_crash", "test_tutorial", "test_evaluate", "test_distributed", "
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Brings the files of LONGEST to the front; all else keeps its order."""
     items.sort(key=lambda item: item.path.stem not in LONGEST)
+
+
+@pytest.fixture(autouse=True)
+def _usual_pixel_limit() -> Iterator[None]:
+    """What a command line has set does not reach the next test."""
+    before = utils.pixel_limit()
+    yield
+    utils.limit_pixels(before)
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from dcgan_completion import utils
 from dcgan_completion.faces.detection import FoundFace
 from dcgan_completion.serving import server
 from dcgan_completion.serving.engine import Request, Update
@@ -154,6 +155,7 @@ def serving(
     engine: Any = None, finder: Any = None, **settings: Any
 ) -> Iterator[tuple[Client, House]]:
     """A server in threads of this process."""
+    limit = utils.pixel_limit()
     house = House(ServeSettings(**settings), server.bind("127.0.0.1", 0), TOKEN, engine, finder)
     with house:
         thread = threading.Thread(target=house.serve)
@@ -163,6 +165,7 @@ def serving(
         finally:
             house.server.shutdown()
             thread.join()
+            utils.limit_pixels(limit)
 
 
 def png(pixels: np.ndarray, **options: Any) -> bytes:

@@ -15,7 +15,7 @@ import argparse
 import os
 from collections.abc import Sequence
 
-from dcgan_completion import cli
+from dcgan_completion import cli, utils
 from dcgan_completion.faces import aligner as faces
 from dcgan_completion.faces import report, run
 from dcgan_completion.settings import options
@@ -65,6 +65,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         workers=args.workers,
         **options.given_options(args, AlignmentSettings),
     )
+    utils.limit_pixels(settings.max_pixels)
     done_earlier = run.align_missing(settings)
     rows = report.read_report(settings.report, settings.size, settings.landmarks)
     # Sorted, each photo once.

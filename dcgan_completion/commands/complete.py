@@ -65,6 +65,7 @@ def read_settings(
 def main(argv: Sequence[str] | None = None) -> int:
     """Completes the images; returns the exit status."""
     settings, asked, mask = read_settings(argv)
+    utils.limit_pixels(settings.max_pixels)
     paths = input_images.list_inputs(settings.images)
     utils.check_writable(settings.out_dir, "--outDir")
 
@@ -86,11 +87,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         prefix, model, settings.samples, asked, mask
     )
     failed: list[str] = []
-    images = input_images.select_usable(
-        paths, model.image_size, settings.resize, failed, settings.max_pixels
-    )
+    images = input_images.select_usable(paths, model.image_size, settings.resize, failed)
     names = completion_run.names_of_shard(images, settings.shard)
-    source = MaskSource.of(mask, settings.seed, list(names), settings.images, settings.max_pixels)
+    source = MaskSource.of(mask, settings.seed, list(names), settings.images)
     source.check(list(names), model.image_size)
     size = settings.batch_size or completion_run.default_batch_size(settings.samples, len(names))
     settings = dataclasses.replace(
@@ -112,7 +111,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     unreadable: list[str] = []
     with completion_run.told_when_stopped(out, len(names), settings.overwrite):
         done = completion_run.complete_images(
-            completer, source, names, out, settings.out_interval, unreadable, settings.max_pixels
+            completer, source, names, out, settings.out_interval, unreadable
         )
     for message in unreadable:
         cli.say(f"skipped: {message}")

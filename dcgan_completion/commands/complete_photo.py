@@ -86,7 +86,7 @@ def list_faces(
 
     holes = None
     if hole is not None and hole.in_square is None:
-        holes = HoleSource.of(hole, list(names), settings.photos, settings.max_pixels)
+        holes = HoleSource.of(hole, list(names), settings.photos)
     maker = TaskMaker(settings, holes, FaceAligner(LANDMARKS, 64))
     folder, failed = os.path.join(out.path, run.FACES), []
     for line in run.draw_faces(names, maker, folder, settings.overwrite, failed):
@@ -111,7 +111,7 @@ def repair(
     from dcgan_completion.photos.repair import TaskMaker
     from dcgan_completion.settings.masks import MaskSettings
 
-    holes = HoleSource.of(hole, list(names), settings.photos, settings.max_pixels)
+    holes = HoleSource.of(hole, list(names), settings.photos)
     precision = Precision.choose(settings.precision)
     path, licence = checkpoints.select_model(settings.checkpoint_dir)
     if licence:
@@ -150,6 +150,7 @@ def repair(
 def main(argv: Sequence[str] | None = None) -> int:
     """Repairs the photos; returns the exit status."""
     settings, asked, hole = read_settings(argv)
+    utils.limit_pixels(settings.max_pixels)
     utils.check_writable(settings.out_dir, "--out-dir")
 
     cli.prepare_tensorflow()

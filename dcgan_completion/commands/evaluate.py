@@ -77,6 +77,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Evaluates a model."""
     args = build_parser().parse_args(argv)
     asked = read_settings(args)
+    utils.limit_pixels(asked.max_pixels)
     cli.prepare_tensorflow()
     from dcgan_completion import checkpoints, devices, runs
     from dcgan_completion.evaluation import embeddings, methods, run

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dcgan_completion import cli
+from dcgan_completion import cli, utils
 from dcgan_completion.settings.commands import CommandSettings
-from dcgan_completion.settings.latent import COMMANDS
+from dcgan_completion.settings.latent import COMMANDS, InvertSettings, NeighboursSettings
 
 
 def build_parser() -> cli.CommandParser:
@@ -37,6 +37,8 @@ def read_settings(argv: Sequence[str] | None) -> CommandSettings:
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the sub-command; returns the exit status."""
     settings = read_settings(argv)
+    if isinstance(settings, (InvertSettings, NeighboursSettings)):
+        utils.limit_pixels(settings.max_pixels)
     settings.check_outputs()
     cli.prepare_tensorflow()
     from dcgan_completion.latent import run

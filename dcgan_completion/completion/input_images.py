@@ -50,12 +50,12 @@ def completion_names(paths: Sequence[str]) -> dict[str, str]:
     return utils.unique_names(candidates, taken=())
 
 
-def check_image(path: str, size: int, resize: bool, max_pixels: int = utils.MAX_PIXELS) -> None:
+def check_image(path: str, size: int, resize: bool) -> None:
     """Raises UserError if a file is no image, too large, or not of the model's size.
 
     Only its head is read.
     """
-    with utils.open_picture(path, max_pixels) as picture:
+    with utils.open_picture(path) as picture:
         width, height = picture.size
     if (width, height) != (size, size) and not resize:
         raise UserError(
@@ -71,7 +71,6 @@ def load_batches(
     channels: int,
     batch_size: int,
     failed: list[str],
-    max_pixels: int = utils.MAX_PIXELS,
 ) -> Iterator[tuple[list[str], np.ndarray]]:
     """Yields paths and images, uint8 [N, size, size, channels], N at most `batch_size`.
 
@@ -81,7 +80,7 @@ def load_batches(
     def readable() -> Iterator[tuple[str, np.ndarray]]:
         for path in paths:
             try:
-                image = utils.load_image(path, channels, max_pixels)
+                image = utils.load_image(path, channels)
             except UserError as error:
                 failed.append(str(error))
             else:
@@ -97,7 +96,6 @@ def select_usable(
     size: int,
     resize: bool,
     failed: list[str],
-    max_pixels: int = utils.MAX_PIXELS,
 ) -> list[str]:
     """The images that can be completed; what is wrong with the others is added to `failed`.
 
@@ -107,7 +105,7 @@ def select_usable(
     good = []
     for path in paths:
         try:
-            check_image(path, size, resize, max_pixels)
+            check_image(path, size, resize)
             good.append(path)
         except UserError as error:
             failed.append(str(error))

@@ -264,7 +264,6 @@ def complete_images(
     out: CompletionFolder,
     interval: int,
     failed: list[str],
-    max_pixels: int = utils.MAX_PIXELS,
 ) -> int:
     """Completes images batch by batch into the output folder.
 
@@ -275,7 +274,6 @@ def complete_images(
       out: has been started or resumed; images that are done there are left out.
       interval: iterations between pictures.
       failed: what is wrong with files that cannot be read is added to it.
-      max_pixels: of an image.
 
     Returns:
       The number of images that are completed in the folder, those of an earlier run included.
@@ -291,7 +289,7 @@ def complete_images(
     unit = "iteration" if searched else "batch"
     with cli.progress_bar(total=total, initial=initial, unit=unit) as bar:
         batches = input_images.load_batches(
-            paths, completer.image_size, completer.channels, size, failed, max_pixels
+            paths, completer.image_size, completer.channels, size, failed
         )
         for number, (batch, images) in enumerate(batches, finished // size + 1):
             mask = source.masks_of(batch, images)

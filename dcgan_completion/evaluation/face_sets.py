@@ -35,9 +35,7 @@ def evenly_spaced(items: Sequence[Any], number: int | None) -> list[Any]:
     return [items[i * len(items) // number] for i in range(number)]
 
 
-def load_faces(
-    paths: Sequence[str], size: int, channels: int, max_pixels: int = utils.MAX_PIXELS
-) -> np.ndarray:
+def load_faces(paths: Sequence[str], size: int, channels: int) -> np.ndarray:
     """Images of the model's size, uint8 [N, size, size, channels].
 
     Raises:
@@ -45,7 +43,7 @@ def load_faces(
     """
     images = np.empty([len(paths), size, size, channels], np.uint8)
     for place, path in zip(images, paths, strict=True):
-        image = utils.load_image(path, channels, max_pixels)
+        image = utils.load_image(path, channels)
         if image.shape != place.shape:
             height, width = image.shape[:2]
             raise UserError(

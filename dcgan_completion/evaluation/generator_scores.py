@@ -26,7 +26,6 @@ from dcgan_completion.model import DCGAN
 from dcgan_completion.settings.evaluation import GeneratorSettings
 from dcgan_completion.settings.masks import MaskSettings
 from dcgan_completion.settings.search import SearchSettings
-from dcgan_completion.utils import MAX_PIXELS
 
 BATCH = 64  # images that are inverted in one search
 NEAREST = 64  # samples, and held-out faces, whose nearest training face is sought
@@ -63,9 +62,7 @@ class Nearest:
     by_identity: np.ndarray
 
 
-def _nearest_pixels(
-    images: np.ndarray, training: Sequence[str], progress: Progress, max_pixels: int
-) -> np.ndarray:
+def _nearest_pixels(images: np.ndarray, training: Sequence[str], progress: Progress) -> np.ndarray:
     """Numbers of the training files nearest to images, uint8 [N, S, S, C], by pixels: int [N]."""
     size, channels = images.shape[2:]
     queries = images.reshape(len(images), -1).astype(np.float32) / 255
@@ -73,7 +70,7 @@ def _nearest_pixels(
     with progress(total=len(training), desc="training faces, by pixels") as bar:
         for first in range(0, len(training), BLOCK):
             paths = training[first : first + BLOCK]
-            block = load_faces(paths, size, channels, max_pixels).reshape(len(paths), -1)
+            block = load_faces(paths, size, channels).reshape(len(paths), -1)
             block = block.astype(np.float32) / 255
             # |q - t|^2 - |q|^2: the last term is the same for all t
             squares = np.square(block).sum(axis=1) - 2 * queries @ block.T
@@ -90,7 +87,6 @@ def nearest_training(
     seed: int,
     reader: FaceReader,
     progress: Progress = silent,
-    max_pixels: int = MAX_PIXELS,
 ) -> Nearest:
     """The training faces nearest to images, uint8 [N, S, S, C].
 
@@ -98,11 +94,11 @@ def nearest_training(
     read as by `face_sets.load_faces`.
     """
     size, channels = images.shape[2:]
-    numbers = _nearest_pixels(images, training, progress, max_pixels)
-    by_pixels = load_faces([training[i] for i in numbers], size, channels, max_pixels)
+    numbers = _nearest_pixels(images, training, progress)
+    by_pixels = load_faces([training[i] for i in numbers], size, channels)
     squares = np.square((images.astype(np.float64) - by_pixels) / 255)
     drawn = np.random.default_rng(seed).permutation(len(training))[:NEAREST_DRAWN]
-    faces = load_faces([training[i] for i in sorted(drawn)], size, channels, max_pixels)
+    faces = load_faces([training[i] for i in sorted(drawn)], size, channels)
     known = describe(reader, faces, progress, "training faces, by embedding").embeddings
     own = describe(reader, images, progress, "samples and held-out faces").embeddings
     distances = cdist(own, known)
@@ -172,7 +168,7 @@ def _score_nearest(
     """How near samples and held-out faces, uint8 [N, S, S, C], come to training faces."""
     pictures = np.concatenate([generated, held_out])
     (seed,) = settings.seed
-    nearest = nearest_training(pictures, training, seed, reader, progress, settings.max_pixels)
+    nearest = nearest_training(pictures, training, seed, reader, progress)
     metrics, sheets = {}, {}
     for part, name, kind in (
         (slice(len(generated)), "", "sample"),
@@ -210,7 +206,7 @@ def score(
     """
     (seed,) = settings.seed
     real = evenly_spaced(sets.real, settings.samples)
-    faces = load_faces(real, model.image_size, model.channels, settings.max_pixels)
+    faces = load_faces(real, model.image_size, model.channels)
     z = np.random.default_rng(seed).uniform(-1, 1, [settings.samples, model.z_dim])
     generated = checkpoints.generate(model, z)
     own = describe(reader, generated, progress, "samples", keep=False)

@@ -217,7 +217,6 @@ def fit_files(
     size: int,
     channels: int,
     cache: str,
-    max_pixels: int = utils.MAX_PIXELS,
     progress: Progress = silent,
 ) -> LinearEstimate:
     """The estimate from files of faces, fitted to them or read from the cache.
@@ -227,7 +226,7 @@ def fit_files(
 
     Args:
       paths: of the faces, as from `face_sets.list_linear`.
-      size, channels, max_pixels: as in `face_sets.load_faces`.
+      size, channels: as in `face_sets.load_faces`.
       cache: a folder, made if need be.
       progress: of its two stages.
 
@@ -242,9 +241,7 @@ def fit_files(
     def blocks() -> Iterator[np.ndarray]:
         with progress(total=len(paths), desc="linear estimate: training faces") as bar:
             for first in range(0, len(paths), BLOCK):
-                block = face_sets.load_faces(
-                    paths[first : first + BLOCK], size, channels, max_pixels
-                )
+                block = face_sets.load_faces(paths[first : first + BLOCK], size, channels)
                 yield block
                 bar.update(len(block))
 

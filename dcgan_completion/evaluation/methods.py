@@ -277,6 +277,5 @@ def fit_linear(
         model.image_size,
         model.channels,
         settings.cache,
-        settings.max_pixels,
         progress,
     )

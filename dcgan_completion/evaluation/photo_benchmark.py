@@ -40,13 +40,13 @@ WINDOW = 8  # pixels around a hole that its metrics look at, and more than enoug
 # --- the photos -----------------------------------------------------------------------------
 
 
-def load_photo(path: str, channels: int, max_pixels: int) -> Photo:
+def load_photo(path: str, channels: int) -> Photo:
     """A photo of 8 bits, of 1 or 3 channels, without transparency.
 
     Raises:
       UserError: as `read_photo`.
     """
-    photo = read_photo(path, max_pixels)
+    photo = read_photo(path)
     return Photo(photo.as_gray8() if channels == 1 else photo.as_rgb8())
 
 
@@ -73,7 +73,6 @@ class KnownPhotos:
       aligned: the same, as they are described, uint8 [N, EDGE, EDGE, C].
       left_out: what is wrong with other photos.
       aligner: of squares of the model's size.
-      max_pixels: of a photo.
     """
 
     paths: list[str]
@@ -82,7 +81,6 @@ class KnownPhotos:
     aligned: np.ndarray
     left_out: list[str]
     aligner: FaceAligner
-    max_pixels: int
 
     @classmethod
     def read(
@@ -90,7 +88,6 @@ class KnownPhotos:
         paths: Sequence[str],
         aligner: FaceAligner,
         channels: int,
-        max_pixels: int,
         progress: Progress = silent,
     ) -> KnownPhotos:
         """Finds the faces in photos.
@@ -103,7 +100,7 @@ class KnownPhotos:
             for path in paths:
                 bar.update(1)
                 try:
-                    photo = load_photo(path, channels, max_pixels)
+                    photo = load_photo(path, channels)
                     own = largest_face(photo, aligner)
                     places = [_matrix(own, aligner, size) for size in (aligner.size, EDGE)]
                 except UserError as error:
@@ -117,14 +114,14 @@ class KnownPhotos:
         if not found:
             raise UserError(f"--photos: a face was found in none of {len(paths)} photos")
         arrays = (np.stack(several) for several in (points, squares, aligned))
-        return cls(found, *arrays, left_out, aligner, max_pixels)
+        return cls(found, *arrays, left_out, aligner)
 
     def __len__(self) -> int:
         return len(self.paths)
 
     def load(self, index: int) -> Photo:
         """A photo."""
-        return load_photo(self.paths[index], self.squares.shape[-1], self.max_pixels)
+        return load_photo(self.paths[index], self.squares.shape[-1])
 
     def matrix(self, index: int, size: int) -> np.ndarray:
         """Of the square of that edge of a photo's face, float64 [2, 3]."""

@@ -72,7 +72,7 @@ def evaluate_completion(
         subgroups.group_images(paths, asked.groups, asked.group_bins) if asked.groups else []
     )
     ours = methods.prepare(asked, model, encoder, len(paths), precision)
-    images = face_sets.load_faces(paths, model.image_size, model.channels, asked.max_pixels)
+    images = face_sets.load_faces(paths, model.image_size, model.channels)
     folder = results_folder.ResultsFolder(asked.out, asked.overwrite)
     reader = make_reader(asked)
     progress = functools.partial(cli.progress_bar, unit="face", leave=False)
@@ -127,9 +127,7 @@ def evaluate_photos(
     progress = functools.partial(cli.progress_bar, unit="photo", leave=False)
     linear = methods.fit_linear(asked, model, listed, progress)
     aligner = FaceAligner(LANDMARKS, model.image_size)
-    photos = photo_benchmark.KnownPhotos.read(
-        listed, aligner, model.channels, asked.max_pixels, progress
-    )
+    photos = photo_benchmark.KnownPhotos.read(listed, aligner, model.channels, progress)
     for problem in photos.left_out:
         cli.say(f"left out: {problem}")
     folder.start(photos.paths)

@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dcgan_completion.utils import (
-    MAX_PIXELS,
     UserError,
     check_name,
     check_regular,
@@ -301,12 +300,10 @@ def affine_image(photo: np.ndarray, matrix: np.ndarray, size: int) -> np.ndarray
 # --- files ----------------------------------------------------------------------------------
 
 
-def _align_file(
-    aligner: FaceAligner, job: tuple[str, str], skip_multi: bool, max_pixels: int
-) -> AlignedFile:
+def _align_file(aligner: FaceAligner, job: tuple[str, str], skip_multi: bool) -> AlignedFile:
     photo, target = job
     try:
-        image = load_image(photo, max_pixels=max_pixels)
+        image = load_image(photo)
     except UserError as error:
         return AlignedFile(False, 0, str(error))
     try:
@@ -330,7 +327,6 @@ def align_files(
     predictor: str | None = None,
     skip_multi: bool = False,
     workers: int = 1,
-    max_pixels: int = MAX_PIXELS,
 ) -> Iterator[AlignedFile]:
     """Aligns photos on disk in processes side by side.
 
@@ -339,7 +335,6 @@ def align_files(
       landmarks, size, predictor: as in `FaceAligner`.
       skip_multi: leave out photos with several faces.
       workers: number of processes.
-      max_pixels: of a photo; one of more is not read.
 
     Yields:
       What became of each photo, in the order of `jobs`. One that kills its process has a
@@ -354,5 +349,5 @@ def align_files(
     )
     arguments = (landmarks, size, predictor)
     with WorkerPool(workers, FaceAligner, *arguments, if_killed=if_killed) as pool:
-        work = functools.partial(_align_file, skip_multi=skip_multi, max_pixels=max_pixels)
+        work = functools.partial(_align_file, skip_multi=skip_multi)
         yield from pool.map(work, jobs, _killed)

@@ -123,7 +123,6 @@ def align_all(todo: dict[str, str], settings: AlignmentSettings) -> None:
         predictor=settings.predictor,
         skip_multi=settings.skip_multi,
         workers=settings.workers,
-        max_pixels=settings.max_pixels,
     )
     with (
         open(settings.report, "a", newline="", encoding="utf-8", errors="surrogateescape") as file,

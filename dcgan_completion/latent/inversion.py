@@ -89,7 +89,7 @@ def load_faces(
       UserError: no photo can be used.
     """
     paths = input_images.list_inputs(settings.photos)
-    size, channels, most = model.image_size, model.channels, settings.max_pixels
+    size, channels = model.image_size, model.channels
     aligner = None
     if not settings.aligned:
         aligner = faces.FaceAligner(settings.landmarks, size)
@@ -97,9 +97,9 @@ def load_faces(
     for path in paths:
         try:
             if aligner is None:
-                (found[path],) = face_sets.load_faces([path], size, channels, most)
+                (found[path],) = face_sets.load_faces([path], size, channels)
             else:
-                photo = utils.load_image(path, max_pixels=most)
+                photo = utils.load_image(path)
                 found[path] = _align(path, photo, aligner, channels)
         except UserError as error:
             failed.append(str(error))

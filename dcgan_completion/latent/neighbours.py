@@ -91,8 +91,8 @@ def draw_neighbours(settings: NeighboursSettings, model: DCGAN, prefix: str) -> 
     """Writes a sheet and a table of the nearest faces; returns the status."""
     paths = face_sets.list_faces([settings.dataset], "--dataset", set(), set())
     paths = face_sets.evenly_spaced(paths, settings.limit)
-    size, channels, most = model.image_size, model.channels, settings.max_pixels
-    face_sets.load_faces(paths[:1], size, channels, most)  # refused before anything takes long
+    size, channels = model.image_size, model.channels
+    face_sets.load_faces(paths[:1], size, channels)  # refused before anything takes long
     cache = settings.cache or embeddings.default_cache()
     utils.check_writable(cache, "--cache")
     names = settings.names()
@@ -107,7 +107,7 @@ def draw_neighbours(settings: NeighboursSettings, model: DCGAN, prefix: str) -> 
             return reader.describe(some, keep=keep, advance=advance).embeddings
 
         blocks = (
-            face_sets.load_faces(paths[i : i + BLOCK], size, channels, most)
+            face_sets.load_faces(paths[i : i + BLOCK], size, channels)
             for i in range(0, len(paths), BLOCK)
         )
         found = nearest_faces(images, blocks, settings.count, describe)
@@ -118,7 +118,7 @@ def draw_neighbours(settings: NeighboursSettings, model: DCGAN, prefix: str) -> 
         labels,
         images,
         found,
-        lambda number: face_sets.load_faces([paths[number]], size, channels, most)[0],
+        lambda number: face_sets.load_faces([paths[number]], size, channels)[0],
     )
     utils.save_image(settings.out, sheet)
     print(

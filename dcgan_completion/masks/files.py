@@ -26,7 +26,6 @@ def load_mask(
     size: int,
     invert: bool = False,
     flag: str = "--mask",
-    max_pixels: int = utils.MAX_PIXELS,
 ) -> np.ndarray:
     """The mask drawn in a picture, float32 [size, size, 1], 1 = known (black), 0 = missing (white).
 
@@ -39,12 +38,11 @@ def load_mask(
       size: edge of the mask in pixels.
       invert: white is known, black (and transparent) missing.
       flag: the option that named the mask, for the errors.
-      max_pixels: of the picture.
 
     Raises:
       UserError: as `load_missing`, or nothing is known.
     """
-    missing = _scale(load_missing(path, invert, flag, max_pixels), size)
+    missing = _scale(load_missing(path, invert, flag), size)
     check_some_known(missing, path, invert, flag)
     return (~missing).astype(np.float32)[..., np.newaxis]
 
@@ -53,7 +51,6 @@ def load_missing(
     path: str | os.PathLike[str] | utils.HeldFile,
     invert: bool = False,
     flag: str = "--mask",
-    max_pixels: int = utils.MAX_PIXELS,
 ) -> np.ndarray:
     """What is missing (white) by a mask drawn in a picture, upright, bool [H, W].
 
@@ -64,13 +61,13 @@ def load_missing(
     empty layer, and is missing whatever its colour; the transparent rest is known.
 
     Args:
-      path, invert, flag, max_pixels: as in `load_mask`.
+      path, invert, flag: as in `load_mask`.
 
     Raises:
       UserError: the file cannot be read, or is no mask: a photo, or nothing in it is white though
         not all is black.
     """
-    levels, counted = _levels(path, max_pixels)
+    levels, counted = _levels(path)
     gray = np.mean((levels >= GRAY[0]) & (levels <= GRAY[1]), where=counted)
     if gray > MOST_GRAY:
         raise UserError(
@@ -94,13 +91,11 @@ def check_some_known(
         raise UserError(f"{flag} {path}: everything is missing, so nothing is known; {other}")
 
 
-def _levels(
-    path: str | os.PathLike[str] | utils.HeldFile, max_pixels: int
-) -> tuple[np.ndarray, np.ndarray]:
+def _levels(path: str | os.PathLike[str] | utils.HeldFile) -> tuple[np.ndarray, np.ndarray]:
     """How white a mask is, uint8 [H, W], and which pixels tell whether it is one, bool [H, W]."""
-    levels = utils.load_image(path, 1, max_pixels)[..., 0]
+    levels = utils.load_image(path, 1)[..., 0]
     everywhere = np.ones(levels.shape, bool)
-    with utils.open_picture(path, max_pixels) as picture:
+    with utils.open_picture(path) as picture:
         if picture.mode.startswith("I") or not picture.has_transparency_data:
             return levels, everywhere
         picture = ImageOps.exif_transpose(picture).convert("RGBA")

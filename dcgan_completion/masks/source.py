@@ -12,7 +12,7 @@ from dcgan_completion.masks import mask as masks
 from dcgan_completion.masks.mask import Mask
 from dcgan_completion.randomness import Purpose, image_generator
 from dcgan_completion.settings.masks import MaskSettings
-from dcgan_completion.utils import MAX_PIXELS, UserError
+from dcgan_completion.utils import UserError
 
 
 def draw_masks(settings: MaskSettings, images: np.ndarray, seed: int) -> Mask:
@@ -50,13 +50,11 @@ class MaskSource:
       settings: what is missing.
       seed: of random masks.
       files: the mask file of each image, by the image's path; None: masks are drawn.
-      max_pixels: of a mask file.
     """
 
     settings: MaskSettings
     seed: int = 0
     files: Mapping[str, str] | None = None
-    max_pixels: int = MAX_PIXELS
 
     @classmethod
     def of(
@@ -65,7 +63,6 @@ class MaskSource:
         seed: int,
         paths: Sequence[str],
         given: Sequence[str],
-        max_pixels: int = MAX_PIXELS,
     ) -> MaskSource:
         """The source of the masks of the images with these paths.
 
@@ -74,7 +71,6 @@ class MaskSource:
           seed: of random masks.
           paths: of the images.
           given: files and folders from which they come, as the user gave them.
-          max_pixels: of a mask file.
 
         Raises:
           UserError: an image has no mask file, or has two (`mask_files.masks_for`).
@@ -82,7 +78,7 @@ class MaskSource:
         if settings.mask is None:
             return cls(settings, seed)
         files = mask_files.masks_for(settings.mask, paths, given)
-        return cls(settings, seed, files, max_pixels)
+        return cls(settings, seed, files)
 
     def masks_of(self, paths: Sequence[str], images: np.ndarray) -> Mask:
         """The masks of some images, uint8 [N, S, S, C], with the given paths.
@@ -94,10 +90,7 @@ class MaskSource:
             mask = draw_masks(self.settings, images, self.seed)
         else:
             size, invert = images.shape[1], self.settings.invert_mask
-            known = [
-                mask_files.load_mask(self.files[path], size, invert, max_pixels=self.max_pixels)
-                for path in paths
-            ]
+            known = [mask_files.load_mask(self.files[path], size, invert) for path in paths]
             mask = batch_mask(self.settings, known)
         for path, known in zip(paths, mask.known, strict=True):
             if not known.any():

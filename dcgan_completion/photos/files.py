@@ -167,7 +167,7 @@ def output_suffix(photo: Photo, output_format: str) -> str:
 # --- reading --------------------------------------------------------------------------------
 
 
-def read_photo(path: str | utils.HeldFile, max_pixels: int = utils.MAX_PIXELS) -> Photo:
+def read_photo(path: str | utils.HeldFile) -> Photo:
     """The photo in a file, with its values as they are where a `Photo` can hold them.
 
     Gray and colour of 8 and 16 bits, with or without transparency, stay as they are; all else is
@@ -178,7 +178,7 @@ def read_photo(path: str | utils.HeldFile, max_pixels: int = utils.MAX_PIXELS) -
       UserError: the file cannot be read as an image (`utils.open_picture`), is an animation, or has
         pixels that would lose values: of 32 bits, or of 16 in a file that OpenCV cannot read.
     """
-    with utils.open_picture(path, max_pixels) as picture:
+    with utils.open_picture(path) as picture:
         kind, count = picture.format or "", getattr(picture, "n_frames", 1)
         notes = []
         if kind == "MPO":  # JPEG, and more pictures after it

@@ -14,7 +14,7 @@ from dcgan_completion.masks import mask as masks
 from dcgan_completion.masks.source import draw_masks
 from dcgan_completion.settings import options
 from dcgan_completion.settings.masks import MaskSettings
-from dcgan_completion.utils import MAX_PIXELS, UserError
+from dcgan_completion.utils import UserError
 
 if TYPE_CHECKING:
     from dcgan_completion.photos.files import Photo
@@ -188,12 +188,10 @@ class HoleSource:
     Attributes:
       settings: what is missing.
       files: the mask file of each photo, by the photo's path; None: no file says what is missing.
-      max_pixels: of a mask file.
     """
 
     settings: HoleSettings
     files: Mapping[str, str] | None = None
-    max_pixels: int = MAX_PIXELS
 
     @classmethod
     def of(
@@ -201,7 +199,6 @@ class HoleSource:
         settings: HoleSettings,
         paths: Sequence[str],
         given: Sequence[str],
-        max_pixels: int = MAX_PIXELS,
     ) -> HoleSource:
         """The source of the holes of the photos with these paths.
 
@@ -209,14 +206,13 @@ class HoleSource:
           settings: what is missing.
           paths: of the photos.
           given: files and folders from which they come, as the user gave them.
-          max_pixels: of a mask file.
 
         Raises:
           UserError: a photo has no mask file, or has two (`mask_files.masks_for`).
         """
         if settings.mask is None:
             return cls(settings)
-        return cls(settings, mask_files.masks_for(settings.mask, paths, given), max_pixels)
+        return cls(settings, mask_files.masks_for(settings.mask, paths, given))
 
     def hole_of(self, path: str, photo: Photo) -> Hole:
         """The hole in a photo with a given path, grown as the settings say.
@@ -246,7 +242,7 @@ class HoleSource:
     def _drawn(self, mask: str, path: str, photo: Photo) -> np.ndarray:
         """What a mask file says is missing, bool [H, W]."""
         invert = self.settings.invert_mask
-        missing = mask_files.load_missing(mask, invert, max_pixels=self.max_pixels)
+        missing = mask_files.load_missing(mask, invert)
         if missing.shape != photo.pixels.shape[:2]:
             raise UserError(
                 f"--mask {mask}: is {_size(missing)}, but {path} is {_size(photo.pixels)} when "

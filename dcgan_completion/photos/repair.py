@@ -117,7 +117,7 @@ class TaskMaker:
             found, none is touched, or nothing of one is known. All of them name the path.
         """
         start = time.monotonic()
-        photo = read_photo(path, self._settings.max_pixels)
+        photo = read_photo(path)
         check_colours(path, photo, self._channels)
         by_face = self._holes.settings.in_square
         hole = None if by_face else self._holes.hole_of(path, photo)
@@ -149,7 +149,7 @@ class TaskMaker:
         Raises:
           UserError: as `make`.
         """
-        photo = read_photo(path, self._settings.max_pixels)
+        photo = read_photo(path)
         hole = self._holes and self._holes.hole_of(path, photo).missing
         try:
             return photo, detection.find_faces(self._aligner, photo.as_rgb8(), hole)

@@ -203,9 +203,7 @@ class App:
         """The hole that is sent: a part of the photo's size, at `left` and `top`."""
         left, top = (_number(request, name, 0, 10**6, 0) for name in ("left", "top"))
         with self._receiving():
-            return pictures.read_hole(
-                self._body(request), stored.photo, left, top, self._settings.max_pixels
-            )
+            return pictures.read_hole(self._body(request), stored.photo, left, top)
 
     def _receiving(self) -> _Held:
         if not self._bodies.acquire(timeout=10):
@@ -238,7 +236,7 @@ class App:
     def _add_photo(self, request: Request) -> Response:
         with self._store.place() as add:
             file = utils.HeldFile("the photo", self._body(request))
-            stored = add(read_photo(file, self._settings.max_pixels))
+            stored = add(read_photo(file))
         self._repairs.faces(stored)
         height, width = stored.photo.pixels.shape[:2]
         notes = list(stored.photo.notes)
@@ -266,7 +264,7 @@ class App:
     def _mask(self, request: Request, stored: StoredPhoto) -> Response:
         with self._receiving():
             data = self._body(request)
-            return _png(pictures.drawn_mask(data, stored.photo, self._settings.max_pixels))
+            return _png(pictures.drawn_mask(data, stored.photo))
 
     def _preview(self, request: Request, stored: StoredPhoto) -> Response:
         which = _which(request)

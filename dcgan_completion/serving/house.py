@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 
-from dcgan_completion import cli
+from dcgan_completion import cli, utils
 from dcgan_completion.serving.app import App
 from dcgan_completion.serving.engine import Engine
 from dcgan_completion.serving.finder import FaceFinder
@@ -35,6 +35,7 @@ class House:
           engine: what computes; None: that of the settings' model.
           finder: of faces; None: a process of its own.
         """
+        utils.limit_pixels(settings.max_pixels)
         self.engine = engine or Engine(settings.checkpoint_dir)
         self.worker = Worker(self.engine, self._fail)
         self.finder, self.store = finder or FaceFinder(), PhotoStore()

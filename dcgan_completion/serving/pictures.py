@@ -36,20 +36,19 @@ def box_of(crop: Crop) -> list[int]:
     return [columns.start, rows.start, columns.stop - columns.start, rows.stop - rows.start]
 
 
-def read_hole(data: bytes, photo: Photo, left: int, top: int, max_pixels: int) -> Hole:
+def read_hole(data: bytes, photo: Photo, left: int, top: int) -> Hole:
     """The hole that the page has painted: white in a picture of a part of the photo.
 
     Args:
       data: of the picture.
       photo: of which it is a part.
       left, top: where its corner lies in the photo.
-      max_pixels: of the picture.
 
     Raises:
       UserError: it is no such picture, nothing is missing, or everything is.
     """
     file, (height, width) = utils.HeldFile("the mask", data), photo.pixels.shape[:2]
-    with utils.open_picture(file, max_pixels) as picture:
+    with utils.open_picture(file) as picture:
         across, down = picture.size
         if left + across > width or top + down > height:
             raise UserError("the mask: reaches beyond the photo")
@@ -63,13 +62,13 @@ def read_hole(data: bytes, photo: Photo, left: int, top: int, max_pixels: int) -
     return Hole(missing)
 
 
-def drawn_mask(data: bytes, photo: Photo, max_pixels: int) -> bytes:
+def drawn_mask(data: bytes, photo: Photo) -> bytes:
     """A mask file of the user's, as complete-photo.py reads it, as white on black.
 
     Raises:
       UserError: it is no mask, or not of the photo's size.
     """
-    missing = mask_files.load_missing(utils.HeldFile("the mask", data), max_pixels=max_pixels)
+    missing = mask_files.load_missing(utils.HeldFile("the mask", data))
     if missing.shape != photo.pixels.shape[:2]:
         sizes = [f"{shape[1]}x{shape[0]}" for shape in (missing.shape, photo.pixels.shape)]
         raise UserError(f"the mask: is {sizes[0]}, but the photo is {sizes[1]} when upright")

@@ -37,7 +37,6 @@ def open_dataset(settled: TrainingSettings, resumed: dict[str, Any] | None) -> I
         seed=rules.seed,
         train_size=None if data.train_size == "all" else int(data.train_size),
         holdout=utils.read_names(data.holdout, "--holdout") if data.holdout else (),
-        max_pixels=data.max_pixels,
         on_unreadable=lambda message: cli.say(f"skipped: {message}"),
     )
     if resumed and resumed["data"] != dataset.identity:
@@ -130,6 +129,7 @@ def run_training(
         print(note)
     if settled.run.deterministic:
         tf.config.experimental.enable_op_determinism()
+    utils.limit_pixels(settled.data.max_pixels)
     dataset = open_dataset(settled, resumed)
     # All processes have looked at the folders by now: this waits for them, then the chief writes.
     strategy = devices.make_strategy()

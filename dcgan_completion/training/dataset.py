@@ -12,7 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import numpy as np
 
 from dcgan_completion.training.randomness import FilePurpose
-from dcgan_completion.utils import MAX_PIXELS, UserError, crop_and_resize, list_images, load_image
+from dcgan_completion.utils import UserError, crop_and_resize, list_images, load_image
 
 BATCHES_AHEAD = 4  # decoded while the networks train
 DEFAULT_CACHE = 2**31  # bytes: 170,000 colour images of 64 pixels
@@ -44,7 +44,6 @@ class ImageFolders:
         train_size: int | None = None,
         holdout: Collection[str] = (),
         cache_bytes: int = DEFAULT_CACHE,
-        max_pixels: int = MAX_PIXELS,
         on_unreadable: Callable[[str], None] = lambda _message: None,
     ) -> None:
         """Lists the files; decodes none.
@@ -53,7 +52,6 @@ class ImageFolders:
           train_size: use so many of the files, drawn once by the seed; None for all.
           holdout: files to leave out, by their names or their paths below their folder.
           cache_bytes: keep the decoded images in memory if all of them need no more.
-          max_pixels: of an image; one of more is not read.
           on_unreadable: is told, once a file, why it is skipped; called from any thread.
 
         Raises:
@@ -67,7 +65,7 @@ class ImageFolders:
             self.files = [self.files[i] for i in sorted(chosen)]
         self.image_size, self.channels = image_size, channels
         self.batch_size, self.seed = batch_size, seed
-        self._max_pixels, self._on_unreadable = max_pixels, on_unreadable
+        self._on_unreadable = on_unreadable
         self._unreadable: set[int] = set()
         self._lock = threading.Lock()
         self._check_number()
@@ -106,7 +104,7 @@ class ImageFolders:
             return self._cache[number]
         if number not in self._unreadable:
             try:
-                image = load_image(self.files[number], self.channels, self._max_pixels)
+                image = load_image(self.files[number], self.channels)
             except UserError as error:
                 with self._lock:  # two threads may have read it
                     if number not in self._unreadable:
@@ -149,7 +147,7 @@ class ImageFolders:
         for i in range(number):
             try:
                 path = self.held_out[i * len(self.held_out) // number]
-                image = load_image(path, self.channels, self._max_pixels)
+                image = load_image(path, self.channels)
             except UserError as error:
                 self._on_unreadable(str(error))
             else:

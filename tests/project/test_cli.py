@@ -50,7 +50,7 @@ REFUSED = {
 @pytest.mark.parametrize("name", ACCEPTED)
 def test_values_are_taken(name: str) -> None:
     for text, value in ACCEPTED[name].items():
-        assert getattr(cli, name)(text) == value
+        assert getattr(options, name)(text) == value
 
 
 @pytest.mark.parametrize("name", REFUSED)
@@ -58,7 +58,7 @@ def test_other_values_are_refused_with_what_is_wanted(name: str) -> None:
     texts, wanted = REFUSED[name]
     for text in texts:
         with pytest.raises(argparse.ArgumentTypeError) as caught:
-            getattr(cli, name)(text)
+            getattr(options, name)(text)
         assert str(caught.value) == f"{text!r} is not {wanted}"
 
 
@@ -207,7 +207,7 @@ def test_a_flag_is_the_fields_name_with_hyphens() -> None:
 
 PROGRAM = """
 import errno, sys, time
-import cli, utils
+from dcgan_completion import cli, utils
 
 def main(argv):
     {}

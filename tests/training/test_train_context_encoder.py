@@ -14,7 +14,7 @@ from helpers import Run, assert_refused, contents, load_script
 from PIL import Image
 from training_runs import load_events, newest, numbers, tensors
 
-from dcgan_completion import checkpoints
+from dcgan_completion import checkpoints, utils
 from dcgan_completion.settings import training as settings
 from dcgan_completion.training import dataset as dataset_module
 from dcgan_completion.training.dataset import ImageFolders
@@ -153,9 +153,9 @@ def test_what_is_held_out_is_never_trained_on(
     read: list[str] = []
     load = dataset_module.load_image
 
-    def noted(path: str, channels: int, max_pixels: int) -> np.ndarray:
+    def noted(path: str, channels: int) -> np.ndarray:
         read.append(path)
-        return load(path, channels, max_pixels)
+        return load(path, channels)
 
     monkeypatch.setattr(dataset_module, "load_image", noted)
     dataset = ImageFolders([str(faces16)], image_size=16, batch_size=8, holdout=held_out)
@@ -174,12 +174,12 @@ def test_held_out_files_that_cannot_be_read_are_told(tmp_path: Path, faces16: Pa
     (folder / "broken.png").write_text("no image")
     Image.new("RGB", (17, 16)).save(folder / "large.png")
     told: list[str] = []
+    utils.limit_pixels(16 * 16)
     dataset = ImageFolders(
         [str(folder)],
         image_size=16,
         batch_size=8,
         holdout=["broken.png", "large.png"],
-        max_pixels=16 * 16,
         on_unreadable=told.append,
     )
     assert dataset.load_held_out(3).shape == (0, 16, 16, 3)
