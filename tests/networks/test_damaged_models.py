@@ -335,7 +335,7 @@ def test_damaged_sums_are_refused(model: Path) -> None:
 # it by audit events. They are looked at in a process of its own, since hooks cannot be removed.
 AUDITED = """
 import os, sys
-import checkpoints
+from dcgan_completion import checkpoints
 checkpoints.load_model(sys.argv[1])  # whatever TensorFlow imports late is imported now
 os.chdir(sys.argv[2])
 seen, opened = [], []

@@ -23,9 +23,9 @@ import tensorflow as tf
 (cpu,) = tf.config.list_physical_devices("CPU")
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 from model import DCGAN
-from training.loop import distribute_batch
-from training.settings import Rules
-from training.trainer import DCGANTrainer
+from dcgan_completion.training.loop import distribute_batch
+from dcgan_completion.settings.training import Rules
+from dcgan_completion.training.trainer import DCGANTrainer
 
 images = np.random.default_rng(0).integers(0, 256, [4, 8, 16, 16, 3], np.uint8)
 

@@ -354,11 +354,11 @@ import numpy as np
 import tensorflow as tf
 (cpu,) = tf.config.list_physical_devices("CPU")
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-from context_encoder import ContextEncoder
-from training import encoder_trainer
-from training.dataset import ImageFolders
-from training.loop import train
-from training.settings import EncoderRules
+from dcgan_completion.encoders import ContextEncoder
+from dcgan_completion.training import encoder_trainer
+from dcgan_completion.training.dataset import ImageFolders
+from dcgan_completion.training.loop import train
+from dcgan_completion.settings.training import EncoderRules
 
 encoder_trainer.CLIP_NORM = 20.0  # some of the gradients are longer
 dataset = ImageFolders([sys.argv[2]], image_size=16, batch_size=8)
