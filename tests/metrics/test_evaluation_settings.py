@@ -179,7 +179,7 @@ def test_help_tells_the_defaults() -> None:
 
 
 def test_settings_are_readable_without_tensorflow() -> None:
-    code = "import sys, metrics.settings; print('tensorflow' in sys.modules, 'dlib' in sys.modules)"
+    code = "import sys, dcgan_completion.settings.evaluation; print('tensorflow' in sys.modules, 'dlib' in sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )

@@ -177,8 +177,8 @@ def test_too_few_readable_images_are_refused_each_time(tmp_path: Path) -> None:
     # In a process of its own, which a search without end does not outlive.
     code = """
 import sys
-from training.dataset import ImageFolders
-from utils import UserError
+from dcgan_completion.training.dataset import ImageFolders
+from dcgan_completion.utils import UserError
 dataset = ImageFolders(sys.argv[1:], image_size=16, batch_size=2)
 for _ in range(4):
     try:
