@@ -31,7 +31,7 @@ class ResumableFolder:
     RESULTS: ClassVar[tuple[str, ...]]  # names in the folder, TABLE and final among them
 
     def __init__(self, path: str) -> None:
-        """Changes nothing in the folder `path`, which may not exist yet."""
+        """Change nothing in the folder `path`, which may not exist yet."""
         self.path = path
         self._rows: list[Sequence[Any]] = []  # of the table
 
@@ -41,11 +41,11 @@ class ResumableFolder:
         return {row[0] for row in self._rows}
 
     def is_result(self, name: str) -> bool:
-        """Whether the command may have written what has that name in the folder."""
+        """Tell whether the command may have written what has that name in the folder."""
         return name in self.RESULTS
 
     def existing(self) -> list[str]:
-        """Paths of what an earlier run left in the folder, but for config.json."""
+        """List what an earlier run left in the folder, but for config.json."""
         try:
             names = sorted(os.listdir(self.path))
         except FileNotFoundError:
@@ -53,13 +53,13 @@ class ResumableFolder:
         return [os.path.join(self.path, name) for name in names if self.is_result(name)]
 
     def holds(self, path: str) -> bool:
-        """Whether a file is one of `existing`, or in one of those folders."""
+        """Tell whether a file is one of `existing`, or in one of those folders."""
         real = os.path.realpath(path)
         ours = [os.path.realpath(existing) for existing in self.existing()]
         return any(real == own or real.startswith(own + os.sep) for own in ours)
 
     def unfinished_options(self, overwrite: bool = False) -> dict[str, Any] | None:
-        """The options of the unfinished run in the folder; None: a new one can start there.
+        """Read the options of the unfinished run in the folder; None: a new one can start there.
 
         Args:
           overwrite: a run in the folder may be replaced, finished or not.
@@ -90,7 +90,7 @@ class ResumableFolder:
         return options
 
     def _read_rows(self) -> list[Sequence[Any]]:
-        """The rows of the table, none if there is none yet.
+        """Read the rows of the table, none if there is none yet.
 
         Raises:
           UserError: it is damaged. It is written whole or not at all, so that it was changed.
@@ -111,19 +111,19 @@ class ResumableFolder:
         return rows
 
     def _add_rows(self, rows: Sequence[Sequence[Any]]) -> None:
-        """Writes the table with more rows: those of inputs that are finished now."""
+        """Write the table with more rows: those of inputs that are finished now."""
         self._rows += rows
         write_csv(os.path.join(self.path, self.TABLE), self.COLUMNS, self._rows)
 
     def refusal(self, what: str) -> UserError:
-        """The error to raise where the folder holds a run that cannot be resumed."""
+        """Make the error to raise where the folder holds a run that cannot be resumed."""
         return UserError(
             f"{self.FLAG} {self.path}: holds {what}; choose another folder, or replace it with "
             "--overwrite"
         )
 
     def check_inputs(self, paths: Sequence[str]) -> None:
-        """Raises UserError if an input would be lost when `start` clears the folder."""
+        """Raise UserError if an input would be lost when `start` clears the folder."""
         for path in paths:
             if self.holds(path):
                 raise UserError(
@@ -131,14 +131,14 @@ class ResumableFolder:
                 )
 
     def start(self, config: Mapping[str, Any]) -> None:
-        """Makes the folder, clears it of an earlier run and writes config.json."""
+        """Make the folder, clears it of an earlier run and writes config.json."""
         for path in self.existing():
             shutil.rmtree(path) if os.path.isdir(path) else os.remove(path)
         os.makedirs(os.path.join(self.path, "final"), exist_ok=True)
         write_config(self.path, dict(config))
 
     def resume(self, config: Mapping[str, Any]) -> None:
-        """Goes on after the last input that an earlier run has finished; writes config.json.
+        """Resume after the last input that an earlier run has finished; write config.json.
 
         Raises:
           UserError: the table is damaged.

@@ -18,12 +18,12 @@ class Purpose(enum.IntEnum):
     GRAIN = 4  # the noise of what is put into a photo
 
 
-def image_generator(image: np.ndarray, seed: int, purpose: Purpose) -> np.random.Generator:
+def image_rng(image: np.ndarray, seed: int, purpose: Purpose) -> np.random.Generator:
     """A generator that depends on the seed, the purpose and an image's values alone."""
     digest = hashlib.sha256(image.tobytes()).digest()
     return np.random.default_rng([seed, purpose, *np.frombuffer(digest, np.uint32).tolist()])
 
 
-def seed_generator(seed: int, purpose: Purpose) -> np.random.Generator:
+def seed_rng(seed: int, purpose: Purpose) -> np.random.Generator:
     """A generator that depends on the seed and the purpose alone."""
     return np.random.default_rng([seed, purpose])

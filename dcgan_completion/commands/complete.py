@@ -12,19 +12,22 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import logging
 from collections.abc import Sequence
 from typing import Any
 
-from dcgan_completion import cli, utils
+from dcgan_completion import cli, inputs, utils
 from dcgan_completion.completion import input_images
 from dcgan_completion.settings import options
 from dcgan_completion.settings.completion import CompletionSettings
 from dcgan_completion.settings.masks import MaskSettings
 from dcgan_completion.settings.search import SEARCHES, SearchSettings
 
+logger = logging.getLogger(__name__)
+
 
 def build_parser() -> argparse.ArgumentParser:
-    """The command line: the reference's options under their own and a kebab-case spelling."""
+    """Make the parser: the reference's options under their own and a kebab-case spelling."""
     parser = cli.ArgumentParser(__doc__)
     parser.add_argument("images", nargs="+", metavar="IMAGE", help="images, or folders of them")
     of_search, of_hole = ("samples", "seed", "precision"), ("blend",)
@@ -47,7 +50,7 @@ def build_parser() -> argparse.ArgumentParser:
 def read_settings(
     argv: Sequence[str] | None,
 ) -> tuple[CompletionSettings, dict[str, Any], MaskSettings]:
-    """What the command line says; of the search the options that were given.
+    """Read the command line; of the search the options that were given.
 
     Its other settings depend on whether the model has a context encoder.
 
@@ -63,59 +66,49 @@ def read_settings(
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Completes the images; returns the exit status."""
-    settings, asked, mask = read_settings(argv)
+    """Complete the images; return the exit status."""
+    settings, given, mask = read_settings(argv)
     utils.limit_pixels(settings.max_pixels)
-    paths = input_images.list_inputs(settings.images)
+    paths = inputs.list_inputs(settings.images)
     utils.check_writable(settings.out_dir, "--outDir")
 
     cli.prepare_tensorflow()
-    from dcgan_completion import checkpoints
-    from dcgan_completion.completion import run as completion_run
+    from dcgan_completion import checkpoints, resuming
+    from dcgan_completion.completion import run
     from dcgan_completion.completion.output_folder import CompletionFolder, DirectFolder
     from dcgan_completion.devices import Precision
+    from dcgan_completion.inpaint.inpainter import Inpainter
     from dcgan_completion.masks.source import MaskSource
 
     precision = Precision.choose(settings.precision)
     path, note = checkpoints.select_model(settings.checkpoint_dir)
     if note:
         print(note)
-    model, prefix = checkpoints.load_model(path)
-    made_by = checkpoints.describe_choice(settings.checkpoint_dir, prefix)
-    completion_run.check_image_size(settings.img_size, model, prefix)
-    search, encoder, note = completion_run.choose_search(
-        prefix, model, settings.samples, asked, mask
-    )
-    failed: list[str] = []
-    images = input_images.select_usable(paths, model.image_size, settings.resize, failed)
-    names = completion_run.names_of_shard(images, settings.shard)
+    inpainter = Inpainter(*checkpoints.load_model(path), precision.used)
+    used = checkpoints.describe_choice(settings.checkpoint_dir, inpainter.prefix)
+    run.check_image_size(settings.img_size, inpainter)
+    search = inpainter.search_settings(given, settings.samples, mask.keeps_pixels)
+    usable, errors = input_images.select_usable(paths, inpainter.image_size, settings.resize)
+    names = inputs.names_of_shard(usable, settings.shard)
     source = MaskSource.of(mask, settings.seed, list(names), settings.images)
-    source.check(list(names), model.image_size)
-    size = settings.batch_size or completion_run.default_batch_size(settings.samples, len(names))
+    source.check(list(names), inpainter.image_size)
+    size = settings.batch_size or run.default_batch_size(settings.samples, len(names))
     settings = dataclasses.replace(
-        settings, checkpoint_dir=path, img_size=model.image_size, batch_size=size
+        settings, checkpoint_dir=path, img_size=inpainter.image_size, batch_size=size
     )
     searched = search.approach in SEARCHES
     out = (CompletionFolder if searched else DirectFolder)(settings.out_dir)
-    options = completion_run.recorded_options(settings, search, mask, prefix, encoder)
-    precision, config, more = completion_run.open_folder(
-        out, options, precision, images, settings.overwrite
-    )
-    for line in filter(None, (more, note)):
-        print(line)
-    completer = completion_run.make_completer(
-        model, search, encoder, size, settings.samples, precision.used
-    )
-    for message in failed:
-        cli.say(f"skipped: {message}")
-    unreadable: list[str] = []
-    with completion_run.told_when_stopped(out, len(names), settings.overwrite):
-        done = completion_run.complete_images(
-            completer, source, names, out, settings.out_interval, unreadable
+    encoder = inpainter.encoder() if search.guide or not searched else None
+    recorded = resuming.recorded_options(settings, search, mask, inpainter.prefix, encoder)
+    with resuming.resumable_run(
+        out, recorded, precision, usable, len(names), settings.overwrite
+    ) as precision:
+        for error in errors:
+            logger.warning("skipped: %s", error)
+        completer = inpainter.search(
+            search, samples=settings.samples, batch_size=size, precision=precision.used
         )
-    for message in unreadable:
-        cli.say(f"skipped: {message}")
-    completion_run.finish_folder(out, config)
+        run.complete_images(completer, source, names, out, settings.out_interval, search.blend)
     gif = " and completion.gif" if searched else ""
-    print(f"{done} images completed by {made_by}: see {out.path}/final{gif}")
-    return 1 if failed or unreadable else 0
+    print(f"{len(out.done)} images completed by {used}: see {out.path}/final{gif}")
+    return 1 if errors or len(out.done) < len(names) else 0

@@ -12,19 +12,26 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import logging
 import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from dcgan_completion import cli, utils
-from dcgan_completion.photos.holes import SOURCES, HoleSettings
+from dcgan_completion import cli, inputs, utils
 from dcgan_completion.settings import options
-from dcgan_completion.settings.photos import LANDMARKS, PhotoSettings
-from dcgan_completion.settings.search import SearchSettings
+from dcgan_completion.settings.photos import (
+    LANDMARKS,
+    SOURCES,
+    PhotoMaskSettings,
+    PhotoSettings,
+)
+from dcgan_completion.settings.search import SEARCHES, SearchSettings
 from dcgan_completion.utils import UserError
 
 if TYPE_CHECKING:
     from dcgan_completion.photos.output_folder import PhotoFolder
+
+logger = logging.getLogger(__name__)
 
 OF_SEARCH = ("samples", "seed", "precision", "batch_size")
 OF_FACE = ("face", "list_faces", "landmarks")
@@ -46,7 +53,7 @@ def build_parser() -> argparse.ArgumentParser:
     add(parser, PhotoSettings, others(PhotoSettings))
     titles = ("what is missing", "faces", "search")
     hole, face, search = (parser.add_argument_group(title) for title in titles)
-    add(hole, HoleSettings, others(HoleSettings))
+    add(hole, PhotoMaskSettings, others(PhotoMaskSettings))
     add(hole, SearchSettings, OF_HOLE)
     add(hole, PhotoSettings, OF_HOLE)
     add(face, PhotoSettings, OF_FACE)
@@ -57,7 +64,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def read_settings(
     argv: Sequence[str] | None,
-) -> tuple[PhotoSettings, dict[str, Any], HoleSettings | None]:
+) -> tuple[PhotoSettings, dict[str, Any], PhotoMaskSettings | None]:
     """What the command line says; of the search the options that were given.
 
     Its other settings depend on whether the model has a context encoder. There is no hole if
@@ -68,101 +75,92 @@ def read_settings(
     """
     args = build_parser().parse_args(argv)
     settings = PhotoSettings.of(args.photos, **options.given_options(args, PhotoSettings))
-    search, hole = (options.given_options(args, of) for of in (SearchSettings, HoleSettings))
+    search, hole = (options.given_options(args, of) for of in (SearchSettings, PhotoMaskSettings))
     SearchSettings.of(samples=settings.samples, **search)
     if settings.list_faces and not any(name in hole for name in SOURCES):
         return settings, search, None
-    return settings, search, HoleSettings.of(**hole)
+    return settings, search, PhotoMaskSettings.of(**hole)
 
 
 def list_faces(
-    settings: PhotoSettings, hole: HoleSettings | None, names: dict[str, str], out: PhotoFolder
+    settings: PhotoSettings,
+    mask: PhotoMaskSettings | None,
+    names: dict[str, str],
+    out: PhotoFolder,
 ) -> int:
-    """Draws the faces of the photos; returns the exit status."""
+    """Draw the faces of the photos; return the exit status."""
     from dcgan_completion.faces.aligner import FaceAligner
     from dcgan_completion.photos import run
-    from dcgan_completion.photos.holes import HoleSource
-    from dcgan_completion.photos.repair import TaskMaker
+    from dcgan_completion.photos.masks import PhotoMaskSource
+    from dcgan_completion.photos.task import TaskMaker
 
-    holes = None
-    if hole is not None and hole.in_square is None:
-        holes = HoleSource.of(hole, list(names), settings.photos)
-    maker = TaskMaker(settings, holes, FaceAligner(LANDMARKS, 64))
-    folder, failed = os.path.join(out.path, run.FACES), []
-    for line in run.draw_faces(names, maker, folder, settings.overwrite, failed):
-        print(line)
-    return run.tell_failed(failed)
+    masks = None
+    if mask is not None and mask.in_square is None:
+        masks = PhotoMaskSource.of(mask, list(names), settings.photos)
+    maker = TaskMaker(settings, masks, FaceAligner(LANDMARKS, 64))
+    folder = os.path.join(out.path, run.FACES)
+    return 1 if run.draw_faces(names, maker, folder, settings.overwrite) else 0
 
 
 def repair(
     settings: PhotoSettings,
-    asked: dict[str, Any],
-    hole: HoleSettings,
+    given: dict[str, Any],
+    mask: PhotoMaskSettings,
     names: dict[str, str],
     out: PhotoFolder,
 ) -> int:
-    """Repairs the photos by a model; returns the exit status."""
-    from dcgan_completion import checkpoints
-    from dcgan_completion.completion import run as completion_run
+    """Repair the photos by a model; return the exit status."""
+    from dcgan_completion import checkpoints, resuming
     from dcgan_completion.devices import Precision
     from dcgan_completion.faces.aligner import FaceAligner
+    from dcgan_completion.inpaint.inpainter import Inpainter
     from dcgan_completion.photos import run
-    from dcgan_completion.photos.holes import HoleSource
-    from dcgan_completion.photos.repair import TaskMaker
-    from dcgan_completion.settings.masks import MaskSettings
+    from dcgan_completion.photos.masks import PhotoMaskSource
+    from dcgan_completion.photos.photo_inpainter import PhotoSearch
+    from dcgan_completion.photos.task import TaskMaker
 
-    holes = HoleSource.of(hole, list(names), settings.photos)
+    masks = PhotoMaskSource.of(mask, list(names), settings.photos)
     precision = Precision.choose(settings.precision)
     path, licence = checkpoints.select_model(settings.checkpoint_dir)
     if licence:
         print(licence)
-    model, prefix = checkpoints.load_model(path)
-    made_by = checkpoints.describe_choice(settings.checkpoint_dir, prefix)
-    masks = hole.in_square or MaskSettings()  # all that a search asks of them: pixels are kept
+    inpainter = Inpainter(*checkpoints.load_model(path), precision.used)
+    used = checkpoints.describe_choice(settings.checkpoint_dir, inpainter.prefix)
     samples = settings.samples
-    search, encoder, note = completion_run.choose_search(prefix, model, samples, asked, masks)
+    search = inpainter.search_settings(given, samples)
     size = settings.batch_size or run.default_batch_size(samples, len(names))
     settings = dataclasses.replace(settings, checkpoint_dir=path, batch_size=size)
-    maker = TaskMaker(settings, holes, FaceAligner(LANDMARKS, model.image_size), model.channels)
-
-    failed: list[str] = []
-    tasks = run.need_one(run.make_tasks(names, maker, out, failed), failed)
-    options = completion_run.recorded_options(settings, search, hole, prefix, encoder)
-    inputs = run.inputs_of(settings, names, holes)
-    precision, config, going_on = completion_run.open_folder(
-        out, options, precision, inputs, settings.overwrite
-    )
-    for line in filter(None, (going_on, note)):
-        print(line)
-    # What is generated goes back into the photo as it is, and is blended there.
-    unblended = dataclasses.replace(search, blend="none")
-    completer = completion_run.make_completer(
-        model, unblended, encoder, size, samples, precision.used
-    )
-    with completion_run.told_when_stopped(out, len(names), settings.overwrite):
-        for line in run.repair_photos(completer, tasks, names, out, settings, search.blend):
-            cli.tell(line)
-    completion_run.finish_folder(out, config)
-    print(f"{len(out.done)} photos repaired by {made_by}: see {out.path}/final")
-    return run.tell_failed(failed)
+    aligner = FaceAligner(LANDMARKS, inpainter.image_size)
+    tasks = run.Tasks(names, TaskMaker(settings, masks, aligner, inpainter.channels), out)
+    encoder = inpainter.encoder() if search.guide or search.approach not in SEARCHES else None
+    recorded = resuming.recorded_options(settings, search, mask, inpainter.prefix, encoder)
+    files = run.inputs_of(settings, names, masks)
+    with resuming.resumable_run(
+        out, recorded, precision, files, len(names), settings.overwrite
+    ) as precision:
+        found = inpainter.search(search, samples=samples, batch_size=size, precision=precision.used)
+        run.repair_photos(PhotoSearch(found, search.blend), tasks, names, out, settings)
+    print(f"{len(out.done)} photos repaired by {used}: see {out.path}/final")
+    for error in tasks.errors:
+        logger.warning("skipped: %s", error)
+    return 1 if tasks.errors else 0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Repairs the photos; returns the exit status."""
-    settings, asked, hole = read_settings(argv)
+    """Repair the photos; return the exit status."""
+    settings, given, mask = read_settings(argv)
     utils.limit_pixels(settings.max_pixels)
     utils.check_writable(settings.out_dir, "--out-dir")
 
     cli.prepare_tensorflow()
-    from dcgan_completion.completion import run as completion_run
     from dcgan_completion.photos import run
     from dcgan_completion.photos.output_folder import PhotoFolder
 
     out = PhotoFolder(settings.out_dir)
     paths = run.choose_photos(settings.photos, out)
-    names = completion_run.names_of_shard(paths, settings.shard)
+    names = inputs.names_of_shard(paths, settings.shard)
     if settings.landmarks is not None and len(names) > 1:
         raise UserError(f"--landmarks: is of one photo, and there are {len(names)}; name one")
     if settings.list_faces:
-        return list_faces(settings, hole, names, out)
-    return repair(settings, asked, hole, names, out)
+        return list_faces(settings, mask, names, out)
+    return repair(settings, given, mask, names, out)

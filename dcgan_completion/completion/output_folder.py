@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dcgan_completion.inpaint.blending import rounded
 from dcgan_completion.output_folder import ResumableFolder
 from dcgan_completion.utils import image_grid, replacing, save_gif, save_image, write_csv
 
 if TYPE_CHECKING:
-    from dcgan_completion.inpaint.completer import Completion
+    from dcgan_completion.inpaint.candidates import Candidates
 
 
 class CompletionFolder(ResumableFolder):
@@ -62,62 +63,63 @@ class CompletionFolder(ResumableFolder):
         save_image(os.path.join(self._batch, "before.png"), image_grid(before))
         save_image(os.path.join(self._batch, "masked.png"), image_grid(masked))
 
-    def write_state(self, state: Completion) -> None:
-        """Writes images of a state of the search; keeps its losses for `finish_batch`."""
+    def write_state(self, state: Candidates, completed: np.ndarray) -> None:
+        """Write images of a state of the search; keep its losses for `finish_batch`.
+
+        Args:
+          state: of the search.
+          completed: its completions, uint8 [N, K, S, S, C].
+        """
         name = f"{state.iteration:04d}.png"
-        save_image(os.path.join(self._batch, "hats_imgs", name), image_grid(state.generated))
+        generated = image_grid(rounded(state.generated[:, 0]))
+        save_image(os.path.join(self._batch, "hats_imgs", name), generated)
         self._frames.append(os.path.join(self._batch, "completed", name))
-        save_image(self._frames[-1], image_grid(state.completed))
+        save_image(self._frames[-1], image_grid(completed[:, 0]))
         self._losses.append(state.history)
 
-    def finish_batch(self, names: Mapping[str, str], before: np.ndarray, last: Completion) -> None:
-        """Writes the results of a batch's search.
+    def finish_batch(
+        self,
+        names: Mapping[str, str],
+        before: np.ndarray,
+        last: Candidates,
+        completed: np.ndarray,
+    ) -> None:
+        """Write the results of a batch.
 
         Args:
           names: input path -> output name without extension, in the batch's order.
           before: the images as given, uint8 [N, S, S, C].
-          last: their completion.
+          last: their candidates.
+          completed: the completions, uint8 [N, K, S, S, C].
         """
         self._write_logs(names, last)
-        if last.samples_completed.shape[1] > 1:
+        if completed.shape[1] > 1:
             for i, name in enumerate(names.values()):
-                self._write_samples(name, before[i], self._masked[i], last.samples_completed[i])
-        total, contextual, perceptual = last.losses
-        losses = np.stack([contextual, perceptual, total], axis=1)
-        self.finish_images(names, last.completed, [[f"{x:.6g}" for x in row] for row in losses])
-
-    def finish_images(
-        self,
-        names: Mapping[str, str],
-        completed: np.ndarray,
-        losses: Sequence[Sequence[str]] | None = None,
-    ) -> None:
-        """Writes completed images, uint8 [N, S, S, C], and their rows of results.csv.
-
-        Args:
-          names: input path -> output name without extension, in the images' order.
-          completed: the images.
-          losses: the cells of NUMBERS for each image; None without a search.
-        """
+                self._write_samples(name, before[i], self._masked[i], completed[i])
         rows = []
         for i, (path, name) in enumerate(names.items()):
-            save_image(os.path.join(self.path, "final", f"{name}.png"), completed[i])
-            rows.append([path, f"{name}.png", *(losses[i] if losses else ())])
+            save_image(os.path.join(self.path, "final", f"{name}.png"), completed[i, 0])
+            rows.append([path, f"{name}.png", *self._cells(last, i)])
         self._add_rows(rows)
 
-    def _write_logs(self, names: Mapping[str, str], last: Completion) -> None:
-        """A batch's losses, latents and animation."""
+    def _cells(self, last: Candidates, i: int) -> list[str]:
+        """The cells of NUMBERS for an image."""
+        total, contextual, perceptual = (loss[i, 0] for loss in last.losses)
+        return [f"{x:.6g}" for x in (contextual, perceptual, total)]
+
+    def _write_logs(self, names: Mapping[str, str], last: Candidates) -> None:
+        """Write a batch's losses, latents and animation."""
         logs, outputs = os.path.join(self._batch, "logs"), list(names.values())
         history = np.concatenate(self._losses)
         rows = ([i, *(f"{loss:.6g}" for loss in row)] for i, row in enumerate(history))
         write_csv(os.path.join(logs, "losses.csv"), ["iteration", *outputs], rows)
         arrays = {"names": np.array(outputs), "inputs": np.array(list(names))}
-        z, several = last.samples_z, last.samples_z.shape[1] > 1
+        z, several = last.z, last.z.shape[1] > 1
         if z.shape[2] == 1:  # a sample is one search, not the mean of several
             z = z[:, :, 0]
         arrays["z"] = z[:, 0]
         if several:
-            arrays |= {"samples_z": z, "samples_losses": last.samples_losses[0]}
+            arrays |= {"samples_z": z, "samples_losses": last.losses[0]}
         with replacing(os.path.join(logs, "z.npz")) as temporary, open(temporary, "wb") as file:
             np.savez(file, **arrays)
         save_gif(os.path.join(self._batch, "completion.gif"), self._frames)
@@ -140,3 +142,12 @@ class DirectFolder(CompletionFolder):
     COLUMNS = CompletionFolder.COLUMNS[:2]
     NUMBERS = ()
     STATES = ()
+
+    def write_state(self, _state: Candidates, _completed: np.ndarray) -> None:
+        """Write nothing: there is one state, the result."""
+
+    def _cells(self, _last: Candidates, _i: int) -> list[str]:
+        return []
+
+    def _write_logs(self, _names: Mapping[str, str], _last: Candidates) -> None:
+        pass

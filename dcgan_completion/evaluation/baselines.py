@@ -8,7 +8,6 @@ import cv2
 import numpy as np
 from skimage.restoration import inpaint_biharmonic
 
-from dcgan_completion.inpaint import blending
 from dcgan_completion.masks.mask import Mask
 
 RADIUS = 3  # pixels: how far around each pixel OpenCV's methods look, as in its documentation
@@ -50,8 +49,7 @@ INPAINTING: dict[str, Inpaint] = {
 
 def inpaint_all(inpaint: Inpaint, images: np.ndarray, mask: Mask) -> np.ndarray:
     """Images, uint8 [N, S, S, C], with their holes filled; the mask is one of pixels."""
-    holes = mask.known[..., 0] == 0
-    return np.stack([inpaint(*pair) for pair in zip(images, holes, strict=True)])
+    return np.stack([inpaint(*pair) for pair in zip(images, mask.hole[..., 0], strict=True)])
 
 
 class MeanFace:
@@ -70,4 +68,4 @@ class MeanFace:
 
     def complete(self, images: np.ndarray, mask: Mask) -> np.ndarray:
         """Some of those faces, uint8 [n, S, S, C], with their holes filled."""
-        return blending.composite(images, mask, self.without(images))
+        return np.where(mask.filled, self.without(images), images)

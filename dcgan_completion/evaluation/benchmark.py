@@ -11,7 +11,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from dcgan_completion import utils
 from dcgan_completion.evaluation import embeddings, image_metrics
 from dcgan_completion.evaluation.embeddings import FaceEmbeddings, FaceReader
 from dcgan_completion.evaluation.methods import Method, baseline_methods
@@ -64,12 +63,12 @@ class KnownFaces:
         read = describe(self.reader, completed, self.progress, f"{label}: measured", keep=keep)
         own = self.described.embeddings
         return {
-            "psnr": image_metrics.psnr(self.images, completed, mask.kept),
-            "ssim": image_metrics.ssim(self.images, completed, mask.kept),
+            "psnr": image_metrics.psnr(self.images, completed, mask.filled),
+            "ssim": image_metrics.ssim(self.images, completed, mask.filled),
             "identity": embeddings.identity_distance(own, read.embeddings),
             "found": read.found.astype(np.float64),
-            "gradient_energy": image_metrics.gradient_energy(completed, mask.kept),
-            "original_gradient_energy": image_metrics.gradient_energy(self.images, mask.kept),
+            "gradient_energy": image_metrics.gradient_energy(completed, mask.filled),
+            "original_gradient_energy": image_metrics.gradient_energy(self.images, mask.filled),
         }
 
 
@@ -109,7 +108,7 @@ class Benchmark:
         pictures: dict[str, np.ndarray] = {}
         for seed in self._seeds:
             mask = mask_source.draw_masks(settings, images, seed)
-            repeated = seed != self._seeds[0] and np.array_equal(mask.known, first.known)
+            repeated = seed != self._seeds[0] and np.array_equal(mask.hole, first.hole)
             for method in methods:
                 if repeated and not method.seeded:
                     continue
@@ -122,9 +121,9 @@ class Benchmark:
                     values = self._faces.measure(pixels, mask, label, keep=not method.seeded)
                     by_seed[name].append(values | {"seconds": seconds})
                     pictures.setdefault(name, pixels[:shown])
-        visible = first[:shown].visible(utils.to_signed(images[:shown]))
+        visible = first[:shown].visible(images[:shown])
         metrics = {name: _mean_over_seeds(several) for name, several in by_seed.items()}
-        return MaskResult(settings.mask_type, metrics, utils.to_uint8(visible), pictures)
+        return MaskResult(settings.mask_type, metrics, visible, pictures)
 
     def _has_more(self, method: Method) -> bool:
         """Whether a method completes further batches under a mask, after the first one."""

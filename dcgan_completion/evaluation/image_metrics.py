@@ -1,7 +1,7 @@
 """Metrics of completed images in their holes: PSNR, structural similarity, gradient energy.
 
-Images are uint8 [N, S, S, C], masks float32 [N, S, S, 1], 1 = known. Only the hole's pixels
-(mask 0) count: the known ones would flatter every method alike.
+Images are uint8 [N, S, S, C], holes bool [N, S, S, 1], True = missing. Only the hole's pixels
+count: the known ones would flatter every method alike.
 """
 
 from __future__ import annotations
@@ -11,20 +11,19 @@ import numpy as np
 GRAY = (0.299, 0.587, 0.114)  # weights of red, green and blue: ITU-R BT.601, as Pillow's "L"
 
 
-def psnr(original: np.ndarray, completed: np.ndarray, mask: np.ndarray) -> np.ndarray:
+def psnr(original: np.ndarray, completed: np.ndarray, hole: np.ndarray) -> np.ndarray:
     """Peak signal-to-noise ratio in the hole, in dB, float64 [N].
 
     -10 log10 of the mean squared difference over the hole's pixels and channels, with values
     in 0..1. Infinite where the hole is restored exactly, NaN where there is none.
     """
-    hole = mask == 0
     squares = np.square((original.astype(np.float64) - completed) / 255)
     count = hole.sum(axis=(1, 2, 3)) * original.shape[3]
     with np.errstate(divide="ignore", invalid="ignore"):
         return -10 * np.log10(np.sum(squares * hole, axis=(1, 2, 3)) / count)
 
 
-def ssim(original: np.ndarray, completed: np.ndarray, mask: np.ndarray) -> np.ndarray:
+def ssim(original: np.ndarray, completed: np.ndarray, hole: np.ndarray) -> np.ndarray:
     """Structural similarity in the hole, at most 1, float64 [N]; NaN where there is no hole.
 
     The map of Wang et al. 2004 (IEEE TIP 13(4); Gaussian window of sigma 1.5) is computed
@@ -36,8 +35,8 @@ def ssim(original: np.ndarray, completed: np.ndarray, mask: np.ndarray) -> np.nd
     )  # slow to import; processes do without it
 
     values = np.full(len(original), np.nan)
-    for i, hole in enumerate(mask[..., 0] == 0):
-        if hole.any():
+    for i, plane in enumerate(hole[..., 0]):
+        if plane.any():
             _, similarity = structural_similarity(
                 original[i],
                 completed[i],
@@ -48,11 +47,11 @@ def ssim(original: np.ndarray, completed: np.ndarray, mask: np.ndarray) -> np.nd
                 use_sample_covariance=False,
                 full=True,
             )
-            values[i] = similarity[hole].mean()
+            values[i] = similarity[plane].mean()
     return values
 
 
-def gradient_energy(images: np.ndarray, mask: np.ndarray) -> np.ndarray:
+def gradient_energy(images: np.ndarray, hole: np.ndarray) -> np.ndarray:
     """Squared differences of neighbouring grey values in the hole, summed, float64 [N].
 
     The energy of the image gradient, a measure of focus (Subbarao et al. 1993, Optical Engineering
@@ -62,7 +61,7 @@ def gradient_energy(images: np.ndarray, mask: np.ndarray) -> np.ndarray:
     no such pair.
     """
     gray = images[..., 0] if images.shape[3] == 1 else images @ np.array(GRAY)
-    hole = mask[..., 0] == 0
+    hole = hole[..., 0]
     energy, pairs = np.zeros(len(images)), np.zeros(len(images), int)
     for axis in (1, 2):
         first, second = (np.delete(hole, end, axis=axis) for end in (-1, 0))

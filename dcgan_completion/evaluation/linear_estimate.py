@@ -101,7 +101,7 @@ class LinearEstimate:
           images: uint8 [N, S, S, C]; what is missing in them does not matter.
           mask: of pixels.
         """
-        known = np.broadcast_to(mask.known > 0, images.shape).reshape(len(images), -1)
+        known = np.broadcast_to(~mask.hole, images.shape).reshape(len(images), -1)
         images_by_mask = collections.defaultdict(list)
         for i, places in enumerate(known):
             images_by_mask[places.tobytes()].append(i)

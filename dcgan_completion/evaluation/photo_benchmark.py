@@ -27,7 +27,7 @@ from dcgan_completion.photos import run
 from dcgan_completion.photos.files import Photo, read_photo
 from dcgan_completion.photos.holes import Hole, around
 from dcgan_completion.photos.repair import TaskMaker, width_of
-from dcgan_completion.randomness import Purpose, image_generator
+from dcgan_completion.randomness import Purpose, image_rng
 from dcgan_completion.settings.photos import PhotoSettings
 from dcgan_completion.utils import UserError
 
@@ -134,7 +134,7 @@ class KnownPhotos:
     def hole(self, index: int, photo: Photo, kind: str, seed: int) -> np.ndarray:
         """What is missing of a photo under a kind of hole, bool [H, W]; see `draw_hole`."""
         size = self.aligner.size
-        random = image_generator(photo.pixels, seed, Purpose.MASK)
+        random = image_rng(photo.pixels, seed, Purpose.MASK)
         place = self.points[index], self.matrix(index, size), size
         return draw_hole(kind, *place, photo.pixels.shape[:2], random)
 

@@ -5,15 +5,13 @@ Coordinates are (x, y) in pixels of the photo, whole numbers at the centres of p
 
 from __future__ import annotations
 
-import itertools
-
 import cv2
 import numpy as np
 
 from dcgan_completion.evaluation.results import HOLES
 from dcgan_completion.faces.placement import square_corners
-from dcgan_completion.masks.mask import HALVES, make_mask
-from dcgan_completion.photos.holes import hole_in_square
+from dcgan_completion.masks import drawing
+from dcgan_completion.photos.masks import hole_in_square
 
 # Of dlib's 68 landmarks: those that a hole surrounds, and how far it reaches beyond them, as a
 # share of the distance between the eyes' centres.
@@ -34,7 +32,7 @@ def draw_hole(
     matrix: np.ndarray,
     size: int,
     shape: tuple[int, int],
-    random: np.random.Generator,
+    rng: np.random.Generator,
 ) -> np.ndarray:
     """What is missing of a face in a photo, bool [H, W].
 
@@ -49,7 +47,7 @@ def draw_hole(
       matrix: of the face's square, as `faces.alignment_matrix`, [2, 3].
       size: edge of the square in its own pixels.
       shape: of the photo, (H, W).
-      random: for half and stroke.
+      rng: for half and stroke.
 
     Raises:
       ValueError: another kind.
@@ -58,61 +56,27 @@ def draw_hole(
         which, margin = PARTS[kind]
         apart = np.linalg.norm(points[RIGHT_EYE].mean(axis=0) - points[LEFT_EYE].mean(axis=0))
         hull = cv2.convexHull(points[list(which)].astype(np.float32))[:, 0].astype(np.float64)
-        hole = near_path(np.concatenate([hull, hull[:1]]), margin * apart, shape)
-        return hole | inside_hull(hull, shape)
+        hole = drawing.strokes(np.concatenate([hull, hull[:1]]), margin * apart, shape)
+        return hole | drawing.convex_polygon(hull, shape)
     if kind == "half":
-        missing = make_mask(random.choice(HALVES), HALF_EDGE)[..., 0] == 0
+        hole = drawing.half(HALF_EDGE, rng.choice(drawing.HALVES))
         # Pixels of the square of that edge, from those of the square of `size`.
         scale = HALF_EDGE / size
         finer = matrix * scale
         finer[:, 2] += (scale - 1) / 2
-        return hole_in_square(missing, finer, shape)
+        return hole_in_square(hole, finer, shape)
     if kind == "stroke":
         corners = square_corners(matrix, size)
-        path = corners[0] + random_stroke(random) @ (corners[[1, 3]] - corners[0])
+        path = corners[0] + random_stroke(rng) @ (corners[[1, 3]] - corners[0])
         edge = np.sqrt(abs(np.linalg.det(corners[[1, 3]] - corners[0])))
-        return near_path(path, random.uniform(*STROKE_WIDTHS) * edge / 2, shape)
+        return drawing.strokes(path, rng.uniform(*STROKE_WIDTHS) * edge / 2, shape)
     raise ValueError(f"{kind!r} is not one of {', '.join(HOLES)}")
 
 
-def random_stroke(random: np.random.Generator) -> np.ndarray:
+def random_stroke(rng: np.random.Generator) -> np.ndarray:
     """Points of a curve from one quarter of the unit square to the opposite one, [n, 2]."""
-    start, middle, end = random.uniform(size=[3, 2])
-    quarter = random.integers(2, size=2)
+    start, middle, end = rng.uniform(size=[3, 2])
+    quarter = rng.integers(2, size=2)
     start, end = (start + quarter) / 2, (end + 1 - quarter) / 2
     t = np.linspace(0, 1, STROKE_STEPS + 1)[:, np.newaxis]
     return (1 - t) ** 2 * start + 2 * t * (1 - t) * middle + t**2 * end
-
-
-def _grid(low: np.ndarray, high: np.ndarray, shape: tuple[int, int]) -> tuple[slice, slice]:
-    """Rows and columns of a photo from `low` to `high`, (x, y) each."""
-    first = np.clip(np.floor(low), 0, shape[::-1]).astype(int)
-    last = np.clip(np.ceil(high) + 1, first, shape[::-1]).astype(int)
-    return slice(first[1], last[1]), slice(first[0], last[0])
-
-
-def near_path(path: np.ndarray, radius: float, shape: tuple[int, int]) -> np.ndarray:
-    """The pixels of a photo within a distance of straight pieces, bool [H, W]; path: [n, 2]."""
-    near = np.zeros(shape, bool)
-    for start, end in itertools.pairwise(path):
-        ends = np.stack([start, end])
-        crop = _grid(ends.min(axis=0) - radius, ends.max(axis=0) + radius, shape)
-        y, x = np.ogrid[crop]
-        along, length = end - start, max(np.square(end - start).sum(), 1e-12)
-        share = ((x - start[0]) * along[0] + (y - start[1]) * along[1]) / length
-        share = np.clip(share, 0, 1)
-        away = (x - start[0] - share * along[0]) ** 2 + (y - start[1] - share * along[1]) ** 2
-        near[crop] |= away <= radius**2
-    return near
-
-
-def inside_hull(hull: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """The pixels of a photo inside a convex polygon, its corners in order, [n, 2]: bool [H, W]."""
-    inside = np.zeros(shape, bool)
-    crop = _grid(hull.min(axis=0), hull.max(axis=0), shape)
-    y, x = np.ogrid[crop]
-    sides = []
-    for (x0, y0), (x1, y1) in itertools.pairwise(np.concatenate([hull, hull[:1]])):
-        sides.append((x1 - x0) * (y - y0) - (y1 - y0) * (x - x0) >= 0)
-    inside[crop] = np.all(sides, axis=0) | ~np.any(sides, axis=0)
-    return inside

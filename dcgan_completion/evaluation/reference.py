@@ -68,7 +68,11 @@ def measure_reference(
 def _digest(what: dict[str, object], model: DCGAN, faces: KnownFaces, mask: Mask) -> str:
     digest = hashlib.sha256(json.dumps(what, sort_keys=True).encode())
     network = checkpoints.network_hash(model.architecture, model.g, model.d)
-    for part in (network.encode(), faces.images.tobytes(), mask.known.tobytes()):
+    for part in (
+        network.encode(),
+        faces.images.tobytes(),
+        (~mask.hole).astype(np.float32).tobytes(),
+    ):
         digest.update(part)
     return digest.hexdigest()
 

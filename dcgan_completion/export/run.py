@@ -15,7 +15,7 @@ from dcgan_completion.encoders import ContextEncoder
 from dcgan_completion.export import networks as export_networks
 from dcgan_completion.export.formats import WRITERS, Exported
 from dcgan_completion.export.networks import Network
-from dcgan_completion.inpaint.direct import load_encoder_for
+from dcgan_completion.inpaint.estimator import load_encoder_for
 from dcgan_completion.model import DCGAN
 from dcgan_completion.settings.export import EXTRAS
 from dcgan_completion.utils import UserError

@@ -19,7 +19,7 @@ from dcgan_completion import utils
 from dcgan_completion.faces import landmark_shapes
 from dcgan_completion.faces.aligner import FaceAligner
 from dcgan_completion.faces.placement import square_corners
-from dcgan_completion.inpaint.seams import Crop, crop_around
+from dcgan_completion.masks.boxes import Crop, bounding_box
 from dcgan_completion.settings.photos import ALL, LARGEST
 from dcgan_completion.utils import UserError
 
@@ -33,6 +33,7 @@ SURE, FAINT = 0.0, -0.5
 SHOWN = 0.25
 HIDDEN = 0.03  # of a face's box: nearer to a hole a landmark is taken to be hidden
 ROUGH_EDGE = 256  # pixels: of the copy of a hole's surroundings that is inpainted
+MARGIN = 2  # pixels around a hole
 RADIUS = 3  # pixels: how far around each pixel OpenCV's inpainting looks
 AS_IT_IS, INPAINTED, MEAN_COLOUR, GIVEN = "as it is", "inpainted", "mean colour", "landmarks"
 
@@ -199,7 +200,7 @@ def _pictures(
 
 def _surroundings(hole: np.ndarray) -> tuple[slice, slice]:
     """The rectangle around a hole, three times as high and wide."""
-    ends = [(s.start, s.stop, s.stop - s.start) for s in crop_around(hole)]
+    ends = [(s.start, s.stop, s.stop - s.start) for s in bounding_box(hole, MARGIN)]
     return tuple(slice(max(start - more, 0), stop + more) for start, stop, more in ends)
 
 
@@ -317,7 +318,7 @@ def owners(hole: np.ndarray, found: Sequence[FoundFace], crop: Crop | None = Non
 
 def _touches(hole: np.ndarray, found: Sequence[FoundFace]) -> bool:
     """Whether some of a hole, bool [H, W], lies in a face's square."""
-    return bool((owners(hole, found, crop_around(hole)) >= 0).any())
+    return bool((owners(hole, found, bounding_box(hole)) >= 0).any())
 
 
 def choose_faces(found: Sequence[FoundFace], hole: np.ndarray, which: str = ALL) -> list[FoundFace]:
@@ -333,7 +334,7 @@ def choose_faces(found: Sequence[FoundFace], hole: np.ndarray, which: str = ALL)
       UserError: there is no such face, or the hole does not touch it.
     """
     if which in (ALL, LARGEST):
-        touched = np.unique(owners(hole, found, crop_around(hole)))
+        touched = np.unique(owners(hole, found, bounding_box(hole)))
         chosen = [found[i] for i in touched if i >= 0]
         if which == LARGEST and chosen:
             chosen = [max(chosen, key=lambda face: face.area)]

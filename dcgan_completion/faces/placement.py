@@ -1,6 +1,6 @@
-"""There and back: a photo's face in the square that a model sees, and what it made in the photo.
+"""A face's square: sampled from a photo, and pasted back into it.
 
-Both ways go by one matrix, that of `faces.alignment_matrix`: [2, 3], from (x, y, 1) of the photo to
+Both go by one matrix, that of `faces.alignment_matrix`: [2, 3], from (x, y, 1) of the photo to
 (x, y) of the square, whole numbers at the centres of pixels. A pixel reaches half to each side, so
 that the square of edge `size` reaches from -0.5 to size - 0.5.
 """
@@ -14,31 +14,31 @@ import numpy as np
 import scipy.ndimage
 
 from dcgan_completion.faces import aligner as faces
-from dcgan_completion.inpaint.seams import Crop
+from dcgan_completion.masks.boxes import Crop
 
 # Of the square's edge. Of 0.5 to 4 pixels of the photo 0.75 was best for faces of 190 pixels, 1.5
 # for 70, 3 where those of 190 were enlarged to 560; for all of them this is within 0.06 dB of it.
 SMOOTHNESS = 1 / 160
 MARGIN = 2  # pixels around the square of which its pixels are made, and more than enough
-FINEST = 32  # how much finer the way back samples, at most: faces of two pixels
+FINEST = 32  # how much finer pasting back samples, at most: faces of two pixels
 NARROW = 2  # pixels of the square: what is narrower is a scratch
 CORNER = 1.5  # radii of a disc from its centre: to the corner of a right angle that it touches
 
 
 def square_corners(matrix: np.ndarray, size: int) -> np.ndarray:
-    """(x, y) of the square's corners in the photo, in their order around it, [4, 2]."""
+    """Compute (x, y) of the square's corners in the photo, in their order around it, [4, 2]."""
     low, high = -0.5, size - 0.5
     corners = np.array([[low, low], [high, low], [high, high], [low, high]])
     return (corners - matrix[:, 2]) @ np.linalg.inv(matrix[:, :2]).T
 
 
 def scale_of(matrix: np.ndarray) -> float:
-    """Pixels of the photo for a pixel of the square: edges of squares of the same area."""
+    """Compute the pixels of the photo for a pixel of the square: edges of squares of the same area."""
     return 1 / math.sqrt(abs(np.linalg.det(matrix[:, :2])))
 
 
 def smoothing_length(matrix: np.ndarray, size: int) -> float:
-    """For `seams.fill`, in pixels of the photo: the same share of a face, and one at least.
+    """Choose the smoothness of `seams.fill`: a share of a face, at least a pixel of the photo.
 
     Shorter than in the square, since the photo shows more than what was generated: how an edge
     of its goes on in the hole is not to be concluded from its slope.
@@ -46,8 +46,8 @@ def smoothing_length(matrix: np.ndarray, size: int) -> float:
     return max(SMOOTHNESS * size * scale_of(matrix), 1.0)
 
 
-def there(photo: np.ndarray, matrix: np.ndarray, size: int) -> np.ndarray:
-    """The square that a model sees, by the filter and border rule of alignment.
+def sample(photo: np.ndarray, matrix: np.ndarray, size: int) -> np.ndarray:
+    """Sample the square that a model sees, by the filter and border rule of alignment.
 
     Args:
       photo: [H, W, C], uint8, uint16 or float32.
@@ -68,19 +68,19 @@ def there(photo: np.ndarray, matrix: np.ndarray, size: int) -> np.ndarray:
     return faces.affine_image(part, shifted, size)
 
 
-def hole_there(hole: np.ndarray, matrix: np.ndarray, size: int) -> np.ndarray:
-    """A hole, bool [H, W], in the square: bool [size, size], True where any part is missing."""
-    return there(hole[..., np.newaxis], matrix, size)[..., 0] > 0
+def hole_in_face(hole: np.ndarray, matrix: np.ndarray, size: int) -> np.ndarray:
+    """Find a hole, bool [H, W], in the square: bool [size, size], True where a part is missing."""
+    return sample(hole[..., np.newaxis], matrix, size)[..., 0] > 0
 
 
-def back(generated: np.ndarray, matrix: np.ndarray, crop: Crop) -> np.ndarray:
-    """What was generated, at the photo's resolution: the inverse of `there`.
+def paste_back(candidate: np.ndarray, matrix: np.ndarray, crop: Crop) -> np.ndarray:
+    """Resample a candidate at the photo's resolution: the inverse of `sample`.
 
     By cubic splines where it is enlarged; where it shrinks, they are averaged over each pixel.
     Beyond the square its edge is repeated.
 
     Args:
-      generated: [size, size, C].
+      candidate: [size, size, C].
       matrix: [2, 3], of the square.
       crop: rows and columns of the photo.
 
@@ -94,10 +94,10 @@ def back(generated: np.ndarray, matrix: np.ndarray, crop: Crop) -> np.ndarray:
     # Pixel i of a grid `factor` times as fine lies at (i + 0.5) / factor - 0.5 of the crop.
     start = np.array([columns.start, rows.start]) + (0.5 / factor - 0.5)
     offset = matrix[:, :2] @ start + matrix[:, 2]
-    result = np.empty([height, width, generated.shape[-1]], np.float32)
-    for channel in range(generated.shape[-1]):
+    result = np.empty([height, width, candidate.shape[-1]], np.float32)
+    for channel in range(candidate.shape[-1]):
         fine = scipy.ndimage.affine_transform(
-            generated[..., channel].astype(np.float64),
+            candidate[..., channel].astype(np.float64),
             matrix[::-1, 1::-1] / factor,  # (row, column) in the place of (x, y)
             offset[::-1],
             (height * factor, width * factor),
@@ -111,7 +111,7 @@ def back(generated: np.ndarray, matrix: np.ndarray, crop: Crop) -> np.ndarray:
 
 
 def narrow(hole: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-    """The pixels of a hole, bool [H, W], in which no disc of NARROW pixels of the square fits.
+    """Find the pixels of a hole, bool [H, W], in which no disc of NARROW pixels of the square fits.
 
     Corners that such a disc touches are not narrow.
     """

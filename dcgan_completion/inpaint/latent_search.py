@@ -264,7 +264,7 @@ def minimise(
     data: tuple[np.ndarray, ...] = (),
     iterations: int,
     interval: int,
-    randoms: Sequence[np.random.Generator] | None = None,
+    rngs: Sequence[np.random.Generator] | None = None,
 ) -> Iterator[SearchState]:
     """Minimises a loss over z, each row by itself, within [-1, 1].
 
@@ -278,7 +278,7 @@ def minimise(
       data: further arguments of the loss function, such as images, each [N, ...].
       iterations: number of iterations in all.
       interval: iterations between two states.
-      randoms: a random generator for each row, for rules that draw (`draws`).
+      rngs: an rng for each row, for rules that draw (`draws`).
 
     Yields:
       The state at the start (iteration 0), then after every `interval` iterations and at the
@@ -286,7 +286,7 @@ def minimise(
       evaluated in the next iteration, or at the end.
 
     Raises:
-      ValueError: the rule needs generators, and there is not one for each row.
+      ValueError: the rule needs rngs, and there is not one for each row.
     """
     z = tf.convert_to_tensor(z)
     data = tuple(tf.convert_to_tensor(x) for x in data)
@@ -295,7 +295,7 @@ def minimise(
     yield _search_state(0, state.best, np.empty([0, z.shape[0]]))
     for start in range(0, iterations, interval):
         number = min(interval, iterations - start)
-        noise = _draw_noise(randoms, [number, z.shape[0], rule.draws(z.shape[1])], z.dtype)
+        noise = _draw_noise(rngs, [number, z.shape[0], rule.draws(z.shape[1])], z.dtype)
         state, history = _iterate(loss_function, data, rule, tf.constant(start), noise, state)
         if start + number == iterations:
             last = _keep_best(state.z, _evaluate(loss_function, state.z, data), state.best)
@@ -304,15 +304,15 @@ def minimise(
 
 
 def _draw_noise(
-    randoms: Sequence[np.random.Generator] | None, shape: Sequence[int], dtype: Any
+    rngs: Sequence[np.random.Generator] | None, shape: Sequence[int], dtype: Any
 ) -> tf.Tensor:
     """Normal random numbers, [iterations, rows, count], each row from its own generator."""
     number, rows, count = shape
     if count == 0:
         return tf.zeros([number, rows, 0], dtype)
-    if randoms is None or len(randoms) != rows:
-        raise ValueError("this rule needs a random generator for every row")
-    return tf.constant(np.stack([r.standard_normal([number, count]) for r in randoms], 1), dtype)
+    if rngs is None or len(rngs) != rows:
+        raise ValueError("this rule needs an rng for every row")
+    return tf.constant(np.stack([r.standard_normal([number, count]) for r in rngs], 1), dtype)
 
 
 def _search_state(iteration: int, best: Best, history: np.ndarray) -> SearchState:

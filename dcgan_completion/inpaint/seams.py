@@ -1,6 +1,6 @@
 """Fills a hole with generated gradients at a photo's resolution, by multigrid.
 
-The energy is that of `completion.blending.poisson_blend`. There a sparse factorisation solves it;
+The energy is that of `blending.poisson_blend`. There a sparse factorisation solves it;
 for the 250,000 unknowns of a hole of 500 pixels it would take too long and too much memory.
 """
 
@@ -14,6 +14,8 @@ import numpy as np
 import scipy.ndimage
 import scipy.sparse
 
+from dcgan_completion.masks.boxes import Crop, bounding_box
+
 TOLERANCE = 0.02  # levels of 255: the error of a fill, about
 MAX_ITERATIONS = 200
 REACH = 2  # pixels: how far around a hole the energy looks
@@ -22,8 +24,6 @@ REACH = 2  # pixels: how far around a hole the energy looks
 SMALL, SPARSE = 2**20, 4
 DEGREE = 8  # of the polynomials that smooth an error
 COARSER = 60  # the largest eigenvalue over the least that is smoothed; measured with DEGREE
-
-Crop = tuple[slice, slice]  # rows and columns of a photo
 
 LAPLACIAN = np.array([[0, -1, 0], [-1, 4, -1], [0, -1, 0]], np.float64)
 IDENTITY = np.array([[0, 0, 0], [0, 1, 0], [0, 0, 0]], np.float64)
@@ -145,13 +145,13 @@ def _solve(levels: Sequence[_Level], right: np.ndarray) -> np.ndarray:
 
 
 def crops_of(hole: np.ndarray) -> list[tuple[Crop, np.ndarray]]:
-    """The parts of a hole, bool [H, W], that are filled each by itself.
+    """Split a hole, bool [H, W], into parts that are filled each by itself.
 
     Returns:
       a crop that holds a part and the pixels that the energy sees around it, and the part in it,
       bool. Parts that see each other are one; so are all, if little lies between them.
     """
-    whole = crop_around(hole)
+    whole = bounding_box(hole, REACH)
     if not hole.any():
         return []
     if hole[whole].size <= max(SMALL, SPARSE * np.count_nonzero(hole)):
@@ -170,38 +170,30 @@ def crops_of(hole: np.ndarray) -> list[tuple[Crop, np.ndarray]]:
     return parts
 
 
-def crop_around(hole: np.ndarray) -> Crop:
-    """Rows and columns of a hole, bool [H, W], and of the pixels that its fill depends on."""
-    crop = []
-    for axis in (1, 0):
-        at = np.flatnonzero(hole.any(axis=axis))
-        ends = (max(int(at[0]) - REACH, 0), int(at[-1]) + 1 + REACH) if len(at) else (0, 0)
-        crop.append(slice(*ends))
-    return tuple(crop)
-
-
 def fill(
-    photo: np.ndarray, hole: np.ndarray, guess: np.ndarray, smoothness: float = 0.0
+    photo: np.ndarray, hole: np.ndarray, candidate: np.ndarray, smoothness: float = 0.0
 ) -> np.ndarray:
-    """A photo whose hole has the gradients of `guess` and meets the known pixels around it.
+    """Fill the hole of a photo with the gradients of a candidate, to meet the known pixels around.
 
-    As `completion.blending.poisson_blend`, which says of what energy; here to about TOLERANCE,
+    As `blending.poisson_blend`, which says of what energy; here to about TOLERANCE,
     not rounded nor clipped, and at any size of photo and hole.
 
     Args:
       photo: [H, W, C], values in 0..255 (16-bit ones are scaled by the caller).
       hole: bool [H, W], True = missing.
-      guess: float32 [H, W, C], what was generated, around the hole too (by REACH pixels).
+      candidate: float32 [H, W, C], around the hole too (by REACH pixels).
       smoothness: in pixels of the photo; see `poisson_blend`.
 
     Returns:
-      float32 [H, W, C], at known pixels the photo; `guess` if no pixel is known.
+      float32 [H, W, C], at known pixels the photo; `candidate` if no pixel is known.
     """
-    filled = np.where(hole[..., np.newaxis], guess, photo).astype(np.float32)
+    filled = np.where(hole[..., np.newaxis], candidate, photo).astype(np.float32)
     for crop, part in [] if hole.all() else crops_of(hole):
         levels = make_levels(part, float(smoothness) ** 2)
         for channel in range(photo.shape[-1]):
-            difference = photo[crop][..., channel] - guess[crop][..., channel].astype(np.float64)
+            difference = photo[crop][..., channel] - candidate[crop][..., channel].astype(
+                np.float64
+            )
             difference[hole[crop]] = 0
             pull = -levels[0].hole * energy_gradient(difference, levels[0].bend)
             filled[crop][..., channel][part] += _solve(levels, pull)[part]

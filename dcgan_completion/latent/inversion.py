@@ -9,11 +9,11 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
-from dcgan_completion import cli, utils
-from dcgan_completion.completion import input_images
+from dcgan_completion import cli, inputs, utils
 from dcgan_completion.evaluation import face_sets, image_metrics
 from dcgan_completion.faces import aligner as faces
-from dcgan_completion.inpaint.completer import Completer
+from dcgan_completion.inpaint import blending
+from dcgan_completion.inpaint.search import LatentSearch
 from dcgan_completion.latent import points, samples, sheets
 from dcgan_completion.latent.sheets import Cell
 from dcgan_completion.masks.mask import Mask
@@ -59,19 +59,18 @@ def invert(
     """
     settings = SearchSettings.of("auto", samples=restarts, n_iter=iterations, **SEARCH)
     batch = max(1, min(SEARCHES // restarts, len(images)))
-    completer = Completer(model, settings, batch_size=batch, samples=restarts)
-    mask = Mask(np.ones([*images.shape[:3], 1], np.float32))
+    search = LatentSearch(model, settings, batch_size=batch, samples=restarts)
+    mask = Mask(np.zeros([*images.shape[:3], 1], bool))
     z, reconstructions = [], []
     with cli.progress_bar(total=len(images), unit="face") as bar:
         for first in range(0, len(images), batch):
             part = slice(first, first + batch)
-            *_, found = completer.states(images[part], mask[part], seed, interval=iterations)
-            z.append(found.z)
-            reconstructions.append(found.generated)
+            *_, found = search.states(images[part], mask[part], seed, interval=iterations)
+            z.append(found.z[:, 0, 0])
+            reconstructions.append(blending.rounded(found.generated[:, 0]))
             bar.update(len(found.z))
     generated = np.concatenate(reconstructions)
-    everywhere = np.zeros_like(mask.known)  # the metric is of what is 0
-    psnr = image_metrics.psnr(images, generated, everywhere)
+    psnr = image_metrics.psnr(images, generated, np.ones_like(mask.hole))
     return Inversion(np.concatenate(z), generated, psnr)
 
 
@@ -88,7 +87,7 @@ def load_faces(
     Raises:
       UserError: no photo can be used.
     """
-    paths = input_images.list_inputs(settings.photos)
+    paths = inputs.list_inputs(settings.photos)
     size, channels = model.image_size, model.channels
     aligner = None
     if not settings.aligned:

@@ -8,7 +8,8 @@ import numpy as np
 import tensorflow as tf
 
 from dcgan_completion import checkpoints, utils
-from dcgan_completion.masks import mask as masks
+from dcgan_completion.masks import drawing
+from dcgan_completion.masks.mask import Mask
 from dcgan_completion.model import DCGAN
 
 LAM = 0.1  # weight of the perceptual loss: the paper's
@@ -52,9 +53,10 @@ def measure(
     direction = np.float32(random.choice([-1, 1], model.z_dim)) * (1 - np.abs(middle))
     t, faces_t = np.linspace(-1, 1, points), np.linspace(-1, 1, faces)
     face = checkpoints.generate(model, middle[np.newaxis])
-    mask = masks.Mask(masks.make_mask("center", model.image_size)[np.newaxis])
+    mask = Mask.of_plane(drawing.center(model.image_size))
+    known = (~mask.hole).astype(np.float32)
     losses = [
-        _losses(model, middle + np.float32(part[:, np.newaxis]) * direction, face, mask.known)
+        _losses(model, middle + np.float32(part[:, np.newaxis]) * direction, face, known)
         for part in np.split(t, range(PART, points, PART))
     ]
     contextual, perceptual = np.concatenate(losses, axis=1)
@@ -65,7 +67,7 @@ def measure(
         LAM,
         faces_t,
         checkpoints.generate(model, middle + faces_t[:, np.newaxis] * direction),
-        utils.to_uint8(mask.visible(utils.to_signed(face)))[0],
+        mask.visible(face)[0],
     )
 
 

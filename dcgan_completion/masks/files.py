@@ -1,4 +1,4 @@
-"""Masks that users draw: which file belongs to which image, and what it says is missing."""
+"""Masks in files: which one belongs to which image, and the hole that is drawn in it."""
 
 from __future__ import annotations
 
@@ -17,51 +17,44 @@ WHITE = 128  # levels from here on are white: missing
 # of them (LFW, CelebA); a disc blurred over a twentieth of the width has 0.17, noise of single
 # pixels in a JPEG of quality 5 0.27.
 GRAY = (48, 207)
-MOST_GRAY = 0.3
+MAX_GRAY = 0.3
 ONE_COLOUR = 16  # levels within which a brush's colour may vary in a file that loses detail
 
 
-def load_mask(
-    path: str | os.PathLike[str],
-    size: int,
-    invert: bool = False,
-    flag: str = "--mask",
+def read_square(
+    path: str | os.PathLike[str], size: int, invert: bool = False, flag: str = "--mask"
 ) -> np.ndarray:
-    """The mask drawn in a picture, float32 [size, size, 1], 1 = known (black), 0 = missing (white).
+    """Read the hole of a square image from a picture of any size, bool [size, size].
 
-    What is missing is read by `load_missing`. A picture that is not square loses its margins, as a
-    photo does with --resize, then is scaled by the nearest pixel. Nothing may be missing: such a
-    mask leaves the photo as it is.
+    A picture that is not square loses its margins, as a photo does with --resize, then is scaled by
+    the nearest pixel. Nothing may be missing: such a mask leaves the photo as it is.
 
     Args:
       path: the picture.
       size: edge of the mask in pixels.
-      invert: white is known, black (and transparent) missing.
+      invert: white is known, black (and transparent) the hole.
       flag: the option that named the mask, for the errors.
 
     Raises:
-      UserError: as `load_missing`, or nothing is known.
+      UserError: as `read_hole`, or nothing is known.
     """
-    missing = _scale(load_missing(path, invert, flag), size)
-    check_some_known(missing, path, invert, flag)
-    return (~missing).astype(np.float32)[..., np.newaxis]
+    hole = _scale(read_hole(path, invert, flag), size)
+    check_some_known(hole, path, invert, flag)
+    return hole
 
 
-def load_missing(
-    path: str | os.PathLike[str] | utils.HeldFile,
-    invert: bool = False,
-    flag: str = "--mask",
+def read_hole(
+    path: str | os.PathLike[str] | utils.HeldFile, invert: bool = False, flag: str = "--mask"
 ) -> np.ndarray:
-    """What is missing (white) by a mask drawn in a picture, upright, bool [H, W].
+    """Read the hole (white) from a picture of any kind that Pillow reads, upright, bool [H, W].
 
-    Any kind of picture that Pillow reads; brightness is cut in the middle.
-
-    Where a picture has transparent parts, its visible part counts: on several colours (black and
-    white), transparent is black, known. If all that is visible has one colour, it was drawn on an
-    empty layer, and is missing whatever its colour; the transparent rest is known.
+    Brightness is cut in the middle. Where a picture has transparent parts, its visible part
+    counts: on several colours (black and white), transparent is black, known. If all that is
+    visible has one colour, it was drawn on an empty layer, and is the hole whatever its colour; the
+    transparent rest is known.
 
     Args:
-      path, invert, flag: as in `load_mask`.
+      path, invert, flag: as in `read_square`.
 
     Raises:
       UserError: the file cannot be read, or is no mask: a photo, or nothing in it is white though
@@ -69,7 +62,7 @@ def load_missing(
     """
     levels, counted = _levels(path)
     gray = np.mean((levels >= GRAY[0]) & (levels <= GRAY[1]), where=counted)
-    if gray > MOST_GRAY:
+    if gray > MAX_GRAY:
         raise UserError(
             f"{flag} {path}: looks like a photo, not a mask ({gray:.0%} of it is gray); give a "
             "picture that is white where pixels are missing and black elsewhere"
@@ -83,16 +76,16 @@ def load_missing(
 
 
 def check_some_known(
-    missing: np.ndarray, path: str | os.PathLike[str], invert: bool, flag: str = "--mask"
+    hole: np.ndarray, path: str | os.PathLike[str], invert: bool, flag: str = "--mask"
 ) -> None:
-    """Raises UserError if all is missing in a mask, bool, that was read from `path`."""
-    if missing.all():
+    """Raise UserError if all is missing in a hole, bool, that was read from `path`."""
+    if hole.all():
         other = "leave out --invert-mask" if invert else "if white is what is known: --invert-mask"
         raise UserError(f"{flag} {path}: everything is missing, so nothing is known; {other}")
 
 
 def _levels(path: str | os.PathLike[str] | utils.HeldFile) -> tuple[np.ndarray, np.ndarray]:
-    """How white a mask is, uint8 [H, W], and which pixels tell whether it is one, bool [H, W]."""
+    """Read how white a mask is, uint8 [H, W], and which pixels tell if it is one, bool [H, W]."""
     levels = utils.load_image(path, 1)[..., 0]
     everywhere = np.ones(levels.shape, bool)
     with utils.open_picture(path) as picture:
@@ -109,18 +102,18 @@ def _levels(path: str | os.PathLike[str] | utils.HeldFile) -> tuple[np.ndarray, 
     return np.asarray(on_black.convert("L")), visible
 
 
-def _scale(missing: np.ndarray, size: int) -> np.ndarray:
-    """The central square of bool [H, W], scaled to [size, size] by the nearest pixel."""
-    edge = min(missing.shape)
-    top, left = ((length - edge) // 2 for length in missing.shape)
-    square = Image.fromarray(missing[top : top + edge, left : left + edge].astype(np.uint8))
+def _scale(hole: np.ndarray, size: int) -> np.ndarray:
+    """Scale the central square of bool [H, W] to [size, size] by the nearest pixel."""
+    edge = min(hole.shape)
+    top, left = ((length - edge) // 2 for length in hole.shape)
+    square = Image.fromarray(hole[top : top + edge, left : left + edge].astype(np.uint8))
     return np.asarray(square.resize((size, size), Image.Resampling.NEAREST)) > 0
 
 
 def masks_for(
     path: str, images: Sequence[str], given: Sequence[str], flag: str = "--mask"
 ) -> dict[str, str]:
-    """The mask file of every image; nothing is read of it yet.
+    """Find the mask file of every image; nothing is read of it yet.
 
     A file is the mask of all images. A folder holds one for each, of any image type: it mirrors
     the images' places below the deepest folder that holds all that was given (FOLDER/a/1.jpg ->
@@ -170,7 +163,7 @@ def masks_for(
 
 
 def _by_stem(paths: Sequence[str], root: str) -> dict[str, list[str]]:
-    """Paths by their place below `root`, without their extension."""
+    """Sort paths by their place below `root`, without their extension."""
     places: dict[str, list[str]] = {}
     for path in paths:
         stem = os.path.splitext(os.path.relpath(path, root))[0]

@@ -1,4 +1,4 @@
-"""`MaskSource`: gives the masks of a completion's images, drawn or read from files."""
+"""`MaskSource`: gives the masks of aligned images, drawn or read from files."""
 
 from __future__ import annotations
 
@@ -7,38 +7,37 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from dcgan_completion.masks import files as mask_files
-from dcgan_completion.masks import mask as masks
+from dcgan_completion.masks import drawing, files
 from dcgan_completion.masks.mask import Mask
-from dcgan_completion.randomness import Purpose, image_generator
+from dcgan_completion.randomness import Purpose, image_rng
 from dcgan_completion.settings.masks import MaskSettings
 from dcgan_completion.utils import UserError
 
 
 def draw_masks(settings: MaskSettings, images: np.ndarray, seed: int) -> Mask:
-    """The masks of images, uint8 [N, S, S, C], of any kind but `file`.
+    """Draw the masks of images, uint8 [N, S, S, C], of any type but `file`.
 
     Random ones are drawn from the seed and the whole image, wherever it is in a batch or a list.
 
     Raises:
-      ValueError: as `masks.make_mask`.
+      ValueError: as `drawing.draw`.
     """
-    known = [
-        masks.make_mask(
+    holes = [
+        drawing.draw(
             settings.mask_type,
             image.shape[0],
             center_scale=settings.center_scale,
             fraction=settings.fraction,
-            random=image_generator(image, seed, Purpose.MASK),
+            rng=image_rng(image, seed, Purpose.MASK),
         )
         for image in images
     ]
-    return batch_mask(settings, known)
+    return batch_mask(settings, holes)
 
 
-def batch_mask(settings: MaskSettings, known: Sequence[np.ndarray]) -> Mask:
-    """The masks of a batch, from those of its images, with holes grown as the settings say."""
-    mask = Mask.of_type(settings.mask_type, known)
+def batch_mask(settings: MaskSettings, holes: Sequence[np.ndarray]) -> Mask:
+    """Make the masks of a batch from its images' holes, grown as the settings say."""
+    mask = Mask.of_type(settings.mask_type, holes)
     return mask.grown(settings.dilate, settings.feather) if settings.dilate else mask
 
 
@@ -58,13 +57,9 @@ class MaskSource:
 
     @classmethod
     def of(
-        cls,
-        settings: MaskSettings,
-        seed: int,
-        paths: Sequence[str],
-        given: Sequence[str],
+        cls, settings: MaskSettings, seed: int, paths: Sequence[str], given: Sequence[str]
     ) -> MaskSource:
-        """The source of the masks of the images with these paths.
+        """Make the source of the masks of the images with these paths.
 
         Args:
           settings: what is missing.
@@ -73,15 +68,14 @@ class MaskSource:
           given: files and folders from which they come, as the user gave them.
 
         Raises:
-          UserError: an image has no mask file, or has two (`mask_files.masks_for`).
+          UserError: an image has no mask file, or has two (`files.masks_for`).
         """
         if settings.mask is None:
             return cls(settings, seed)
-        files = mask_files.masks_for(settings.mask, paths, given)
-        return cls(settings, seed, files)
+        return cls(settings, seed, files.masks_for(settings.mask, paths, given))
 
     def masks_of(self, paths: Sequence[str], images: np.ndarray) -> Mask:
-        """The masks of some images, uint8 [N, S, S, C], with the given paths.
+        """Give the masks of some images, uint8 [N, S, S, C], with the given paths.
 
         Raises:
           UserError: a mask file is not a mask, or everything is missing in an image.
@@ -90,17 +84,17 @@ class MaskSource:
             mask = draw_masks(self.settings, images, self.seed)
         else:
             size, invert = images.shape[1], self.settings.invert_mask
-            known = [mask_files.load_mask(self.files[path], size, invert) for path in paths]
-            mask = batch_mask(self.settings, known)
-        for path, known in zip(paths, mask.known, strict=True):
-            if not known.any():
+            holes = [files.read_square(self.files[path], size, invert) for path in paths]
+            mask = batch_mask(self.settings, holes)
+        for path, hole in zip(paths, mask.hole, strict=True):
+            if hole.all():
                 raise UserError(
                     f"{path}: nothing of it is known under this mask; lower --dilate or --fraction"
                 )
         return mask
 
     def check(self, paths: Sequence[str], size: int) -> None:
-        """Reads every mask file once, or draws one mask, before anything is completed.
+        """Read every mask file once, or draw one mask, before anything is completed.
 
         Args:
           paths: of the images.

@@ -13,7 +13,6 @@ from dcgan_completion import utils
 from dcgan_completion.photos.png16 import write_png16
 from dcgan_completion.utils import UserError
 
-OUTPUT_FORMATS = ("png", "same")
 # The kinds of files that --format same writes, for 8 bits. The others are written as PNG: GIF has
 # only palettes, and with JPEG 2000 Pillow writes neither ICC profile nor EXIF.
 SUFFIXES = {
@@ -151,7 +150,7 @@ class Photo:
 
 
 def output_kind(photo: Photo, output_format: str) -> str:
-    """Pillow's name of the format in which a photo is written, for --format of OUTPUT_FORMATS.
+    """Pillow's name of the format in which a photo is written, for --format.
 
     Sixteen bits, and kinds of files that lose something else, become PNG, whatever is asked for.
     """
@@ -160,7 +159,7 @@ def output_kind(photo: Photo, output_format: str) -> str:
 
 
 def output_suffix(photo: Photo, output_format: str) -> str:
-    """The extension of a photo's result, such as .png, for --format of OUTPUT_FORMATS."""
+    """The extension of a photo's result, such as .png, for --format."""
     return SUFFIXES[output_kind(photo, output_format)]
 
 

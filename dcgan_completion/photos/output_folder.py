@@ -112,7 +112,7 @@ class PhotoFolder(ResumableFolder):
           names: path of the photo, and its output name without extension.
           before: the photo as it was read.
           after: the repaired one.
-          output_format: of files.OUTPUT_FORMATS.
+          output_format: of settings.photos.OUTPUT_FORMATS.
           faces: those that were completed.
           hole: what became of it.
         """
@@ -139,7 +139,7 @@ class PhotoFolder(ResumableFolder):
           name: output name of the photo without extension.
           before: the photo as it was read.
           candidates: repaired photos; of an iterator one at a time is in memory.
-          output_format: of files.OUTPUT_FORMATS.
+          output_format: of settings.photos.OUTPUT_FORMATS.
           region: rows and columns that the sheet shows.
         """
         cells = [_shown(before, SAMPLE, region)]

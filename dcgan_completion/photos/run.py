@@ -4,37 +4,37 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import logging
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
-import tensorflow as tf
 
-from dcgan_completion import cli, utils
-from dcgan_completion.completion import input_images
+from dcgan_completion import cli, inputs, utils
 from dcgan_completion.faces import detection
 from dcgan_completion.faces.detection import FoundFace
-from dcgan_completion.inpaint.completer import Completer, Completion
-from dcgan_completion.inpaint.direct import DirectCompleter
-from dcgan_completion.masks.mask import Mask
 from dcgan_completion.photos.files import Photo
-from dcgan_completion.photos.holes import HoleSource
+from dcgan_completion.photos.masks import PhotoMaskSource
 from dcgan_completion.photos.output_folder import FaceReport, HoleReport, PhotoFolder
-from dcgan_completion.photos.repair import Task, TaskMaker, repair, width_of
+from dcgan_completion.photos.photo_inpainter import PhotoSearch
+from dcgan_completion.photos.repair import repair
+from dcgan_completion.photos.task import Task, TaskMaker, width_of
 from dcgan_completion.settings.photos import PhotoSettings
 from dcgan_completion.utils import UserError
 
 BATCH = 16  # samples of a batch without --batch-size, at most: few photos need not be padded to it
-HELD_PIXELS = 50_000_000  # of the photos that are in memory at a time, but for one alone
+MAX_PIXELS = 50_000_000  # of the photos that are in memory at a time, but for one alone
 FACES = "faces-found"  # in the output folder: for the pictures of --list-faces
+
+logger = logging.getLogger(__name__)
 
 
 def choose_photos(given: Sequence[str], out: PhotoFolder) -> list[str]:
-    """Paths of the photos, without those in folders that an earlier run has written itself.
+    """List the photos, without those in folders that an earlier run has written itself.
 
     Raises:
-      UserError: as `input_images.list_inputs`, or none is left.
+      UserError: as `inputs.list_inputs`, or none is left.
     """
     named = {path for path in given if not os.path.isdir(path)}
     drawn = os.path.realpath(os.path.join(out.path, FACES)) + os.sep
@@ -42,7 +42,7 @@ def choose_photos(given: Sequence[str], out: PhotoFolder) -> list[str]:
     def is_ours(path: str) -> bool:
         return os.path.realpath(path).startswith(drawn) or out.holds(path)
 
-    paths = input_images.list_inputs(given)
+    paths = inputs.list_inputs(given)
     chosen = [path for path in paths if path in named or not is_ours(path)]
     if not chosen:
         raise UserError(
@@ -51,28 +51,27 @@ def choose_photos(given: Sequence[str], out: PhotoFolder) -> list[str]:
     return chosen
 
 
-def inputs_of(settings: PhotoSettings, names: Mapping[str, str], holes: HoleSource) -> list[str]:
-    """Paths of all files that a run reads, which must not be lost."""
-    files = [*names, *(holes.files or {}).values()]
+def inputs_of(
+    settings: PhotoSettings, names: Mapping[str, str], masks: PhotoMaskSource
+) -> list[str]:
+    """List all files that a run reads, which must not be lost."""
+    files = [*names, *(masks.files or {}).values()]
     return files + ([settings.landmarks] if settings.landmarks else [])
 
 
 def default_batch_size(samples: int, photos: int) -> int:
-    """Faces of a batch without --batch-size, from the samples of each and the photos in all."""
+    """Choose the faces of a batch from the samples of each and the number of photos."""
     return min(max(1, BATCH // samples), photos)
 
 
-def draw_faces(
-    paths: Mapping[str, str], maker: TaskMaker, folder: str, overwrite: bool, failed: list[str]
-) -> Iterator[str]:
-    """Writes pictures of photos with the faces found in them; yields a line about each.
+def draw_faces(paths: Mapping[str, str], maker: TaskMaker, folder: str, overwrite: bool) -> int:
+    """Write pictures of photos with the faces found in them; return how many failed.
 
     Args:
       paths: of the photos -> output name without extension.
       maker: finds the faces.
       folder: for the pictures.
       overwrite: replace what is there.
-      failed: what is wrong with photos is added to it.
 
     Raises:
       UserError: a picture is there, or is one of the photos.
@@ -85,166 +84,150 @@ def draw_faces(
                 f"{place}: is there; name another --out-dir, or replace it with "
                 "--overwrite, unless it is one of the photos"
             )
+    failed = 0
     for path, place in places.items():
         try:
             photo, found = maker.find(path)
         except UserError as error:
-            failed.append(str(error))
+            logger.warning("skipped: %s", error)
+            failed += 1
             continue
         os.makedirs(folder, exist_ok=True)
         utils.save_image(place, detection.draw_faces(photo.as_rgb8(), found))
         plural = "" if len(found) == 1 else "s"
-        yield f"{paths[path]}: {len(found)} face{plural}, see {place}"
+        logger.info("%s: %d face%s, see %s", paths[path], len(found), plural, place)
+    return failed
 
 
-def make_tasks(
-    paths: Iterable[str], maker: TaskMaker, out: PhotoFolder, failed: list[str]
-) -> Iterator[Task]:
-    """The tasks of photos that are not done yet; what is wrong with others is added to `failed`."""
-    for path in paths:
-        if path not in out.done:
-            try:
-                task = maker.make(path)
-            except UserError as error:
-                failed.append(str(error))
-            else:
-                yield task
+class Tasks:
+    """The tasks of photos that are not done yet, as they are needed.
 
-
-def need_one(tasks: Iterator[Task], failed: Sequence[str]) -> Iterator[Task]:
-    """The same tasks, once it is certain that there is one.
-
-    Raises:
-      UserError: there is none, since none of the photos can be repaired.
+    Attributes:
+      errors: what is wrong with photos that have none.
     """
-    first = next(tasks, None)
-    if first is not None:
-        return itertools.chain([first], tasks)
-    more = f" (and {len(failed) - 1} more that cannot be repaired)" if len(failed) > 1 else ""
-    raise UserError(failed[0] + more)
 
+    def __init__(self, paths: Iterable[str], maker: TaskMaker, out: PhotoFolder) -> None:
+        """Make the first task.
 
-def groups_of(tasks: Iterator[Task], faces: int) -> Iterator[list[Task]]:
-    """Tasks whose faces are completed together: of as many faces, and HELD_PIXELS, or one alone."""
-    group: list[Task] = []
-    for task in tasks:
-        together = [*group, task]
-        if group and (
-            sum(len(t.faces) for t in together) > faces
-            or sum(t.hole.missing.size for t in together) > HELD_PIXELS
-        ):
+        Args:
+          paths: of the photos.
+          maker: makes the tasks.
+          out: where photos are done.
+
+        Raises:
+          UserError: none of the photos can be repaired.
+        """
+        self.errors: list[UserError] = []
+        self._tasks = self._make(paths, maker, out)
+        first = next(self._tasks, None)
+        if first is not None:
+            self._tasks = itertools.chain([first], self._tasks)
+        elif self.errors:
+            others = len(self.errors) - 1
+            more = f" (and {others} more that cannot be repaired)" if others else ""
+            raise UserError(f"{self.errors[0]}{more}")
+
+    def _make(self, paths: Iterable[str], maker: TaskMaker, out: PhotoFolder) -> Iterator[Task]:
+        for path in paths:
+            if path not in out.done:
+                try:
+                    yield maker.make(path)
+                except UserError as error:
+                    self.errors.append(error)
+
+    def groups(self, faces: int, done: PhotoFolder) -> Iterator[list[Task]]:
+        """Group tasks whose faces are completed together.
+
+        As many faces, and MAX_PIXELS, or one task alone. Photos that are done by now are left out.
+        """
+        group: list[Task] = []
+        for task in self._tasks:
+            if task.path in done.done:
+                continue
+            together = [*group, task]
+            if group and (
+                sum(len(t.faces) for t in together) > faces
+                or sum(t.mask.hole.size for t in together) > MAX_PIXELS
+            ):
+                yield group
+                together = [task]
+            group = together
+        if group:
             yield group
-            together = [task]
-        group = together
-    if group:
-        yield group
-
-
-def generate(
-    completer: Completer | DirectCompleter, group: Sequence[Task], seed: int
-) -> np.ndarray:
-    """What the holes of all faces are filled from, 0..255, float32 [N, samples, S, S, C].
-
-    As it was generated: it is blended at the photos' resolution.
-    """
-    squares = np.concatenate([task.squares for task in group])
-    mask = Mask(np.concatenate([task.known for task in group]))
-    try:
-        if isinstance(completer, DirectCompleter):
-            return estimated(completer, squares, mask)
-        return generated_by(completer.complete(squares, mask, seed))
-    except (tf.errors.ResourceExhaustedError, MemoryError) as error:
-        raise UserError(
-            f"--batch-size {completer.batch_size}: memory does not suffice for so many faces at a "
-            "time; lower it, or --samples or --average"
-        ) from error
-
-
-def estimated(completer: DirectCompleter, squares: np.ndarray, mask: Mask) -> np.ndarray:
-    """A context encoder's estimates as `generate` gives them."""
-    return completer.source(squares, mask)[:, np.newaxis]
-
-
-def generated_by(completion: Completion) -> np.ndarray:
-    """What a search has made of the squares, as `generate` gives it."""
-    return completion.samples_source.astype(np.float32)
 
 
 def repair_photos(
-    completer: Completer | DirectCompleter,
-    tasks: Iterator[Task],
+    search: PhotoSearch,
+    tasks: Tasks,
     names: Mapping[str, str],
     out: PhotoFolder,
     settings: PhotoSettings,
-    blend: str,
-) -> Iterator[str]:
-    """Repairs photos into the output folder; yields a line about each.
+) -> None:
+    """Repair photos into the output folder; log a line about each.
 
     Args:
-      completer: has the batch size, and what completes.
-      tasks: of the photos; those that are done in `out` by now are left out.
+      search: gives candidates, several faces at a time.
+      tasks: of the photos.
       names: path -> output name.
       out: has been started or resumed.
       settings: of the photos.
-      blend: of BLENDS; see `blending.fill`.
 
     Raises:
-      UserError: memory does not suffice.
+      UserError: out of memory.
     """
-    new = (task for task in tasks if task.path not in out.done)
     with cli.progress_bar(total=len(names), initial=len(out.done), unit="photo") as bar:
-        for group in groups_of(new, completer.batch_size):
+        for group in tasks.groups(search.batch_size, out):
             start = time.monotonic()
-            generated = generate(completer, group, settings.seed)
-            searched = (time.monotonic() - start) / len(generated)
-            for task in group:
-                own, generated = np.split(generated, [len(task.faces)])
+            candidates = search.candidates(group, settings.seed)
+            searched = (time.monotonic() - start) / sum(map(len, candidates))
+            for task, own in zip(group, candidates, strict=True):
                 task = dataclasses.replace(task, seconds=task.seconds + searched * len(own))
-                finish(task, own, names[task.path], out, settings, blend)
+                finish(task, own, names[task.path], out, settings, search.blend)
                 bar.update()
-                yield f"{names[task.path]}: {describe(task)}"
+                logger.info("%s: %s", names[task.path], describe(task))
     out.write_contact_sheet(names)
 
 
 def finish(
     task: Task,
-    generated: np.ndarray,
+    candidates: np.ndarray,
     name: str,
     out: PhotoFolder,
     settings: PhotoSettings,
     blend: str,
 ) -> None:
-    """Places what was generated for a photo back, and writes all that there is about it.
+    """Repair a photo from its candidates, and write all that there is about it.
 
     Args:
       task: of the photo.
-      generated: of its faces, as `generate` gives it.
+      candidates: of its faces, 0..255, float32 [N, K, S, S, C].
       name: of the output.
-      out, settings, blend: as for `repair_photos`.
+      out, settings: as for `repair_photos`.
+      blend: of BLENDS; see `blending.fill`.
     """
     start = time.monotonic()
 
     def version(rank: int) -> Photo:
         grain = not settings.no_grain
-        return repair(task, generated[:, rank], blend, settings.seed, with_grain=grain)
+        return repair(task, candidates[:, rank], blend, settings.seed, with_grain=grain)
 
     after = version(0)
     if settings.samples > 1:
         versions = itertools.chain([after], map(version, range(1, settings.samples)))
         out.write_samples(name, task.photo, versions, settings.format, task.crop)
     if settings.patch:
-        out.write_patch(name, after, task.hole.missing)
+        out.write_patch(name, after, task.mask.plane)
     faces = [
         face_report(number, face) for number, face in zip(task.numbers, task.faces, strict=True)
     ]
-    missing, inpainted = (int(np.count_nonzero(a)) for a in (task.missing, task.inpainted))
-    share, seconds = inpainted / missing, task.seconds + time.monotonic() - start
+    missing, diffused = (int(np.count_nonzero(a)) for a in (task.hole, task.diffused))
+    share, seconds = diffused / missing, task.seconds + time.monotonic() - start
     hole = HoleReport(missing, 1 - share, share, seconds)
     out.finish_photo((task.path, name), task.photo, after, settings.format, faces, hole)
 
 
 def face_report(number: int, face: FoundFace) -> FaceReport:
-    """What the report says of a face with that number."""
+    """Describe a face with that number for the report."""
     left, top, right, bottom = map(round, face.box)
     box = None if face.how == detection.GIVEN else (left, top, right - left, bottom - top)
     place = face.landmarks, face.matrix, width_of(face), face.size
@@ -252,17 +235,10 @@ def face_report(number: int, face: FoundFace) -> FaceReport:
 
 
 def describe(task: Task) -> str:
-    """What the user is told of a photo's faces."""
-    told = [f"face {width_of(face)} pixels wide, completed at {face.size}" for face in task.faces]
-    told += [
-        f"the hole touches face {number}, too: inpainted there, since --face leaves it out"
+    """Describe a photo's faces to the user."""
+    lines = [f"face {width_of(face)} pixels wide, completed at {face.size}" for face in task.faces]
+    lines += [
+        f"the hole touches face {number}, too: filled by diffusion, since --face leaves it out"
         for number in task.left_out
     ]
-    return "; ".join(told)
-
-
-def tell_failed(failed: Sequence[str]) -> int:
-    """Names what is wrong with photos on stderr; returns the exit status."""
-    for message in failed:
-        cli.say(f"skipped: {message}")
-    return 1 if failed else 0
+    return "; ".join(lines)

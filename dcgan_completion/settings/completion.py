@@ -29,23 +29,7 @@ def shard(text: str) -> tuple[int, int]:
 
 @dataclasses.dataclass(frozen=True)
 class CompletionSettings:
-    """What is completed by which model, and what becomes of it.
-
-    Attributes:
-      images: files and folders as the user gave them.
-      checkpoint_dir: of the model; None: `checkpoints.select_model` takes one.
-      img_size: edge of the images in pixels; None: the model's.
-      resize: crop images to a square and scale them to the model's size.
-      out_dir: the output folder.
-      out_interval: iterations between pictures of where the search stands.
-      overwrite: replace an earlier completion in the output folder.
-      batch_size: images of a batch; None: `run.default_batch_size`.
-      shard: (I, N): only the I-th of N parts of the images; None: all.
-      samples: completions of each image.
-      seed: of all that is random.
-      precision: of options.PRECISIONS, as asked for.
-      max_pixels: of an image or a mask file; one of more is not read.
-    """
+    """What is completed by which model, and what becomes of it."""
 
     images: tuple[str, ...]
     checkpoint_dir: str | None = options.option(

@@ -12,7 +12,7 @@ from typing import Any
 
 from dcgan_completion import utils
 from dcgan_completion.evaluation.results import HOLES, LINEAR
-from dcgan_completion.masks import mask as masks
+from dcgan_completion.masks import drawing
 from dcgan_completion.settings import options
 from dcgan_completion.settings.masks import MaskSettings
 from dcgan_completion.settings.search import APPROACHES, BLENDS, SearchSettings
@@ -155,8 +155,8 @@ class BenchmarkSettings(CompletingSettings):
 
     Attributes:
       faces: folder of aligned faces.
-      mask_type: of masks.MASK_TYPES, each once.
-      fraction: of masks.make_mask; None: its default.
+      mask_type: of drawing.MASK_TYPES, each once.
+      fraction: of drawing.draw; None: its default.
       blend: of BLENDS, each once; empty: by approach.
       reference: measure the reference's settings as well.
       groups, group_bins: of subgroups.group_images; None and empty: no subgroups.
@@ -164,10 +164,10 @@ class BenchmarkSettings(CompletingSettings):
 
     faces: str
     mask_type: tuple[str, ...] = options.option(
-        "masks", "--maskType", nargs="+", choices=masks.MASK_TYPES, default=("center",)
+        "masks", "--maskType", nargs="+", choices=drawing.MASK_TYPES, default=("center",)
     )
     fraction: float | None = options.option(
-        f"share that a random mask leaves out (default: {masks.RANDOM_MISSING})",
+        f"share that a random mask leaves out (default: {drawing.RANDOM_SHARE})",
         type=options.open_fraction,
     )
     blend: tuple[str, ...] = options.option(

@@ -6,7 +6,7 @@ import argparse
 import dataclasses
 from typing import Any
 
-from dcgan_completion.masks import mask as masks
+from dcgan_completion.masks import drawing
 from dcgan_completion.settings import options
 from dcgan_completion.utils import UserError
 
@@ -29,16 +29,7 @@ def center_scale(text: str) -> float:
 
 @dataclasses.dataclass(frozen=True)
 class MaskSettings:
-    """What is missing.
-
-    Attributes:
-      mask_type: of masks.MASK_TYPES, or `file`.
-      center_scale, fraction: of masks.make_mask.
-      mask: path of a mask, or of a folder of them (`file`; mask_files.masks_for).
-      invert_mask: black pixels of the file are missing, not white ones.
-      dilate: pixels by which the hole grows; None: it does not.
-      feather: blend from the photo to G(z) over these pixels (`masks.feather_ramp`).
-    """
+    """What is missing in aligned images."""
 
     mask_type: str = options.option(
         "what is missing: center, a square; random, single pixels; left, right, top, bottom, that "
@@ -46,17 +37,17 @@ class MaskSettings:
         "but every fourth pixel in both directions; lowres, all but the averages of 8x8 blocks; "
         "file, what --mask says",
         "--maskType",
-        choices=(*masks.MASK_TYPES, "file"),
+        choices=(*drawing.MASK_TYPES, "file"),
         default="center",
     )
     center_scale: float = options.option(
         "the central hole begins at this share of the width",
         "--centerScale",
         type=center_scale,
-        default=0.25,
+        default=drawing.CENTER_SCALE,
     )
     fraction: float = options.option(
-        "of random pixels missing", type=options.open_fraction, default=masks.RANDOM_MISSING
+        "of random pixels missing", type=options.open_fraction, default=drawing.RANDOM_SHARE
     )
     mask: str | None = options.option(
         "an image, white where pixels are missing, or a folder with one for each input, named and "
@@ -105,8 +96,8 @@ class MaskSettings:
 
     @property
     def keeps_pixels(self) -> bool:
-        """See `masks.keeps_pixels`."""
-        return masks.keeps_pixels(self.mask_type)
+        """See `drawing.keeps_pixels`."""
+        return drawing.keeps_pixels(self.mask_type)
 
     def options(self) -> dict[str, Any]:
         """The values of the options for config.json; None for those of other kinds of masks."""

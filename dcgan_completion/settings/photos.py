@@ -1,4 +1,4 @@
-"""The settings of complete-photo.py besides those of its search and of its holes.
+"""The settings of complete-photo.py besides those of its search: photos, faces, masks.
 
 Importing this needs no TensorFlow.
 """
@@ -10,14 +10,16 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-from dcgan_completion.photos.files import OUTPUT_FORMATS
+from dcgan_completion.masks import drawing
 from dcgan_completion.settings import options
 from dcgan_completion.settings.completion import CompletionSettings
+from dcgan_completion.settings.masks import MaskSettings
 from dcgan_completion.utils import UserError
 
 LANDMARKS = "innerEyesAndBottomLip"  # of faces.LANDMARK_SETS: those of the models that ship
 ALL, LARGEST = "all", "largest"
 DEFAULT_FOLDER = "repaired"
+OUTPUT_FORMATS = ("png", "same")
 
 
 def face(text: str) -> str:
@@ -34,26 +36,7 @@ def face(text: str) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class PhotoSettings:
-    """Which photos are repaired by which model, and what becomes of them.
-
-    Attributes:
-      photos: files and folders as the user gave them.
-      checkpoint_dir: of the model; None: `checkpoints.select_model` takes one.
-      out_dir: the output folder.
-      overwrite: replace an earlier run in the output folder.
-      format: of the repaired photos, of files.OUTPUT_FORMATS.
-      patch: write what was filled as a layer, too.
-      face: which faces are completed: ALL, LARGEST or a number (`detection.choose_faces`).
-      list_faces: draw the faces and stop.
-      landmarks: path of a file with a face's landmarks (`detection.read_landmarks`).
-      no_grain: leave out the noise that the photo has.
-      batch_size: faces of a batch; None: `run.default_batch_size`.
-      shard: (I, N): only the I-th of N parts of the photos; None: all.
-      samples: repaired versions of each photo.
-      seed: of all that is random.
-      precision: of options.PRECISIONS, as asked for.
-      max_pixels: of a photo or a mask file; one of more is not read.
-    """
+    """Which photos are repaired by which model, and what becomes of them."""
 
     photos: tuple[str, ...]
     checkpoint_dir: str | None = options.same_option(CompletionSettings, "checkpoint_dir")
@@ -144,3 +127,108 @@ class PhotoSettings:
         if field.name == "batch_size":
             return "default: at most 16"
         return CompletionSettings.default_text(field)
+
+
+# --- what is missing ---
+
+# What says where the hole is; one of them is given.
+SOURCES = ("mask", "mask_alpha", "box", "mask_type")
+# Options that only one of them has.
+OF_SOURCES = {"invert_mask": "mask", "center_scale": "mask_type", "fraction": "mask_type"}
+
+Box = tuple[int, int, int, int]
+
+
+def box(text: str) -> Box:
+    """argparse type: X,Y,W,H, a rectangle's left edge, top edge, width and height in pixels."""
+    try:
+        left, top, width, height = map(int, text.split(","))
+        fits = left >= 0 and top >= 0 and width > 0 and height > 0
+    except ValueError:
+        fits = False
+    if not fits:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not like 40,60,120,80: left, top, width and height in whole pixels"
+        )
+    return left, top, width, height
+
+
+@dataclasses.dataclass(frozen=True)
+class PhotoMaskSettings:
+    """What is missing of photos, in coordinates of the upright photo but for `mask_type`."""
+
+    mask: str | None = options.same_option(MaskSettings, "mask")
+    mask_alpha: bool = options.option(
+        "the photo's transparent pixels are missing", action="store_true", default=False
+    )
+    box: tuple[Box, ...] | None = options.option(
+        "a rectangle is missing: left, top, width, height in pixels; may be given several times",
+        type=box,
+        action="append",
+        metavar="X,Y,W,H",
+    )
+    mask_type: str | None = options.same_option(
+        MaskSettings,
+        "mask_type",
+        default=None,
+        help_text="for trials: a mask of complete.py's in the square of each face",
+        choices=[name for name in drawing.MASK_TYPES if drawing.keeps_pixels(name)],
+    )
+    center_scale: float = options.same_option(MaskSettings, "center_scale")
+    fraction: float = options.same_option(MaskSettings, "fraction")
+    invert_mask: bool = options.same_option(MaskSettings, "invert_mask")
+    dilate: int | None = options.same_option(MaskSettings, "dilate")
+    feather: bool = options.same_option(MaskSettings, "feather")
+
+    @staticmethod
+    def default_text(field: dataclasses.Field[Any]) -> str:
+        """Say in the help what a field's default is."""
+        return "" if field.name == "mask_type" else MaskSettings.default_text(field)
+
+    @classmethod
+    def of(cls, **given: Any) -> PhotoMaskSettings:
+        """Make settings from what was given, without contradictions.
+
+        Raises:
+          UserError: nothing says what is missing, several options do, or one lacks what it
+            belongs to.
+        """
+        sources = [name for name in SOURCES if name in given]
+        if not sources:
+            raise UserError(
+                "what is missing of the photo? give --mask MASK, --mask-alpha, --box X,Y,W,H or, "
+                "for trials, --mask-type"
+            )
+        if len(sources) > 1:
+            first, second = (options.flag(name) for name in sources[:2])
+            raise UserError(f"{first} and {second} both say what is missing; leave one of them out")
+        for name, source in OF_SOURCES.items():
+            if name in given and source != sources[0]:
+                raise UserError(
+                    f"{options.flag(name)} belongs to {options.flag(source)} and contradicts "
+                    f"{options.flag(sources[0])}; leave one of them out"
+                )
+        of_square = ("mask_type", "center_scale", "fraction", "dilate", "feather")
+        MaskSettings.of(**{name: given[name] for name in of_square if name in given})
+        if "box" in given:
+            given["box"] = tuple(given["box"])
+        return cls(**given)
+
+    @property
+    def in_square(self) -> MaskSettings | None:
+        """The masks in the squares of the faces; None if the hole is one of the photo."""
+        if self.mask_type is None:
+            return None
+        shared = {field.name for field in options.option_fields(MaskSettings)} - {
+            "mask",
+            "invert_mask",
+        }
+        return MaskSettings(**{name: getattr(self, name) for name in shared})
+
+    def options(self) -> dict[str, Any]:
+        """Give the values of the options for config.json; None for those of other sources."""
+        values = dataclasses.asdict(self)
+        for name, source in OF_SOURCES.items():
+            if getattr(self, source) is None:
+                values[name] = None
+        return values

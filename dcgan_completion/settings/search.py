@@ -62,28 +62,7 @@ OF_APPROACHES = {
 
 @dataclasses.dataclass(frozen=True)
 class SearchSettings:
-    """How z is searched and the hole filled.
-
-    Attributes:
-      approach: one of APPROACHES; SEARCHES search z, direct takes a context encoder's estimate.
-      guide: what a missing pixel, which a context encoder has estimated, counts beside a known one
-        in the contextual loss; 0: the search is not guided.
-      mix: of a guided search: what is coarser than this share of the width comes from the estimate,
-        what is finer from G(z), but for pixels next to known ones (`blending.mix`); 0: all from
-        G(z).
-      lr: step size of the search (adam, pgd, auto).
-      n_iter: iterations.
-      lam, distance: of `DCGAN.completion_loss`.
-      weighted: share of the importance weights in how much a known pixel counts, 0 to 1
-        (`masks.contextual_weights`).
-      beta1, beta2, eps, decay: of latent_search.adam (adam, auto).
-      momentum: of latent_search.pgd.
-      hmc_beta, hmc_eps, hmc_l, hmc_anneal: of latent_search.HamiltonianMonteCarlo.
-      average: number of searches, from different starts, of whose mean a completion is made.
-      blend: how the hole is filled, of BLENDS; see `blending.fill`.
-      pool: number of generated images among which z starts at the nearest, by the known pixels; 0:
-        it starts anywhere.
-    """
+    """How z is searched and the hole filled."""
 
     approach: str = options.option(
         "auto: the best that was measured, in a tenth of the time of the others; adam, pgd: "
@@ -164,6 +143,7 @@ class SearchSettings:
         choices=BLENDS,
         default="none",
     )
+    # Generated images among which z starts at the nearest, by the known pixels; 0: anywhere.
     pool: int = 0
 
     @classmethod

@@ -11,9 +11,10 @@ import tensorflow as tf
 
 from dcgan_completion import checkpoints, devices
 from dcgan_completion.encoders import ContextEncoder
+from dcgan_completion.masks import sampling
 from dcgan_completion.model import DCGAN
 from dcgan_completion.settings.training import EncoderRules
-from dcgan_completion.training import adversary, augment, holes
+from dcgan_completion.training import adversary, augment
 from dcgan_completion.training.averaging import averaged_copies, move_averages
 from dcgan_completion.training.logs import LoggedScalars
 from dcgan_completion.training.loop import check_finite
@@ -35,7 +36,7 @@ SCALARS = LoggedScalars(
         "held_out_psnr": ("held-out images", PSNR),
         **{
             f"held_out_{kind}_psnr": ("held-out images", f"{PSNR} ({kind})")
-            for kind in holes.SHARES
+            for kind in sampling.SHARES
         },
     },
     losses={"psnr": "training images", "held_out_psnr": "held-out images"},
@@ -67,6 +68,11 @@ class FiniteMonitor:
         """
         check_finite(("psnr", "gradient_norm"), step, values, last_good)
         return ""
+
+
+def known(hole: np.ndarray) -> np.ndarray:
+    """Turn holes into the encoder's input: float32 of the same shape, 1 = known."""
+    return (~hole).astype(np.float32)
 
 
 class ContextEncoderTrainer(tf.Module):
@@ -139,7 +145,7 @@ class ContextEncoderTrainer(tf.Module):
 
     def draw_inputs(self, step: int, places: range) -> tuple[np.ndarray, ...]:
         """The masks of a step for some places of the batch, float32 [N, S, S, 1]."""
-        return (holes.draw_holes(self.model.image_size, self.rules.seed, step, places),)
+        return (known(sampling.draw_masks(self.model.image_size, self.rules.seed, step, places)),)
 
     def train_step(
         self,
@@ -226,17 +232,19 @@ class ContextEncoderTrainer(tf.Module):
             return {}
         number, images = len(self._held_out), to_signed(self._held_out)
         scalars = {}
-        for kind in holes.SHARES:
-            masks = holes.fixed_holes(kind, self.model.image_size, number)
+        for kind in sampling.SHARES:
+            masks = known(sampling.fixed_masks(kind, self.model.image_size, number))
             loss = self.model.loss(self._estimate(self._held_out, masks), images, masks, 0.0)
             scalars[f"held_out_{kind}_psnr"] = -loss
-        parts = [share * scalars[f"held_out_{kind}_psnr"] for kind, share in holes.SHARES.items()]
+        parts = [
+            share * scalars[f"held_out_{kind}_psnr"] for kind, share in sampling.SHARES.items()
+        ]
         return {"held_out_psnr": tf.add_n(parts), **scalars}
 
     def sample_pictures(self) -> np.ndarray:
         """The same images each time, masked, filled in, and as they are: uint8 [N, S, 3 S, C]."""
-        images, size, kinds = self._pictures, self.model.image_size, list(holes.SHARES)
-        drawn = {kind: holes.fixed_holes(kind, size, len(images)) for kind in kinds}
+        images, size, kinds = self._pictures, self.model.image_size, list(sampling.SHARES)
+        drawn = {kind: known(sampling.fixed_masks(kind, size, len(images))) for kind in kinds}
         masks = np.stack([drawn[kinds[i % len(kinds)]][i] for i in range(len(images))])
         masked = np.where(masks > 0, images, np.uint8(MISSING))
         filled = np.where(masks > 0, images, to_uint8(self._estimate(images, masks)))

@@ -18,10 +18,3 @@ class FilePurpose(enum.IntEnum):
 
     SUBSET = 0  # which files are used
     ORDER = 1  # the files' order in the first epoch; in epoch n (from 0): ORDER + n
-
-
-class MaskPurpose(enum.IntEnum):
-    """What keeps the random numbers of masks apart: see `training.holes`."""
-
-    STREAM = 0x401E5  # all masks, from the files' order
-    FIXED = 0xF1  # those that are always the same, to evaluate under, from those of the steps

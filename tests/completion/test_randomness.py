@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from dcgan_completion.randomness import Purpose, image_generator, seed_generator
+from dcgan_completion.randomness import Purpose, image_rng, seed_rng
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def image(random: np.random.Generator) -> np.ndarray:
 def numbers(
     image: np.ndarray, seed: int = 0, purpose: Purpose = Purpose.START, count: int = 4
 ) -> list[float]:
-    return image_generator(image, seed, purpose).standard_normal(count).tolist()
+    return image_rng(image, seed, purpose).standard_normal(count).tolist()
 
 
 def test_the_same_pixels_get_the_same_numbers(image: np.ndarray) -> None:
@@ -46,20 +46,20 @@ def test_seed_and_purpose_are_not_interchangeable() -> None:
 
 
 def test_every_purpose_has_a_stream_of_its_own(image: np.ndarray) -> None:
-    streams = [image_generator(image, 7, purpose).uniform(size=500) for purpose in Purpose]
-    streams += [seed_generator(7, purpose).uniform(size=500) for purpose in Purpose]
+    streams = [image_rng(image, 7, purpose).uniform(size=500) for purpose in Purpose]
+    streams += [seed_rng(7, purpose).uniform(size=500) for purpose in Purpose]
     assert len(np.unique(np.concatenate(streams))) == 2 * len(Purpose) * 500
     correlation = np.corrcoef(streams) - np.eye(len(streams))
     assert np.abs(correlation).max() < 4.5 / np.sqrt(500)
 
 
 def test_without_an_image_the_seed_decides() -> None:
-    one, again, other = (seed_generator(seed, Purpose.POOL).uniform(size=8) for seed in (0, 0, 1))
+    one, again, other = (seed_rng(seed, Purpose.POOL).uniform(size=8) for seed in (0, 0, 1))
     np.testing.assert_array_equal(one, again)
     assert not np.isin(one, other).any()
 
 
 def test_spawned_generators_are_apart(image: np.ndarray) -> None:
-    drawn = [g.uniform(size=8) for g in image_generator(image, 0, Purpose.SEARCH).spawn(3)]
-    drawn.append(image_generator(image, 0, Purpose.SEARCH).uniform(size=8))
+    drawn = [g.uniform(size=8) for g in image_rng(image, 0, Purpose.SEARCH).spawn(3)]
+    drawn.append(image_rng(image, 0, Purpose.SEARCH).uniform(size=8))
     assert len(np.unique(np.concatenate(drawn))) == 32

@@ -1,4 +1,4 @@
-"""`Completer`: completes images with a trained DCGAN, by the search for z and blending."""
+"""`LatentSearch`: searches the latent space of a DCGAN for candidates."""
 
 from __future__ import annotations
 
@@ -12,15 +12,19 @@ import tensorflow as tf
 from dcgan_completion import utils
 from dcgan_completion.encoders import ContextEncoder
 from dcgan_completion.inpaint import blending, latent_search
-from dcgan_completion.inpaint.direct import DirectCompleter
-from dcgan_completion.masks import mask as masks
-from dcgan_completion.masks.mask import Mask
+from dcgan_completion.inpaint.candidates import Candidates, Losses
+from dcgan_completion.inpaint.estimator import Estimator
+from dcgan_completion.masks.mask import Mask, nearness
+from dcgan_completion.masks.weights import pixel_weights
 from dcgan_completion.model import DCGAN
-from dcgan_completion.randomness import Purpose, image_generator, seed_generator
+from dcgan_completion.randomness import Purpose, image_rng, seed_rng
 from dcgan_completion.settings.search import SearchSettings
 
 NEAR = 1 / 32  # of the width: how near a known pixel estimates have the detail right, too
 POOL_BATCH = 64  # images of the pool that are generated in one call
+
+# The last pool of generated images, by the block, the seed and the size that it was made for.
+Pools = dict[tuple[int, int, int], tuple[np.ndarray, tf.Tensor]]
 
 
 def update_rule(settings: SearchSettings) -> latent_search.Rule:
@@ -36,63 +40,8 @@ def update_rule(settings: SearchSettings) -> latent_search.Rule:
     )
 
 
-@dataclasses.dataclass(frozen=True)
-class Completion:
-    """Where the completion of N images stands: K samples of each, from A searches a sample.
-
-    A is `SearchSettings.average`. Samples, and the searches of a sample, are sorted by the loss
-    that the search minimises, the best first.
-
-    Attributes:
-      iteration: number of iterations done.
-      samples_z: the best latent so far of each search, [N, K, A, z_dim].
-      samples_losses: total, contextual and perceptual loss of each sample's best search, each
-        [N, K]; of the known pixels alone, where the search is guided, too.
-      samples_generated: G(z), the mean over a sample's searches, uint8 [N, K, S, S, C].
-      samples_source: what the holes are filled from: G(z), or G(z) mixed with an estimate, uint8
-        [N, K, S, S, C].
-      samples_completed: the images with their holes filled from it, uint8 [N, K, S, S, C].
-      history: the least loss among an image's searches at every iteration since the previous
-        state, as the search minimises it, [iterations, N].
-    """
-
-    iteration: int
-    samples_z: np.ndarray
-    samples_losses: tuple[np.ndarray, np.ndarray, np.ndarray]
-    samples_generated: np.ndarray
-    samples_source: np.ndarray
-    samples_completed: np.ndarray
-    history: np.ndarray
-
-    @property
-    def z(self) -> np.ndarray:
-        """The best search's latent, [N, z_dim]."""
-        return self.samples_z[:, 0, 0]
-
-    @property
-    def losses(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The best sample's total, contextual and perceptual loss, each [N]."""
-        total, contextual, perceptual = self.samples_losses
-        return total[:, 0], contextual[:, 0], perceptual[:, 0]
-
-    @property
-    def generated(self) -> np.ndarray:
-        """The best sample's G(z), uint8 [N, S, S, C]."""
-        return self.samples_generated[:, 0]
-
-    @property
-    def source(self) -> np.ndarray:
-        """What the holes of the best completions are filled from, uint8 [N, S, S, C]."""
-        return self.samples_source[:, 0]
-
-    @property
-    def completed(self) -> np.ndarray:
-        """The best completions, uint8 [N, S, S, C]."""
-        return self.samples_completed[:, 0]
-
-
-class Completer:
-    """Completes images with a model, in batches of one shape.
+class LatentSearch:
+    """Searches z for images with a model, in batches of one shape.
 
     A result depends on the model, the settings, the batch's shape, the seed, the mask and the
     image's known pixels: not on its missing ones, nor on the other images of the batch or its place
@@ -108,25 +57,27 @@ class Completer:
         samples: int = 1,
         precision: str = "float32",
         encoder: ContextEncoder | None = None,
+        pools: Pools | None = None,
     ) -> None:
-        """Computes nothing yet.
+        """Compute nothing yet.
 
         Args:
           model: for use, as checkpoints.load_model gives it.
           settings: of the search.
           batch_size: images of a batch; smaller batches are padded to it.
-          samples: completions of each image, from different starts.
+          samples: candidates of each image, from different starts.
           precision: of the convolutions in the search; what is returned is computed in float32.
           encoder: guides the search where the settings say so, under masks that keep pixels.
+          pools: shared with other searches by the same model and precision; None: its own.
 
         Raises:
           ValueError: the settings ask for a guide, and there is no encoder.
         """
         if settings.guide and encoder is None:
             raise ValueError("a guided search needs a context encoder")
-        self._guide = None
+        self._estimator = None
         if encoder is not None and settings.guide:
-            self._guide = DirectCompleter(encoder, batch_size=batch_size, precision=precision)
+            self._estimator = Estimator(encoder, batch_size=batch_size, precision=precision)
         self.model, self.settings = model, settings
         self.image_size, self.channels = model.image_size, model.channels
         self.batch_size, self.samples = batch_size, samples
@@ -135,17 +86,17 @@ class Completer:
         self._rule = update_rule(settings)
         # By the edge of a mask's blocks: one function for all batches, since each one is compiled.
         self._losses: dict[int, latent_search.LossFunction] = {}
-        # The last pool, by the block, the seed and the size that it was generated for.
-        self._pools: dict[tuple[int, int, int], tuple[np.ndarray, tf.Tensor]] = {}
+        self._pools: Pools = {} if pools is None else pools
+
+    @property
+    def iterations(self) -> int:
+        """Number of iterations of a search."""
+        return self.settings.n_iter
 
     def states(
-        self,
-        images: np.ndarray,
-        mask: Mask,
-        seed: int,
-        interval: int,
-    ) -> Iterator[Completion]:
-        """Completes one batch; yields at the start, after every `interval` iterations, at the end.
+        self, images: np.ndarray, mask: Mask, seed: int, interval: int
+    ) -> Iterator[Candidates]:
+        """Search for one batch; yield at the start, after every `interval` iterations, at the end.
 
         Args:
           images: uint8 [N, S, S, C], N at most the batch size.
@@ -157,9 +108,8 @@ class Completer:
         padding = [(0, self.batch_size - count), (0, 0), (0, 0), (0, 0)]
         # The search is given nothing but the known values: no missing pixel can reach it.
         known = np.pad(mask.known_values(images), padding, mode="edge")
-        weights = masks.contextual_weights(mask.known, settings.weighted)
+        weights = pixel_weights(mask.hole, settings.weighted)
         estimate = self._estimate(images, mask)
-        near = None if estimate is None else masks.nearness(mask.known, NEAR * self.image_size)
         targets, counts = self._targets(known[:count], mask, estimate, weights)
         targets, weights, counts = (
             np.pad(x, padding, mode="edge") for x in (targets, weights, counts)
@@ -176,72 +126,54 @@ class Completer:
             data=(signed, counts),
             iterations=settings.n_iter,
             interval=interval,
-            randoms=self._generators(known, seed),
+            rngs=self._rngs(known, seed),
         )
         for state in found:
             generated, losses = self._evaluate(state.z, signed, weights, counts, mask.block)
-            samples_z, samples_losses, generated = self._rank(state.z, losses, generated, count)
+            z, losses, generated = self._rank(state.z, losses, generated, count)
             history = state.history.reshape(-1, self.batch_size, self._searches)[:, :count]
-            source = generated
-            if estimate is not None and settings.mix:
-                scale = settings.mix * self.image_size
-                source = blending.mix(
-                    generated, estimate[:, np.newaxis], scale, near[:, np.newaxis]
-                )
-            completed = [
-                blending.fill(images, mask, source[:, k], settings.blend)
-                for k in range(self.samples)
-            ]
-            yield Completion(
+            yield Candidates(
                 state.iteration,
-                samples_z,
-                samples_losses,
+                self._mixed(generated, estimate, mask),
                 generated,
-                source,
-                np.stack(completed, axis=1),
+                z,
+                losses,
                 history.min(axis=2, initial=np.inf),
             )
 
-    def complete(self, images: np.ndarray, mask: Mask, seed: int) -> Completion:
-        """Completes any number of images, batch by batch; arguments as for `states`."""
+    def complete(self, images: np.ndarray, mask: Mask, seed: int) -> Candidates:
+        """Search for any number of images, batch by batch; arguments as for `states`."""
         parts = []
         for first in range(0, len(images), self.batch_size):
             part = slice(first, first + self.batch_size)
             *_, last = self.states(images[part], mask[part], seed, interval=self.settings.n_iter)
             parts.append(last)
-        return Completion(
-            parts[0].iteration,
-            np.concatenate([p.samples_z for p in parts]),
-            tuple(np.concatenate(x) for x in zip(*(p.samples_losses for p in parts), strict=True)),
-            np.concatenate([p.samples_generated for p in parts]),
-            np.concatenate([p.samples_source for p in parts]),
-            np.concatenate([p.samples_completed for p in parts]),
-            np.concatenate([p.history for p in parts], axis=1),
-        )
+        return Candidates.joined(parts)
 
-    def with_iterations(self, n_iter: int) -> Completer:
-        """The same, compiled functions and all, for another number of iterations."""
+    def with_iterations(self, n_iter: int) -> LatentSearch:
+        """Share everything, compiled functions too, with a search of another length."""
         other = copy.copy(self)
         other.settings = dataclasses.replace(self.settings, n_iter=n_iter)
         return other
 
-    def share_pool(self, other: Completer) -> None:
-        """Takes the pool that another one has, of the same model and precision, and gives its own.
-
-        It does not depend on the number of samples.
-        """
-        self._pools = other._pools
-
     def _estimate(self, images: np.ndarray, mask: Mask) -> np.ndarray | None:
-        """What guides the search, float32 [N, S, S, C] in the range 0..255; None: nothing does."""
-        if self._guide is None or not mask.keeps_pixels:
+        """Estimate what guides the search, float32 [N, S, S, C] in 0..255; None: nothing does."""
+        if self._estimator is None or not mask.keeps_pixels:
             return None
-        return self._guide.source(images, mask)
+        return self._estimator.candidates(images, mask)
+
+    def _mixed(self, generated: np.ndarray, estimate: np.ndarray | None, mask: Mask) -> np.ndarray:
+        """Mix G(z), [N, K, S, S, C], with the estimates that have guided the search, if any."""
+        if estimate is None or not self.settings.mix:
+            return generated
+        share = nearness(mask.hole, NEAR * self.image_size)[:, np.newaxis]
+        sigma = self.settings.mix * self.image_size
+        return blending.mix(generated, estimate[:, np.newaxis], sigma, share)
 
     def _targets(
         self, known: np.ndarray, mask: Mask, estimate: np.ndarray | None, weights: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """What G(z) is to be like, in the range 0..255, and how much each of its pixels counts.
+        """Set what G(z) is to be like, in 0..255, and how much each of its pixels counts.
 
         The known values and their `weights`. Where the search is guided, the estimate stands in
         the hole, each pixel with the settings' weight: as the known ones have a mean of 1, it is
@@ -249,11 +181,11 @@ class Completer:
         """
         if estimate is None:
             return known, weights
-        guide = np.float32(self.settings.guide) * (1 - mask.known)
-        return np.where(mask.known > 0, known, estimate), weights + guide
+        guide = np.float32(self.settings.guide) * mask.hole
+        return np.where(mask.hole, estimate, known), weights + guide
 
     def _loss(self, block: int) -> latent_search.LossFunction:
-        """The total completion loss, which the search minimises, for blocks of that edge."""
+        """Give the total completion loss, which is minimised, for blocks of that edge."""
         settings, model = self.settings, self._fast
 
         def loss(z: tf.Tensor, images: tf.Tensor, weights: tf.Tensor) -> tuple[tf.Tensor, ...]:
@@ -263,15 +195,15 @@ class Completer:
 
         return self._losses.setdefault(block, loss)
 
-    def _generators(self, known: np.ndarray, seed: int) -> list[np.random.Generator]:
-        """What each row's search draws its random numbers from."""
-        generators = (image_generator(values, seed, Purpose.SEARCH) for values in known)
-        return [own for generator in generators for own in generator.spawn(self._searches)]
+    def _rngs(self, known: np.ndarray, seed: int) -> list[np.random.Generator]:
+        """Make the rng of each row's search."""
+        rngs = (image_rng(values, seed, Purpose.SEARCH) for values in known)
+        return [own for rng in rngs for own in rng.spawn(self._searches)]
 
     def _start(
         self, known: np.ndarray, targets: np.ndarray, counts: np.ndarray, block: int, seed: int
     ) -> np.ndarray:
-        """Where each row's search begins, [rows, z_dim]: the pool's best z, or random ones.
+        """Choose where each row's search begins, [rows, z_dim]: the pool's best z, or random ones.
 
         Args:
           known: the images' known values, as `Mask.known_values` gives them.
@@ -282,8 +214,7 @@ class Completer:
         shape = [self._searches, self.model.z_dim]
         if not self.settings.pool:
             starts = [
-                image_generator(values, seed, Purpose.START).uniform(-1, 1, shape)
-                for values in known
+                image_rng(values, seed, Purpose.START).uniform(-1, 1, shape) for values in known
             ]
             return np.concatenate(starts).astype(np.float32)
         z, pool = self._generated_pool(block, seed)
@@ -292,11 +223,11 @@ class Completer:
         return z[latent_search.nearest(pool, targets, counts, self._searches).ravel()]
 
     def _generated_pool(self, block: int, seed: int) -> tuple[np.ndarray, tf.Tensor]:
-        """Latents, [M, z_dim], and their images' pixels or blocks, flattened, uint8 [M, values]."""
+        """Generate latents, [M, z_dim], and their images' pixels or blocks, uint8 [M, values]."""
         size = max(self.settings.pool, self._searches)
         if (block, seed, size) not in self._pools:
-            random = seed_generator(seed, Purpose.POOL)
-            z = random.uniform(-1, 1, [size, self.model.z_dim]).astype(np.float32)
+            rng = seed_rng(seed, Purpose.POOL)
+            z = rng.uniform(-1, 1, [size, self.model.z_dim]).astype(np.float32)
             parts = np.split(z, range(POOL_BATCH, len(z), POOL_BATCH))
             images = [_generate_blocks(self._fast, tf.constant(part), block) for part in parts]
             pool = np.concatenate([utils.to_uint8(part).reshape(len(part), -1) for part in images])
@@ -312,7 +243,7 @@ class Completer:
         counts: np.ndarray,
         block: int,
     ) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
-        """G(z) in [-1, 1]; the loss that is minimised; total, contextual and perceptual loss.
+        """Compute G(z) in [-1, 1]; the minimised, total, contextual and perceptual loss.
 
         All in float32; the last three with `weights`, of the known pixels alone.
         """
@@ -329,11 +260,11 @@ class Completer:
 
     def _rank(
         self, z: np.ndarray, losses: Sequence[np.ndarray], generated: np.ndarray, count: int
-    ) -> tuple[np.ndarray, tuple[np.ndarray, ...], np.ndarray]:
-        """The samples of the first `count` images, their searches sorted by the first loss.
+    ) -> tuple[np.ndarray, Losses, np.ndarray]:
+        """Sort the searches of the first `count` images by the first loss.
 
         Returns:
-          `samples_z`, `samples_losses` and `samples_generated` of a `Completion`.
+          `z`, `losses` and `generated` of `Candidates`.
         """
 
         def by_image(values: np.ndarray) -> np.ndarray:
@@ -345,16 +276,14 @@ class Completer:
             ranked = [row[own] for row, own in zip(by_image(values), order, strict=True)]
             return np.stack(ranked).reshape(count, self.samples, -1, *values.shape[1:])
 
-        return (
-            grouped(z),
-            tuple(grouped(values)[:, :, 0] for values in losses[1:]),
-            utils.to_uint8(grouped(generated).mean(axis=2)),
-        )
+        total, contextual, perceptual = (grouped(values)[:, :, 0] for values in losses[1:])
+        images = np.float32(127.5) * (grouped(generated).mean(axis=2) + 1)
+        return grouped(z), (total, contextual, perceptual), images
 
 
 @tf.function(reduce_retracing=True, autograph=False)
 def _generate_blocks(model: DCGAN, z: tf.Tensor, block: int) -> tf.Tensor:
-    """G(z), averaged over blocks of that edge: [N, S / block, S / block, C] in [-1, 1]."""
+    """Generate images, averaged over blocks: [N, S / block, S / block, C] in [-1, 1]."""
     images = model.generator(z)
     return tf.nn.avg_pool2d(images, block, block, "VALID") if block > 1 else images
 
@@ -369,7 +298,7 @@ def _generate_and_evaluate(
     block: int,
     distance: str,
 ) -> tuple[tf.Tensor, ...]:
-    """G(z), the contextual loss with `counts` and with `weights`, and the perceptual loss.
+    """Compute G(z), the contextual loss with `counts` and with `weights`, the perceptual loss.
 
     With D, even if the search has lam 0.
     """

@@ -1,0 +1,338 @@
+"""`Inpainter`: fills in what is missing of aligned face images, by a DCGAN and its encoder."""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import dataclasses
+import logging
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dcgan_completion.inpaint import arrays
+from dcgan_completion.settings.search import BLENDS, SEARCHES, SearchSettings
+from dcgan_completion.utils import UserError
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from dcgan_completion.encoders import ContextEncoder
+    from dcgan_completion.inpaint.candidates import Candidates
+    from dcgan_completion.inpaint.estimator import Estimator
+    from dcgan_completion.inpaint.search import LatentSearch, Pools
+    from dcgan_completion.masks.mask import Mask
+    from dcgan_completion.model import DCGAN
+
+BATCH = 64  # candidates of a batch, unless another size is asked for
+MAX_SEARCHES = 3  # that are kept: each has compiled functions
+INTERVAL = 10  # iterations between two calls of a callback
+
+logger = logging.getLogger(__name__)
+
+# step, total losses [N, K] (None without a search), images uint8 [N, S, S, C] -> True to stop
+Callback = Callable[[int, np.ndarray | None, np.ndarray], bool | None]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Inpainting:
+    """Completed images.
+
+    Attributes:
+      images: the best completion of each image: a list of N PIL images, or uint8 [N, S, S, C].
+      samples: all completions of each image, the best first: N lists of K PIL images, or uint8
+        [N, K, S, S, C].
+      candidates: what the holes were filled from, unblended, 0..1, float32 [N, K, S, S, C].
+      losses: the total loss of each candidate, [N, K]; None without a search (`direct`).
+    """
+
+    images: list[Image.Image] | np.ndarray
+    samples: list[list[Image.Image]] | np.ndarray
+    candidates: np.ndarray
+    losses: np.ndarray | None
+
+
+@contextlib.contextmanager
+def naming_arguments() -> Iterator[None]:
+    """Turn the options in a UserError's text into the arguments of the same names."""
+    try:
+        yield
+    except UserError as error:
+        text = re.sub(r"--([a-z][a-z-]*)", lambda m: m[1].replace("-", "_") + "=", str(error))
+        raise UserError(text) from error
+
+
+class Inpainter:
+    """A DCGAN, and the context encoder beside it, with which images are completed.
+
+    The commands, the page and the benchmarks are made of it: `search_settings` and `search` serve
+    those who need every step, a call does all at once.
+
+    Example:
+      >>> from dcgan_completion import Generator, Inpainter
+      >>> faces = Generator.from_pretrained().sample(2, seed=0, return_type="numpy")
+      >>> mask = np.zeros([64, 64], np.uint8)
+      >>> mask[24:40, 16:48] = 255  # white is the hole
+      >>> result = Inpainter.from_pretrained()(faces, mask, approach="direct")
+      >>> result.images[0].size
+      (64, 64)
+
+    Attributes:
+      model: the DCGAN.
+      prefix: of its checkpoint.
+      precision: of the convolutions in a search: float32 or bfloat16.
+    """
+
+    def __init__(self, model: DCGAN, prefix: str, precision: str = "float32") -> None:
+        """Take a model for use, as `checkpoints.load_model` gives it, and its path prefix."""
+        self.model, self.prefix, self.precision = model, prefix, precision
+        self._encoder: ContextEncoder | None = None
+        self._searches: collections.OrderedDict[Any, LatentSearch | Estimator]
+        self._searches = collections.OrderedDict()
+        self._pools: dict[str, Pools] = {}  # by precision: searches share what they generated
+
+    @classmethod
+    def from_pretrained(cls, path: str | None = None, *, precision: str = "auto") -> Inpainter:
+        """Load a model.
+
+        Args:
+          path: a checkpoint folder, or one of its checkpoints; None: the model that ships.
+          precision: of the convolutions in a search; auto: the faster one here.
+
+        Raises:
+          UserError: there is no such model, or it is damaged.
+        """
+        from dcgan_completion import checkpoints, devices
+
+        with naming_arguments():
+            if path is None:
+                path = checkpoints.SHIPPED
+            model, prefix = checkpoints.load_model(path)
+            return cls(model, prefix, devices.Precision.choose(precision).used)
+
+    @property
+    def image_size(self) -> int:
+        """S, edge of the images in pixels."""
+        return self.model.image_size
+
+    @property
+    def channels(self) -> int:
+        """C, 1 for gray or 3 for colour."""
+        return self.model.channels
+
+    # --- the parts of which a call is made ---
+
+    def encoder(self, remedy: str = "") -> ContextEncoder | None:
+        """Load the context encoder beside the model, once; None without one.
+
+        Args:
+          remedy: what else to do, at the end of an error.
+
+        Raises:
+          UserError: it is damaged, or of other images.
+        """
+        from dcgan_completion import checkpoints
+        from dcgan_completion.inpaint.estimator import load_encoder_for
+
+        folder = checkpoints.encoder_folder(self.prefix)
+        if self._encoder is None and folder is not None:
+            self._encoder = load_encoder_for(self.model, folder, remedy)
+        return self._encoder
+
+    def _encoder_for(
+        self, approach: str, guide: float | None, keeps_pixels: bool
+    ) -> ContextEncoder | None:
+        """Load the encoder that an approach uses; None where it uses none.
+
+        Raises:
+          UserError: there is none, or nothing for it to estimate, and it was asked for; it is
+            damaged, or of other images.
+        """
+        if approach not in ("auto", "direct") or guide == 0:
+            return None
+        flag = "--approach direct" if approach == "direct" else f"--guide {guide}" if guide else ""
+        if not keeps_pixels:
+            if flag:
+                raise UserError(
+                    f"{flag}: there is no hole to estimate under this type of mask; leave one of "
+                    "them out"
+                )
+            return None
+        encoder = self.encoder("" if approach == "direct" else "; --guide 0 completes without it")
+        if encoder is None and flag:
+            raise UserError(
+                f"{flag}: there is no context encoder beside {self.prefix}; train one "
+                "(./train-context-encoder.py) or leave the option out"
+            )
+        return encoder
+
+    def search_settings(
+        self, options: Mapping[str, Any], samples: int = 1, keeps_pixels: bool = True
+    ) -> SearchSettings:
+        """Resolve the settings of a search, whose defaults depend on the encoder.
+
+        `auto` without an encoder, or under masks that keep no pixels, is not guided.
+
+        Args:
+          options: of `SearchSettings`, those that were given.
+          samples: completions of each image.
+          keeps_pixels: whether a completion keeps the known pixels (`drawing.keeps_pixels`).
+
+        Raises:
+          UserError: options contradict each other, or the model.
+        """
+        approach, guide = options.get("approach", SearchSettings.approach), options.get("guide")
+        encoder = self._encoder_for(approach, guide, keeps_pixels)
+        settings = SearchSettings.of(samples=samples, guided=encoder is not None, **options)
+        if approach == "auto" and encoder is None and keeps_pixels and "guide" not in options:
+            logger.info(
+                "no context encoder beside %s: with one, completions come nearer to the truth "
+                "(./train-context-encoder.py)",
+                self.prefix,
+            )
+        return settings
+
+    def search(
+        self,
+        settings: SearchSettings,
+        *,
+        samples: int = 1,
+        batch_size: int = BATCH,
+        precision: str | None = None,
+    ) -> LatentSearch | Estimator:
+        """Make what gives candidates by those settings: nothing is computed yet.
+
+        Searches that are alike but for the number of iterations share what was compiled.
+
+        Args:
+          settings: as `search_settings` resolves them.
+          samples: candidates of each image.
+          batch_size: images of a batch; smaller ones are padded to it.
+          precision: of the convolutions; None: the inpainter's.
+        """
+        from dcgan_completion.inpaint.estimator import Estimator
+        from dcgan_completion.inpaint.search import LatentSearch
+
+        precision = precision or self.precision
+        searched = settings.approach in SEARCHES
+        encoder = self.encoder() if settings.guide or not searched else None
+        # Blending comes later, and is no part of a search.
+        same = dataclasses.replace(settings, n_iter=1, blend="none")
+        key = same, samples, batch_size, precision
+        if key not in self._searches:
+            self._searches[key] = (
+                LatentSearch(
+                    self.model,
+                    settings,
+                    batch_size=batch_size,
+                    samples=samples,
+                    precision=precision,
+                    encoder=encoder,
+                    pools=self._pools.setdefault(precision, {}),
+                )
+                if searched
+                else Estimator(encoder, batch_size=batch_size, precision=precision)
+            )
+            while len(self._searches) > MAX_SEARCHES:
+                self._searches.popitem(last=False)
+        self._searches.move_to_end(key)
+        found = self._searches[key]
+        if isinstance(found, LatentSearch) and found.iterations != settings.n_iter:
+            return found.with_iterations(settings.n_iter)
+        return found
+
+    # --- all at once ---
+
+    def __call__(
+        self,
+        images: arrays.Images,
+        masks: arrays.Masks,
+        *,
+        approach: str = "auto",
+        samples: int = 1,
+        blend: str | None = None,
+        seed: int = 0,
+        batch_size: int | None = None,
+        callback: Callback | None = None,
+        return_type: str = "pil",
+        progress: bool = False,
+        **options: Any,
+    ) -> Inpainting:
+        """Complete one image or several.
+
+        Args:
+          images: PIL images, or an array, uint8 or float in 0..1, [N, S, S, C] or [S, S, C].
+          masks: 1, True or white = hole, black = known: a PIL image, or an array [S, S], for all
+            images, or one each, [N, S, S]; or a `Mask`, such as `Mask.full()`.
+          approach: auto, direct, adam, pgd or hmc; as --approach of complete.py.
+          samples: different completions of each image.
+          blend: none, poisson or smooth; None: the approach's own.
+          seed: of all that is random.
+          batch_size: images at a time; None: what fits.
+          callback: called with (step, losses, images) every ten iterations; True stops.
+          return_type: pil or numpy.
+          progress: show a progress bar.
+          options: more options of complete.py's search, such as n_iter, guide or lam.
+
+        Raises:
+          ValueError: names the argument that has a wrong type, size or range, or that another one
+            contradicts.
+        """
+        from dcgan_completion.inpaint import blending
+
+        arrays.check_choice("return_type", return_type, ("pil", "numpy"))
+        arrays.check_choice("blend", blend, (None, *BLENDS))
+        pixels = arrays.read_images(images, self.image_size, self.channels)
+        mask = arrays.read_masks(masks, len(pixels), self.image_size)
+        with naming_arguments():
+            given = {"approach": approach, "blend": blend} | options
+            given = {name: value for name, value in given.items() if value is not None}
+            arrays.check_options(given)
+            settings = self.search_settings(given, samples, mask.keeps_pixels)
+        size = batch_size or min(max(1, BATCH // samples), len(pixels))
+        search = self.search(settings, samples=samples, batch_size=size)
+        found = self._candidates(search, settings, (pixels, mask), seed, callback, progress)
+        completed = blending.fill_all(pixels, mask, found.images, settings.blend)
+        every = completed if return_type == "numpy" else arrays.to_pil(completed)
+        best = completed[:, 0] if return_type == "numpy" else [row[0] for row in every]
+        losses = None if found.losses is None else found.losses[0]
+        return Inpainting(best, every, found.images / np.float32(255), losses)
+
+    def _candidates(
+        self,
+        search: LatentSearch | Estimator,
+        settings: SearchSettings,
+        given: tuple[np.ndarray, Mask],
+        seed: int,
+        callback: Callback | None,
+        progress: bool,
+    ) -> Candidates:
+        """Run a search over all batches; once the callback stops it, for no further iteration."""
+        from tqdm.auto import tqdm
+
+        from dcgan_completion.inpaint import blending
+        from dcgan_completion.inpaint.candidates import Candidates
+
+        images, mask = given
+        starts = range(0, len(images), search.batch_size)
+        parts, stopped = [], False
+        interval = INTERVAL if callback or progress else search.iterations
+        with tqdm(total=len(starts) * search.iterations, disable=not progress) as bar:
+            for start in starts:
+                part = slice(start, start + search.batch_size)
+                done = 0
+                for state in search.states(images[part], mask[part], seed, interval):
+                    bar.update(state.iteration - done)
+                    done = state.iteration
+                    if callback is not None and not stopped:
+                        losses = None if state.losses is None else state.losses[0]
+                        shown = blending.fill(
+                            images[part], mask[part], state.images[:, 0], settings.blend
+                        )
+                        stopped = callback(done, losses, shown) is True
+                    if stopped:
+                        break
+                parts.append(state)
+        return Candidates.joined(parts)

@@ -1,0 +1,246 @@
+"""`Task`: a photo with its mask, its faces and the squares to complete; `TaskMaker` finds them.
+
+Knows no network: candidates for the squares come from outside.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from collections.abc import Sequence
+
+import numpy as np
+
+from dcgan_completion.faces import detection
+from dcgan_completion.faces.aligner import FaceAligner
+from dcgan_completion.faces.detection import FoundFace
+from dcgan_completion.faces.placement import hole_in_face, narrow, sample, scale_of
+from dcgan_completion.inpaint import seams
+from dcgan_completion.inpaint.blending import rounded
+from dcgan_completion.masks.boxes import Crop, bounding_box
+from dcgan_completion.masks.mask import Mask
+from dcgan_completion.photos.files import Photo, read_photo
+from dcgan_completion.photos.masks import PhotoMaskSource, mask_by_faces
+from dcgan_completion.settings.photos import ALL, PhotoSettings
+from dcgan_completion.utils import UserError
+
+MARGIN = 1 / 8  # of a square's edge, around what is filled: further away little bears on it
+SURROUNDINGS = 64  # pixels around a hole, at least, in which its grain is looked for
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Task:
+    """A photo to repair.
+
+    Attributes:
+      path: of its file.
+      photo: as it was read.
+      mask: of the photo.
+      numbers: of the faces, from 1, left to right among all that were found.
+      faces: those that are completed.
+      squares: of the faces as a model sees them, uint8 [N, S, S, C].
+      square_mask: of the squares.
+      crop: rows and columns of the photo, around the hole.
+      owner: in the crop, the index of the face in whose square a pixel of the hole lies, -1 for
+        none, int16 [h, w].
+      diffused: in the crop, which pixels of the hole are filled by diffusion, bool [h, w]: those
+        outside the squares, and what is narrow.
+      seconds: that it took so far.
+      left_out: numbers of the faces that the hole touches, too, and that were not chosen.
+    """
+
+    path: str
+    photo: Photo
+    mask: Mask
+    numbers: tuple[int, ...]
+    faces: tuple[FoundFace, ...]
+    squares: np.ndarray
+    square_mask: Mask
+    crop: Crop
+    owner: np.ndarray
+    diffused: np.ndarray
+    seconds: float = 0.0
+    left_out: tuple[int, ...] = ()
+
+    @property
+    def hole(self) -> np.ndarray:
+        """The hole in the crop, bool [h, w]."""
+        return self.mask.plane[self.crop]
+
+
+class TaskMaker:
+    """Reads photos, and finds their masks and the faces to complete."""
+
+    def __init__(
+        self,
+        settings: PhotoSettings,
+        masks: PhotoMaskSource | None,
+        aligner: FaceAligner,
+        channels: int = 3,
+    ) -> None:
+        """Read the landmarks that were given.
+
+        Args:
+          settings: which faces, and the seed.
+          masks: gives the masks; None: faces are only to be found, or masks are given.
+          aligner: of squares of the model's size.
+          channels: of the model.
+
+        Raises:
+          UserError: as `detection.read_landmarks`.
+        """
+        self._settings, self._masks = settings, masks
+        self._aligner, self._channels = aligner, channels
+        self._landmarks = settings.landmarks and detection.read_landmarks(settings.landmarks)
+
+    def make(self, path: str) -> Task:
+        """Make the task of repairing the photo in a file.
+
+        Raises:
+          UserError: the photo cannot be read, its hole is not within it or fills it, no face is
+            found, none is touched, or nothing of one is known. All of them name the path.
+        """
+        start = time.monotonic()
+        photo = read_photo(path)
+        check_colours(path, photo, self._channels)
+        by_face = self._masks.settings.in_square
+        mask = None if by_face else self._masks.mask_of(path, photo)
+        task = self.make_of(path, photo, mask)
+        return dataclasses.replace(task, seconds=time.monotonic() - start)
+
+    def make_of(self, path: str, photo: Photo, mask: Mask | None) -> Task:
+        """Make the task of repairing a photo that was read; None: by masks of its faces.
+
+        Raises:
+          UserError: as `make`.
+        """
+        start = time.monotonic()
+        try:
+            numbers, faces, left_out = self._choose(photo, mask)
+            if mask is None:
+                by_face = self._masks.settings.in_square
+                matrices, shape = [face.matrix for face in faces], photo.pixels.shape[:2]
+                size, seed = self._aligner.size, self._settings.seed
+                mask = mask_by_faces(by_face, matrices, size, shape, seed)
+            task = make_task(path, photo, mask, (numbers, faces), self._channels)
+        except UserError as error:
+            raise UserError(f"{path}: {error}") from None
+        return dataclasses.replace(task, left_out=left_out, seconds=time.monotonic() - start)
+
+    def find(self, path: str) -> tuple[Photo, list[FoundFace]]:
+        """Find the faces of the photo in a file, from left to right; returns it, too.
+
+        Raises:
+          UserError: as `make`.
+        """
+        photo = read_photo(path)
+        hole = self._masks and self._masks.mask_of(path, photo).plane
+        try:
+            return photo, detection.find_faces(self._aligner, photo.as_rgb8(), hole)
+        except UserError as error:
+            raise UserError(f"{path}: {error}") from None
+
+    def _choose(
+        self, photo: Photo, mask: Mask | None
+    ) -> tuple[tuple[int, ...], tuple[FoundFace, ...], tuple[int, ...]]:
+        """Choose the faces to complete: their numbers, the faces, and `left_out` of the task."""
+        hole = None if mask is None else mask.plane
+        which = self._settings.face
+        if self._landmarks is not None:
+            found, which = [detection.face_at(self._landmarks, self._aligner)], ALL
+            remedy = "look at the places of --landmarks"
+        else:
+            found = detection.find_faces(self._aligner, photo.as_rgb8(), hole)
+            remedy = "--list-faces draws the faces, --landmarks says where another one is"
+        everywhere = np.ones(photo.pixels.shape[:2], bool)
+        try:
+            chosen = detection.choose_faces(found, everywhere if hole is None else hole, which)
+        except UserError as error:
+            raise UserError(f"{error}; {remedy}") from None
+        left_out = []
+        if hole is not None and which != ALL:
+            touched = detection.choose_faces(found, hole)
+            left_out = [face for face in touched if face not in chosen]
+        numbers, others = (
+            tuple(found.index(face) + 1 for face in some) for some in (chosen, left_out)
+        )
+        return numbers, tuple(chosen), others
+
+
+def check_colours(path: str, photo: Photo, channels: int) -> None:
+    """Raise UserError if the photo is in colour and the model, of `channels`, is not."""
+    if channels < photo.pixels.shape[2]:
+        raise UserError(
+            f"{path}: is in colour, and the model is of gray images; make the photo gray, or "
+            "name a model of colour images with --checkpoint-dir"
+        )
+
+
+def make_task(
+    path: str,
+    photo: Photo,
+    mask: Mask,
+    chosen: tuple[Sequence[int], Sequence[FoundFace]],
+    channels: int,
+) -> Task:
+    """Make the task of repairing a photo, which took no time so far.
+
+    Args:
+      path: of its file.
+      photo: as it was read.
+      mask: of the photo.
+      chosen: the numbers of the faces to complete, and the faces.
+      channels: of the model.
+
+    Raises:
+      UserError: nothing of a face is known.
+    """
+    numbers, faces = (tuple(part) for part in chosen)
+    squares, square_mask = _squares(photo, mask.plane, numbers, faces, channels)
+    margin = max(SURROUNDINGS, *map(margin_of, faces)) + seams.REACH
+    crop = bounding_box(mask.plane, margin)
+    owner = detection.owners(mask.plane, faces, crop)
+    hole = mask.plane[crop]
+    diffused = hole & ((owner < 0) | _narrow_parts(hole, owner, faces))
+    return Task(path, photo, mask, numbers, faces, squares, square_mask, crop, owner, diffused)
+
+
+def _squares(
+    photo: Photo,
+    hole: np.ndarray,
+    numbers: Sequence[int],
+    faces: Sequence[FoundFace],
+    channels: int,
+) -> tuple[np.ndarray, Mask]:
+    """Sample `squares` and `square_mask` of a task."""
+    pixels = photo.as_gray8() if channels == 1 else photo.as_rgb8()
+    squares, holes = [], []
+    for number, face in zip(numbers, faces, strict=True):
+        holes.append(hole_in_face(hole, face.matrix, face.size))
+        if holes[-1].all():
+            share = hole.mean()
+            remedy = "make the hole smaller, or choose other faces"
+            if share > 0.5:
+                remedy = f"{share:.0%} of the photo is missing: are black and white exchanged?"
+            raise UserError(f"nothing of face {number} is known; {remedy}")
+        squares.append(rounded(sample(pixels, face.matrix, face.size)))
+    return np.stack(squares), Mask(np.stack(holes)[..., np.newaxis])
+
+
+def margin_of(face: FoundFace) -> int:
+    """Tell how far around what a face fills the photo bears on it, in pixels of the photo."""
+    return math.ceil(MARGIN * width_of(face)) + seams.REACH
+
+
+def width_of(face: FoundFace) -> int:
+    """Measure the edge of a face's square in pixels of the photo."""
+    return round(face.size * scale_of(face.matrix))
+
+
+def _narrow_parts(hole: np.ndarray, owner: np.ndarray, faces: Sequence[FoundFace]) -> np.ndarray:
+    """Find what of a hole is too narrow for a model to fill, bool [h, w]."""
+    narrows = np.zeros(owner.shape, bool)
+    for i, face in enumerate(faces):
+        narrows |= (owner == i) & narrow(hole, face.matrix)
+    return narrows
