@@ -41,7 +41,7 @@ def fill(images: np.ndarray, mask: Mask, candidates: np.ndarray, blend: str = "n
         smoothness = SMOOTHNESS * images.shape[1] if blend == "smooth" else 0.0
         values = poisson_blend(images, mask.hole, candidates, smoothness)
     if mask.ramp is not None:
-        values = (1 - mask.ramp) * images + mask.ramp * values
+        values = (1 - mask.ramp) * images + mask.ramp * np.clip(values, 0, 255)
     return np.where(mask.filled, rounded(values), images)
 
 

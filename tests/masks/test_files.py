@@ -12,7 +12,7 @@ from helpers import save_picture
 from PIL import Image, ImageDraw, ImageFilter
 from skimage import data
 
-from dcgan_completion.masks import files as mask_files
+from dcgan_completion.masks import files
 from dcgan_completion.utils import UserError
 
 SIZE = 32
@@ -26,10 +26,6 @@ def hole() -> np.ndarray:
     missing[20:, :7] = True
     missing[14, 30] = True
     return missing
-
-
-def known() -> np.ndarray:
-    return (~hole()).astype(np.float32)[..., np.newaxis]
 
 
 def paint(missing: Colour, rest: Colour, mode: str) -> Image.Image:
@@ -79,9 +75,9 @@ TRANSPARENT: dict[str, tuple[Colour, Colour]] = {
 
 
 def assert_loads(path: Path, invert: bool = False) -> None:
-    mask = mask_files.load_mask(path, SIZE, invert)
-    assert mask.dtype == np.float32
-    np.testing.assert_array_equal(mask, 1 - known() if invert else known())
+    mask = files.read_square(path, SIZE, invert)
+    assert mask.dtype == bool
+    np.testing.assert_array_equal(mask, ~hole() if invert else hole())
 
 
 @pytest.mark.parametrize("kind", OPAQUE)
@@ -102,7 +98,7 @@ def test_the_ringing_of_a_jpeg_is_cut_off(quality: int, tmp_path: Path) -> None:
     path = save_picture(tmp_path / "mask.jpg", black_and_white(), quality=quality)
     levels = np.unique(np.asarray(Image.open(path)))
     assert len(levels) > 10
-    wrong = mask_files.load_mask(path, SIZE) != known()
+    wrong = files.read_square(path, SIZE) != hole()
     assert wrong.sum() <= (2 if quality == 5 else 0)
 
 
@@ -128,11 +124,9 @@ def test_what_is_drawn_on_an_empty_layer_is_missing(kind: str, tmp_path: Path) -
 def test_transparent_is_black_beside_black_and_white(tmp_path: Path) -> None:
     picture = np.asarray(black_and_white().convert("RGBA")).copy()
     picture[:, 16:, 3] = 0  # the right half is erased, half the upper bar with it
-    found = mask_files.load_mask(
-        save_picture(tmp_path / "mask.png", Image.fromarray(picture)), SIZE
-    )
-    wanted = known()
-    wanted[:, 16:] = 1
+    found = files.read_square(save_picture(tmp_path / "mask.png", Image.fromarray(picture)), SIZE)
+    wanted = hole()
+    wanted[:, 16:] = False
     np.testing.assert_array_equal(found, wanted)
 
 
@@ -149,16 +143,16 @@ def test_a_soft_brush_is_cut_at_half_its_opacity(tmp_path: Path) -> None:
     soft = disc.filter(ImageFilter.GaussianBlur(8))
     stroke = Image.new("RGBA", disc.size, (0, 0, 0, 255))
     stroke.putalpha(soft)
-    wanted = np.asarray(soft)[..., np.newaxis] < 128
+    wanted = np.asarray(soft) >= 128
     for picture in (soft, stroke):
         path = save_picture(tmp_path / "mask.png", picture)
-        np.testing.assert_array_equal(mask_files.load_mask(path, 256), wanted)
+        np.testing.assert_array_equal(files.read_square(path, 256), wanted)
 
 
 @pytest.mark.parametrize("colour", [(255, 255, 255, 0), (0, 0, 0, 0), (0, 0, 0, 255)])
 def test_an_empty_layer_leaves_nothing_out(colour: Colour, tmp_path: Path) -> None:
     path = save_picture(tmp_path / "mask.png", Image.new("RGBA", (SIZE, SIZE), colour))
-    assert mask_files.load_mask(path, SIZE).min() == 1
+    assert not files.read_square(path, SIZE).any()
 
 
 def test_sixteen_bits_have_no_transparency(tmp_path: Path) -> None:
@@ -175,8 +169,8 @@ def test_larger_and_smaller_masks_are_scaled_by_the_nearest_pixel(
     large = Image.fromarray(np.asarray(black_and_white()).repeat(factor, 0).repeat(factor, 1))
     assert_loads(save_picture(tmp_path / "large.png", large))
     small = save_picture(tmp_path / "small.png", black_and_white())
-    wanted = known().repeat(factor, 0).repeat(factor, 1)
-    np.testing.assert_array_equal(mask_files.load_mask(small, SIZE * factor), wanted)
+    wanted = hole().repeat(factor, 0).repeat(factor, 1)
+    np.testing.assert_array_equal(files.read_square(small, SIZE * factor), wanted)
 
 
 def test_scaling_takes_the_nearest_pixels_centre(
@@ -185,8 +179,8 @@ def test_scaling_takes_the_nearest_pixels_centre(
     missing = random.random([100, 100]) < 0.5
     path = save_picture(tmp_path / "mask.png", Image.fromarray(missing))
     nearest = np.floor((np.arange(SIZE) + 0.5) * 100 / SIZE).astype(int)
-    wanted = ~missing[np.ix_(nearest, nearest)]
-    np.testing.assert_array_equal(mask_files.load_mask(path, SIZE)[..., 0], wanted)
+    wanted = missing[np.ix_(nearest, nearest)]
+    np.testing.assert_array_equal(files.read_square(path, SIZE), wanted)
 
 
 @pytest.mark.parametrize("wide", [True, False])
@@ -204,7 +198,7 @@ def test_the_margins_of_a_mask_go_as_those_of_a_photo(wide: bool, tmp_path: Path
 
 def assert_refused(path: Path, *words: str, invert: bool = False) -> None:
     with pytest.raises(UserError) as caught:
-        mask_files.load_mask(path, SIZE, invert)
+        files.read_square(path, SIZE, invert)
     for word in (str(path), *words):
         assert word in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -234,7 +228,7 @@ def test_noise_in_a_bad_jpeg_is_a_mask(tmp_path: Path, random: np.random.Generat
     Image.fromarray(missing).convert("L").save(buffer, "JPEG", quality=10)
     path = tmp_path / "mask.jpg"
     path.write_bytes(buffer.getvalue())
-    wrong = (mask_files.load_mask(path, 64)[..., 0] == 0) != missing
+    wrong = files.read_square(path, 64) != missing
     assert wrong.mean() < 0.05
 
 
@@ -263,7 +257,7 @@ def test_a_hole_of_everything_is_refused(tmp_path: Path) -> None:
 
 def test_nothing_may_be_missing(tmp_path: Path) -> None:
     black = save_picture(tmp_path / "mask.png", Image.new("L", (SIZE, SIZE), 0))
-    np.testing.assert_array_equal(mask_files.load_mask(black, SIZE), np.ones([SIZE, SIZE, 1]))
+    assert not files.read_square(black, SIZE).any()
 
 
 def test_files_that_are_no_pictures(tmp_path: Path) -> None:
@@ -293,7 +287,7 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]
 def test_one_file_is_for_all(tree: Callable[..., None]) -> None:
     tree("mask.png", "a/1.png", "2.jpg")
     images = ["a/1.png", "2.jpg"]
-    found = mask_files.masks_for("mask.png", images, ["a", "2.jpg"])
+    found = files.masks_for("mask.png", images, ["a", "2.jpg"])
     assert found == {"a/1.png": "mask.png", "2.jpg": "mask.png"}
 
 
@@ -302,7 +296,7 @@ def test_a_folder_holds_one_per_stem(tree: Callable[..., None]) -> None:
     images = ["in/2.jpg", "in/1.jpg", "in/2.png"]
     wanted = dict(zip(images, ["masks/2.bmp", "masks/1.png", "masks/2.bmp"], strict=True))
     for given in (["in"], images, ["in/", *images], [str(Path("in").absolute())]):
-        found = mask_files.masks_for("masks", images, given)
+        found = files.masks_for("masks", images, given)
         assert found == wanted
         assert list(found) == images
 
@@ -314,41 +308,41 @@ def test_a_mask_folder_mirrors_the_inputs(given: list[str], tree: Callable[..., 
     stems = ["1", "a/1", "b/1", "b/c/1"]
     images = [f"in/{stem}.jpg" for stem in stems]
     tree(*images, *(f"masks/{stem}.png" for stem in stems))
-    found = mask_files.masks_for("masks", images, given)
+    found = files.masks_for("masks", images, given)
     assert found == {f"in/{stem}.jpg": f"masks/{stem}.png" for stem in stems}
 
 
 def test_an_only_sub_folder_is_mirrored_too(tree: Callable[..., None]) -> None:
     tree("in/a/1.jpg", "masks/a/1.png", "masks/1.png")
-    assert mask_files.masks_for("masks", ["in/a/1.jpg"], ["in"])["in/a/1.jpg"] == "masks/a/1.png"
-    assert mask_files.masks_for("masks", ["in/a/1.jpg"], ["in/a"])["in/a/1.jpg"] == "masks/1.png"
+    assert files.masks_for("masks", ["in/a/1.jpg"], ["in"])["in/a/1.jpg"] == "masks/a/1.png"
+    assert files.masks_for("masks", ["in/a/1.jpg"], ["in/a"])["in/a/1.jpg"] == "masks/1.png"
 
 
 def test_a_flat_mask_folder_serves_names_that_are_unique(tree: Callable[..., None]) -> None:
     tree("in/a/1.jpg", "in/b/2.jpg", "masks/1.png", "masks/2.png")
     images = ["in/a/1.jpg", "in/b/2.jpg"]
-    found = mask_files.masks_for("masks", images, ["in"])
+    found = files.masks_for("masks", images, ["in"])
     assert found == {"in/a/1.jpg": "masks/1.png", "in/b/2.jpg": "masks/2.png"}
     # With two of that name it would be the mask of both.
     tree("in/b/1.jpg")
     with pytest.raises(UserError, match=r"no mask for in/a/1\.jpg and 1 more images; .* a/1\.png"):
-        mask_files.masks_for("masks", [*images, "in/b/1.jpg"], ["in"])
+        files.masks_for("masks", [*images, "in/b/1.jpg"], ["in"])
 
 
 def test_images_without_a_mask_are_counted(tree: Callable[..., None]) -> None:
     tree(*(f"in/{i}.jpg" for i in range(5)), "masks/1.png")
     images = [f"in/{i}.jpg" for i in range(5)]
     with pytest.raises(UserError) as caught:
-        mask_files.masks_for("masks", images, ["in"])
+        files.masks_for("masks", images, ["in"])
     wanted = "--mask masks: no mask for in/0.jpg and 3 more images; it should be 0.png"
     assert str(caught.value).startswith(wanted)
     with pytest.raises(UserError, match=r"no mask for in/0\.jpg; it should"):
-        mask_files.masks_for("masks", images[:2], ["in"])
+        files.masks_for("masks", images[:2], ["in"])
 
 
 def test_other_errors_of_mask_folders(tree: Callable[..., None]) -> None:
     tree("1.jpg", "masks/1.png", "masks/1.bmp")
     with pytest.raises(UserError, match=r"two masks for 1\.jpg: masks/1\.bmp and masks/1\.png"):
-        mask_files.masks_for("masks", ["1.jpg"], ["1.jpg"])
+        files.masks_for("masks", ["1.jpg"], ["1.jpg"])
     with pytest.raises(UserError, match="--mask nowhere: no such file or folder"):
-        mask_files.masks_for("nowhere", ["1.jpg"], ["1.jpg"])
+        files.masks_for("nowhere", ["1.jpg"], ["1.jpg"])

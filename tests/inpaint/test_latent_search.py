@@ -247,7 +247,7 @@ def test_the_start_is_not_changed() -> None:
 # --- Hamiltonian Monte Carlo ---
 
 
-def randoms(rows: int = 4, seed: int = 0) -> list[np.random.Generator]:
+def rngs(rows: int = 4, seed: int = 0) -> list[np.random.Generator]:
     return np.random.default_rng(seed).spawn(rows)
 
 
@@ -348,7 +348,7 @@ def hmc_states(
             data=(CENTERS[rows],),
             iterations=iterations,
             interval=interval,
-            randoms=randoms()[rows],
+            rngs=rngs()[rows],
         )
     )
 
@@ -371,11 +371,11 @@ def test_hmcs_interval_and_neighbours_change_nothing() -> None:
 
 def test_hmc_needs_a_generator_for_each_row() -> None:
     rule = latent_search.HamiltonianMonteCarlo()
-    for given in (None, randoms(3)):
+    for given in (None, rngs(3)):
         found = latent_search.minimise(
-            quadratic, starts(), rule, data=(CENTERS,), iterations=1, interval=1, randoms=given
+            quadratic, starts(), rule, data=(CENTERS,), iterations=1, interval=1, rngs=given
         )
-        with pytest.raises(ValueError, match="generator for every row"):
+        with pytest.raises(ValueError, match="an rng for every row"):
             list(found)
 
 
@@ -411,7 +411,7 @@ def test_a_linear_generators_latents_are_found(rule: latent_search.Rule, iterati
         data=(images, weights),
         iterations=iterations,
         interval=iterations,
-        randoms=randoms(5),
+        rngs=rngs(5),
     )
     np.testing.assert_allclose(last.z, LATENTS, atol=0.02)
 

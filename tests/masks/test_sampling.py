@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import collections
-import itertools
 
 import numpy as np
 import pytest
 from scipy import ndimage
 
-from dcgan_completion.training import holes
+from dcgan_completion.masks import sampling
 
 SIZES = (16, 32, 64, 128)
 EIGHT_NEIGHBOURS = np.ones([3, 3])
@@ -18,42 +17,41 @@ EIGHT_NEIGHBOURS = np.ones([3, 3])
 def draw(kind: str, size: int, number: int, seed: int = 0) -> np.ndarray:
     """What some masks of a kind miss, bool [number, size, size]."""
     random = np.random.default_rng(seed)
-    return np.stack([holes.KINDS[kind](size, random) for _ in range(number)])
+    return np.stack([sampling.KINDS[kind](size, random) for _ in range(number)])
 
 
 # --- batches ---
 
 
 def test_equal_seeds_and_steps_give_equal_masks_and_others_others() -> None:
-    first = holes.draw_holes(32, 3, 5, range(8))
-    np.testing.assert_array_equal(first, holes.draw_holes(32, 3, 5, range(8)))
-    for other in (holes.draw_holes(32, 4, 5, range(8)), holes.draw_holes(32, 3, 6, range(8))):
+    first = sampling.draw_masks(32, 3, 5, range(8))
+    np.testing.assert_array_equal(first, sampling.draw_masks(32, 3, 5, range(8)))
+    for other in (sampling.draw_masks(32, 4, 5, range(8)), sampling.draw_masks(32, 3, 6, range(8))):
         assert (first != other).any(axis=(1, 2, 3)).sum() > 4
 
 
 def test_a_place_has_its_mask_whoever_draws_the_others() -> None:
-    whole = holes.draw_holes(16, 1, 7, range(12))
-    parts = [holes.draw_holes(16, 1, 7, part) for part in (range(6), range(6, 9), [9], [10, 11])]
+    whole = sampling.draw_masks(16, 1, 7, range(12))
+    parts = [sampling.draw_masks(16, 1, 7, part) for part in (range(6), range(6, 9), [9], [10, 11])]
     np.testing.assert_array_equal(whole, np.concatenate(parts))
     assert len(np.unique(whole.reshape(12, -1), axis=0)) > 6
 
 
 def test_global_random_numbers_do_not_matter() -> None:
     np.random.seed(1)
-    first = holes.draw_holes(16, 0, 0, range(16))
+    first = sampling.draw_masks(16, 0, 0, range(16))
     state = np.random.get_state()[1].copy()
     np.random.seed(2)
-    np.testing.assert_array_equal(first, holes.draw_holes(16, 0, 0, range(16)))
+    np.testing.assert_array_equal(first, sampling.draw_masks(16, 0, 0, range(16)))
     np.random.seed(1)
     np.testing.assert_array_equal(state, np.random.get_state()[1])
 
 
 @pytest.mark.parametrize("size", SIZES)
 def test_masks_know_something_and_miss_something(size: int) -> None:
-    masks = np.concatenate([holes.draw_holes(size, 0, step, range(32)) for step in range(8)])
+    masks = np.concatenate([sampling.draw_masks(size, 0, step, range(32)) for step in range(8)])
     assert masks.shape == (256, size, size, 1)
-    assert masks.dtype == np.float32
-    assert set(np.unique(masks)) == {0, 1}
+    assert masks.dtype == bool
     known = masks.mean(axis=(1, 2, 3))
     assert known.min() > 0
     assert known.max() < 1
@@ -62,21 +60,21 @@ def test_masks_know_something_and_miss_something(size: int) -> None:
 def test_a_kind_that_leaves_nothing_or_everything_is_mended(
     monkeypatch: pytest.MonkeyPatch, random: np.random.Generator
 ) -> None:
-    monkeypatch.setattr(holes, "SHARES", {"odd": 1.0})
-    for share, pixels in ((False, 255), (True, 1)):
+    monkeypatch.setattr(sampling, "SHARES", {"odd": 1.0})
+    for share, pixels in ((False, 1), (True, 255)):
         whole = np.full([16, 16], share)
-        monkeypatch.setattr(holes, "KINDS", {"odd": lambda *_, whole=whole: whole})
-        _, mask = holes.draw_hole(16, random)
+        monkeypatch.setattr(sampling, "KINDS", {"odd": lambda *_, whole=whole: whole})
+        _, mask = sampling.draw_mask(16, random)
         assert mask.sum() == pixels
         assert (whole == share).all()
 
 
 def test_kinds_come_as_often_as_their_shares_say(random: np.random.Generator) -> None:
-    assert set(holes.SHARES) == set(holes.KINDS)
-    assert sum(holes.SHARES.values()) == pytest.approx(1)
+    assert set(sampling.SHARES) == set(sampling.KINDS)
+    assert sum(sampling.SHARES.values()) == pytest.approx(1)
     number = 3000
-    count = collections.Counter(holes.draw_hole(16, random)[0] for _ in range(number))
-    for kind, share in holes.SHARES.items():
+    count = collections.Counter(sampling.draw_mask(16, random)[0] for _ in range(number))
+    for kind, share in sampling.SHARES.items():
         error = np.sqrt(share * (1 - share) / number)
         assert abs(count[kind] / number - share) < 4 * error, kind
 
@@ -152,46 +150,6 @@ def test_rectangles_are_full_and_lie_anywhere(size: int) -> None:
     assert rows.any(axis=0).all()
     assert columns.any(axis=0).all()
     assert (rows.sum(axis=1) != columns.sum(axis=1)).mean() > 0.5
-
-
-# --- brush strokes ---
-
-
-@pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("radius", [holes.MIN_RADIUS, 1.5, 4])
-def test_a_stroke_is_in_one_piece_and_covers_its_corners(
-    size: int, radius: float, random: np.random.Generator
-) -> None:
-    for _ in range(20):
-        path = random.uniform(0, size - 1, [4, 2])
-        covered = holes.stroke(size, path, radius)
-        assert ndimage.label(covered, EIGHT_NEIGHBOURS)[1] == 1
-        rows, columns = np.rint(path).astype(int).T
-        assert covered[rows, columns].all()
-
-
-def test_a_stroke_covers_what_is_near_to_points_close_together_on_its_path(
-    random: np.random.Generator,
-) -> None:
-    pixels = np.stack(np.mgrid[:32, :32], axis=-1).astype(float)
-    for radius in (0.75, 2.3, 5.1):
-        path = random.uniform(0, 31, [5, 2])
-        share = np.linspace(0, 1, 2001)[:, np.newaxis]
-        points = np.concatenate(
-            [start + share * (end - start) for start, end in itertools.pairwise(path)]
-        )
-        distance = np.min(
-            [np.hypot(*(pixels - point).transpose(2, 0, 1)) for point in points], axis=0
-        )
-        covered = holes.stroke(32, path, radius)
-        certain = np.abs(distance - radius) > 0.02
-        np.testing.assert_array_equal(covered[certain], (distance <= radius)[certain])
-
-
-def test_a_stroke_of_one_point_is_a_disc() -> None:
-    covered = holes.stroke(16, np.array([[8.0, 5.0], [8.0, 5.0]]), 3)
-    rows, columns = np.mgrid[:16, :16]
-    np.testing.assert_array_equal(covered, (rows - 8) ** 2 + (columns - 5) ** 2 <= 9)
 
 
 @pytest.mark.parametrize("size", SIZES)

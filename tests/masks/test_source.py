@@ -38,32 +38,32 @@ def test_masks_that_are_drawn(images: np.ndarray) -> None:
     settings = MaskSettings("random")
     source = MaskSource.of(settings, 3, PATHS, ["in"])
     mask = source.masks_of(PATHS, images)
-    np.testing.assert_array_equal(mask.known, mask_source.draw_masks(settings, images, 3).known)
-    assert (source.masks_of(PATHS[1:], images[1:]).known == mask.known[1:]).all()
+    np.testing.assert_array_equal(mask.hole, mask_source.draw_masks(settings, images, 3).hole)
+    assert (source.masks_of(PATHS[1:], images[1:]).hole == mask.hole[1:]).all()
     other = MaskSource.of(settings, 4, PATHS, ["in"]).masks_of(PATHS, images)
-    assert (other.known != mask.known).any()
+    assert (other.hole != mask.hole).any()
 
 
 def test_masks_of_files(holes: np.ndarray, images: np.ndarray) -> None:
     source = MaskSource.of(MaskSettings.of(mask="masks"), 0, PATHS, ["in"])
     source.check(PATHS, SIZE)
     mask = source.masks_of(PATHS[::-1], images)
-    np.testing.assert_array_equal(mask.known[..., 0] == 0, holes[::-1])
+    np.testing.assert_array_equal(mask.hole[..., 0], holes[::-1])
     assert (mask.block, mask.keeps_pixels, mask.ramp) == (1, True, None)
     one = MaskSource.of(MaskSettings.of(mask="masks/a.png"), 0, PATHS, ["in"])
-    np.testing.assert_array_equal(one.masks_of(PATHS, images).known[1, ..., 0] == 0, holes[0])
+    np.testing.assert_array_equal(one.masks_of(PATHS, images).hole[1, ..., 0], holes[0])
 
 
 def test_masks_of_files_may_be_inverted_and_grown(holes: np.ndarray, images: np.ndarray) -> None:
     settings = MaskSettings.of(mask="masks", invert_mask=True)
     mask = MaskSource.of(settings, 0, PATHS, ["in"]).masks_of(PATHS, images)
-    np.testing.assert_array_equal(mask.known[..., 0] == 1, holes)
+    np.testing.assert_array_equal(~mask.hole[..., 0], holes)
     settings = MaskSettings.of(mask="masks", dilate=1, feather=True)
     mask = MaskSource.of(settings, 0, PATHS, ["in"]).masks_of(PATHS, images)
-    for hole, known, ramp in zip(holes, mask.known[..., 0], mask.ramp[..., 0], strict=True):
+    for hole, grown, ramp in zip(holes, mask.hole[..., 0], mask.ramp[..., 0], strict=True):
         padded = np.pad(hole, 1)  # a disc of radius 1 is a pixel and its four neighbours
         near = padded[:-2, 1:-1] | padded[2:, 1:-1] | padded[1:-1, :-2] | padded[1:-1, 2:]
-        np.testing.assert_array_equal(known == 0, hole | near)
+        np.testing.assert_array_equal(grown, hole | near)
         assert ((ramp > 0) & (ramp < 1))[near & ~hole].all()
 
 

@@ -11,8 +11,9 @@ import pytest
 
 from dcgan_completion import utils
 from dcgan_completion.encoders import ContextEncoder
-from dcgan_completion.inpaint.completer import Completer, Completion
-from dcgan_completion.inpaint.direct import DirectCompleter
+from dcgan_completion.inpaint.candidates import Candidates
+from dcgan_completion.inpaint.estimator import Estimator
+from dcgan_completion.inpaint.search import LatentSearch
 from dcgan_completion.masks import source as mask_source
 from dcgan_completion.masks.mask import Mask
 from dcgan_completion.model import DCGAN
@@ -34,12 +35,12 @@ def images(faces16: Path) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def completer_of(model: DCGAN, encoder: ContextEncoder) -> Callable[[str], Completer]:
+def completer_of(model: DCGAN, encoder: ContextEncoder) -> Callable[[str], LatentSearch]:
     @functools.cache
-    def make(case: str) -> Completer:
+    def make(case: str) -> LatentSearch:
         options = {"n_iter": 4, "lam": 0.1} | SMALL.get(case, {})
         search = SearchSettings.of(case.removeprefix("guided "), **options)
-        return Completer(model, search, batch_size=2, samples=2, encoder=encoder)
+        return LatentSearch(model, search, batch_size=2, samples=2, encoder=encoder)
 
     return make
 
@@ -47,34 +48,33 @@ def completer_of(model: DCGAN, encoder: ContextEncoder) -> Callable[[str], Compl
 def under_the_hole(images: np.ndarray, mask: Mask) -> np.ndarray:
     """The images with other pixels where they are missing."""
     noise = np.random.default_rng(1).integers(0, 256, images.shape, np.uint8)
-    other = np.where(mask.known > 0, images, noise)
+    other = np.where(mask.hole, noise, images)
     assert (other != images).any(axis=(1, 2, 3)).all()
     return other
 
 
-def assert_same(one: Completion, other: Completion) -> None:
-    for name in ("samples_z", "samples_losses", "samples_generated", "history"):
+def assert_same(one: Candidates, other: Candidates) -> None:
+    for name in ("z", "losses", "generated", "images", "history"):
         np.testing.assert_array_equal(getattr(one, name), getattr(other, name), err_msg=name)
-    np.testing.assert_array_equal(one.samples_completed, other.samples_completed)
 
 
 @pytest.mark.parametrize("mask_type", FIXED)
 @pytest.mark.parametrize("approach", CASES)
 def test_missing_pixels_change_nothing(
-    approach: str, mask_type: str, completer_of: Callable[[str], Completer], images: np.ndarray
+    approach: str, mask_type: str, completer_of: Callable[[str], LatentSearch], images: np.ndarray
 ) -> None:
     mask = mask_source.draw_masks(MaskSettings(mask_type), images, seed=0)
     hidden = under_the_hole(images, mask)
     one, other = (completer_of(approach).complete(given, mask, 3) for given in (images, hidden))
     assert_same(one, other)
     # Known pixels do change the search: it could not find the hole otherwise.
-    shown = np.where(mask.known > 0, 255 - images, images)
+    shown = np.where(mask.hole, images, 255 - images)
     assert (completer_of(approach).complete(shown, mask, 3).z != one.z).any()
 
 
 @pytest.mark.parametrize("approach", CASES)
 def test_nor_do_they_under_a_feathered_hole(
-    approach: str, completer_of: Callable[[str], Completer], images: np.ndarray
+    approach: str, completer_of: Callable[[str], LatentSearch], images: np.ndarray
 ) -> None:
     hole = mask_source.draw_masks(MaskSettings(), images, seed=0)
     # The photo is known in the ring that a grown hole adds: only there it is mixed with G(z).
@@ -86,7 +86,7 @@ def test_nor_do_they_under_a_feathered_hole(
 
 @pytest.mark.parametrize("approach", CASES)
 def test_of_lowres_only_the_averages_are_known(
-    approach: str, completer_of: Callable[[str], Completer], images: np.ndarray
+    approach: str, completer_of: Callable[[str], LatentSearch], images: np.ndarray
 ) -> None:
     mask = mask_source.draw_masks(MaskSettings("lowres"), images, seed=0)
     turned = images.reshape(2, 2, 8, 2, 8, 3)[:, :, ::-1].reshape(images.shape)
@@ -100,10 +100,10 @@ def test_an_estimate_knows_no_missing_pixel(
     mask_type: str, encoder: ContextEncoder, images: np.ndarray
 ) -> None:
     mask = mask_source.draw_masks(MaskSettings(mask_type), images, seed=0)
-    completer = DirectCompleter(encoder, batch_size=2)
+    completer = Estimator(encoder, batch_size=2)
     hidden = under_the_hole(images, mask)
-    one, other = (completer.complete(given, mask) for given in (images, hidden))
+    one, other = (completer.complete(given, mask).images[:, 0] for given in (images, hidden))
     np.testing.assert_array_equal(one, other)
-    shown = np.where(mask.known > 0, 255 - images, images)
-    changed = completer.complete(shown, mask)
-    assert ((changed != one) & (mask.known == 0)).any()
+    shown = np.where(mask.hole, images, 255 - images)
+    changed = completer.complete(shown, mask).images[:, 0]
+    assert ((changed != one) & mask.hole).any()
