@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 import os
 import shutil
 import signal
@@ -36,11 +37,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _usual_pixel_limit() -> Iterator[None]:
+def _as_in_a_new_process() -> Iterator[None]:
     """What a command line has set does not reach the next test."""
-    before = utils.pixel_limit()
+    limit, logger = utils.pixel_limit(), logging.getLogger("dcgan_completion")
     yield
-    utils.limit_pixels(before)
+    utils.limit_pixels(limit)
+    logger.handlers.clear()
+    logger.setLevel(logging.NOTSET)
+    logger.propagate = True
 
 
 @pytest.fixture

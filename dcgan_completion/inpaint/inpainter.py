@@ -89,6 +89,7 @@ class Inpainter:
         """Take a model for use, as `checkpoints.load_model` gives it, and its path prefix."""
         self.model, self.prefix, self.precision = model, prefix, precision
         self._encoder: ContextEncoder | None = None
+        self._lacks_encoder = False  # where one was expected: said once a search begins
         self._searches: collections.OrderedDict[Any, LatentSearch | Estimator]
         self._searches = collections.OrderedDict()
         self._pools: dict[str, Pools] = {}  # by precision: searches share what they generated
@@ -156,7 +157,7 @@ class Inpainter:
         if not keeps_pixels:
             if flag:
                 raise UserError(
-                    f"{flag}: there is no hole to estimate under this type of mask; leave one of "
+                    f"{flag}: --mask-type full and lowres have no hole to estimate; leave one of "
                     "them out"
                 )
             return None
@@ -185,14 +186,9 @@ class Inpainter:
         """
         approach, guide = options.get("approach", SearchSettings.approach), options.get("guide")
         encoder = self._encoder_for(approach, guide, keeps_pixels)
-        settings = SearchSettings.of(samples=samples, guided=encoder is not None, **options)
-        if approach == "auto" and encoder is None and keeps_pixels and "guide" not in options:
-            logger.info(
-                "no context encoder beside %s: with one, completions come nearer to the truth "
-                "(./train-context-encoder.py)",
-                self.prefix,
-            )
-        return settings
+        unguided = approach == "auto" and encoder is None and keeps_pixels
+        self._lacks_encoder = unguided and "guide" not in options
+        return SearchSettings.of(samples=samples, guided=encoder is not None, **options)
 
     def search(
         self,
@@ -215,6 +211,13 @@ class Inpainter:
         from dcgan_completion.inpaint.estimator import Estimator
         from dcgan_completion.inpaint.search import LatentSearch
 
+        if self._lacks_encoder:
+            logger.info(
+                "no context encoder beside %s: with one, completions come nearer to the truth "
+                "(./train-context-encoder.py)",
+                self.prefix,
+            )
+            self._lacks_encoder = False
         precision = precision or self.precision
         searched = settings.approach in SEARCHES
         encoder = self.encoder() if settings.guide or not searched else None

@@ -11,7 +11,7 @@ import tensorflow as tf
 from completion_helpers import SCRIPT, noise_images
 from helpers import Run, assert_refused, contents, run_script, save_picture
 
-from dcgan_completion.inpaint.completer import Completer
+from dcgan_completion.inpaint.search import LatentSearch
 
 pytest_plugins = ["completion_fixtures"]
 
@@ -133,13 +133,13 @@ def test_where_memory_does_not_suffice_the_option_to_lower_is_named(
     number: int, folder: Path, run_complete: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if number == 1:  # TensorFlow itself asks for 16 TB in vain, not NumPy on its behalf
-        monkeypatch.setattr(Completer, "states", lambda *_: (tf.zeros([n]) for n in [2**42]))
+        monkeypatch.setattr(LatentSearch, "states", lambda *_: (tf.zeros([n]) for n in [2**42]))
     done = run_complete(
         "1.png", "--guide", 0, "--batch-size", number, "--outDir", "large", cwd=folder
     )
     assert (done.returncode, done.stdout) == (2, "")
     line = done.stderr.splitlines()[-1]  # below the progress bar
-    assert f"--batch-size {number}: memory" in line
+    assert f"--batch-size {number}: out of memory" in line
     assert "lower it" in line
     config = json.loads((folder / "large" / "config.json").read_text())
     assert config["completion"]["finished"] is False

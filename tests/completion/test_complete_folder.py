@@ -27,7 +27,7 @@ from completion_helpers import (
 from helpers import ROOT, Run, assert_refused, contents, load_picture
 
 from dcgan_completion import devices
-from dcgan_completion.inpaint.completer import Completer
+from dcgan_completion.inpaint.search import LatentSearch
 
 pytest_plugins = ["completion_fixtures"]
 
@@ -75,7 +75,7 @@ def test_an_unfinished_folder_goes_on_at_the_first_unfinished_image(
     (out / "final" / f"{NAMES[0]}.png").write_text("not done again")
     done = run_complete(*AGAIN, cwd=copy)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[0] == "going on in completions: 2 images are done"
+    assert done.stdout.splitlines()[0] == "resuming in completions: 2 images are done"
     assert set(contents(copy)) == set(before)
     assert (out / "final" / f"{NAMES[0]}.png").read_text() == "not done again"
     again = load_picture(out / "final" / f"{NAMES[-1]}.png").astype(int)
@@ -94,7 +94,7 @@ def test_a_folder_goes_on_where_auto_is_another_precision(
     copy: Path, run_complete: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out, again = copy / "out", (*AGAIN, "--precision", "auto", "--outDir", "out")
-    going_on = "going on in out: 2 images are done"
+    going_on = "resuming in out: 2 images are done"
     changed = "this machine only emulates bfloat16: the run goes on in float32"
     monkeypatch.setattr(devices, "bfloat16_gain", lambda: 2.0)
     monkeypatch.setattr(devices, "has_bfloat16", lambda: True)
@@ -136,7 +136,7 @@ def test_the_precision_is_recorded_before_a_batch_is_done(
     (out / "config.json").write_text(json.dumps(config))
     monkeypatch.setattr(devices, "has_bfloat16", lambda: False)
     exhausted = tf.errors.ResourceExhaustedError(None, None, "no memory")
-    monkeypatch.setattr(Completer, "states", Mock(side_effect=exhausted))
+    monkeypatch.setattr(LatentSearch, "states", Mock(side_effect=exhausted))
     assert run_complete(*AGAIN, "--precision", "auto", cwd=copy).returncode == 2
     assert options_of(out)["precision_used"] == "float32"
     assert json.loads((out / "config.json").read_text())["completion"] == {"finished": False}
@@ -157,7 +157,7 @@ def test_a_folder_of_an_earlier_version_goes_on(
     monkeypatch.setattr(devices, "bfloat16_gain", lambda: 2.0)
     done = run_complete(*AGAIN, "--precision", "auto", cwd=copy)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[0] == "going on in completions: 2 images are done"
+    assert done.stdout.splitlines()[0] == "resuming in completions: 2 images are done"
     assert (options_of(out)["precision"], options_of(out)["precision_used"]) == ("auto", "float32")
     assert len(rows_of(out)) == 3
 
@@ -186,7 +186,7 @@ def test_a_stopped_run_is_unfinished(copy: Path, run_complete: Run) -> None:
     assert process.returncode == 143
     assert output == ""
     assert "Traceback" not in errors
-    assert "stopped: 0 of 1 images are done; the same command goes on" in errors
+    assert "stopped: 0 of 1 images are done; the same command resumes" in errors
     assert not [name for name in contents(out) if name.endswith(".partial")]
     done = run_complete(GIVEN[0], "--nIter", 3, "--outDir", "out", cwd=copy)
     assert_refused(done, "--outDir out", "other options", "--overwrite")

@@ -14,8 +14,9 @@ from helpers import Run, assert_refused, load_picture, save_encoder, save_pictur
 
 from dcgan_completion import checkpoints, utils
 from dcgan_completion.encoders import ContextEncoder
-from dcgan_completion.inpaint.direct import DirectCompleter
-from dcgan_completion.masks import mask as masks
+from dcgan_completion.inpaint import blending
+from dcgan_completion.inpaint.estimator import Estimator
+from dcgan_completion.masks import drawing
 from dcgan_completion.masks.mask import Mask
 from dcgan_completion.settings.search import GUIDED
 
@@ -87,7 +88,7 @@ def test_an_encoder_is_not_missed_where_it_would_not_help(
     assert HINT not in done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("mask_type", masks.GENERATED_WHOLE)
+@pytest.mark.parametrize("mask_type", drawing.WHOLE_TYPES)
 def test_without_a_hole_auto_is_unguided(
     mask_type: str, folder: Path, names: list[str], run_complete: Run
 ) -> None:
@@ -181,8 +182,9 @@ def test_direct_writes_completions_without_losses(
     with open(out / "results.csv", newline="") as file:
         assert list(csv.reader(file)) == [["input", "output"], *([n, n] for n in names)]
     images = np.stack([utils.load_image(folder / name) for name in names])
-    mask = Mask.of_type("center", [masks.make_mask("center", 16)] * 2)
-    wanted = DirectCompleter(encoder, batch_size=2).complete(images, mask)
+    mask = Mask.of_type("center", [drawing.center(16)] * 2)
+    estimate = Estimator(encoder, batch_size=2).candidates(images, mask)
+    wanted = blending.fill(images, mask, estimate, "smooth")
     for name, own in zip(names, wanted, strict=True):
         np.testing.assert_array_equal(load_picture(out / "final" / name), own)
     assert options_of(folder)["n_iter"] is None
@@ -201,7 +203,7 @@ def test_direct_goes_on_after_the_last_batch(
     save_picture(folder / "out" / "final" / names[0], np.zeros([16, 16, 3], np.uint8))
     done = run_complete(*names, *options, cwd=folder)
     assert done.returncode == 0, done.stderr
-    assert "going on in out: 1 images are done" in done.stdout
+    assert "resuming in out: 1 images are done" in done.stdout
     assert (folder / "out" / "results.csv").read_text() == "".join(table)
     assert not load_picture(folder / "out" / "final" / names[0]).any()  # was not done again
     np.testing.assert_array_equal(

@@ -6,6 +6,7 @@ import itertools
 
 import pytest
 
+from dcgan_completion import inputs, resuming
 from dcgan_completion.completion import run as completion_run
 from dcgan_completion.devices import Precision
 from dcgan_completion.settings.completion import CompletionSettings
@@ -19,11 +20,11 @@ from dcgan_completion.utils import UserError
 @pytest.mark.parametrize(("number", "parts"), [(1, 1), (5, 2), (7, 3), (3, 3)])
 def test_shards_divide_the_images(number: int, parts: int) -> None:
     paths = [f"/{i % 2}/{i // 2}.png" for i in range(number)]
-    shards = [completion_run.names_of_shard(paths, (i + 1, parts)) for i in range(parts)]
+    shards = [inputs.names_of_shard(paths, (i + 1, parts)) for i in range(parts)]
     together = list(itertools.chain(*shards))
     assert sorted(together) == sorted(paths)
     assert max(map(len, shards)) - min(map(len, shards)) <= 1
-    whole = completion_run.names_of_shard(paths, None)
+    whole = inputs.names_of_shard(paths, None)
     assert list(whole) == paths
     for shard in shards:
         assert shard.items() <= whole.items()
@@ -31,7 +32,7 @@ def test_shards_divide_the_images(number: int, parts: int) -> None:
 
 def test_an_empty_shard_is_refused() -> None:
     with pytest.raises(UserError, match=r"^--shard 3/3: there are only 2 images to divide$"):
-        completion_run.names_of_shard(["a.png", "b.png"], (3, 3))
+        inputs.names_of_shard(["a.png", "b.png"], (3, 3))
 
 
 @pytest.mark.parametrize(
@@ -89,7 +90,7 @@ KEYS = [
 
 
 def recorded(approach: str = "auto", **changes: object) -> dict[str, object]:
-    return completion_run.recorded_options(
+    return resuming.recorded_options(
         CompletionSettings.of(approach, ["a.png"], shard=(1, 2), **changes),
         SearchSettings.of(approach),
         MaskSettings.of(),
@@ -99,9 +100,7 @@ def recorded(approach: str = "auto", **changes: object) -> dict[str, object]:
 
 def test_the_record_has_all_options_but_those_that_change_no_result() -> None:
     options = recorded("hmc")
-    precision = completion_run.precision_options(Precision("auto", "float32"))
-    assert precision == {"precision": "auto", "precision_used": "float32"}
-    assert sorted(options | precision) == sorted([*KEYS, "precision_used"])
+    assert sorted([*options, "precision"]) == sorted(KEYS)
     assert options["shard"] == [1, 2]  # as JSON gives it back
     assert options["images"] == ["a.png"]
     assert (options["lr"], options["hmc_l"], options["beta1"]) == (None, 100, None)
@@ -132,11 +131,11 @@ AUTO32, AUTO16 = Precision("auto", "float32"), Precision("auto", "bfloat16")
     ],
 )
 def test_a_run_goes_on_by_the_same_options(before: Precision, now: Precision, same: bool) -> None:
-    earlier = recorded() | completion_run.precision_options(before)
-    found = completion_run.earlier_precision(earlier, recorded(), now)
+    earlier = recorded() | {"precision": before.asked, "precision_used": before.used}
+    found = resuming.earlier_precision(earlier, recorded(), now)
     assert found == (before if same else None)
-    assert completion_run.earlier_precision(earlier, recorded(seed=1), now) is None
-    assert completion_run.earlier_precision(earlier | {"new": 1}, recorded(), now) is None
+    assert resuming.earlier_precision(earlier, recorded(seed=1), now) is None
+    assert resuming.earlier_precision(earlier | {"new": 1}, recorded(), now) is None
 
 
 @pytest.mark.parametrize(
@@ -155,5 +154,5 @@ def test_so_does_one_of_an_earlier_version(used: str, now: Precision, same: bool
     earlier = recorded() | {"precision": used}  # the one used, whatever was asked for
     for name in ("guide", "mix", "context_encoder"):  # there was none
         del earlier[name]
-    found = completion_run.earlier_precision(earlier, recorded(), now)
+    found = resuming.earlier_precision(earlier, recorded(), now)
     assert found == (Precision("auto", used) if same else None)

@@ -10,6 +10,7 @@ import pytest
 from helpers import save_picture
 from PIL import Image
 
+from dcgan_completion import inputs
 from dcgan_completion.completion import input_images
 from dcgan_completion.utils import UserError
 
@@ -32,25 +33,25 @@ def test_files_stay_in_their_order_and_folders_become_their_images(tmp_path: Pat
         gray_image(tmp_path / "folder" / name, 4, 4) for name in ("1.png", "2.jpg", "sub/3.png")
     ]
     (tmp_path / "folder/notes.txt").touch()
-    assert input_images.list_inputs([single, str(tmp_path / "folder")]) == [single, *found]
+    assert inputs.list_inputs([single, str(tmp_path / "folder")]) == [single, *found]
 
 
 def test_every_input_is_listed_once(tmp_path: Path) -> None:
     first, second = (gray_image(tmp_path / name, 4, 4) for name in ("1.png", "2.png"))
-    assert input_images.list_inputs([second, str(tmp_path), first, second]) == [second, first]
+    assert inputs.list_inputs([second, str(tmp_path), first, second]) == [second, first]
 
 
 def test_a_file_is_listed_whatever_its_suffix_and_even_if_missing(tmp_path: Path) -> None:
-    assert input_images.list_inputs([str(tmp_path / "a.tiff")]) == [str(tmp_path / "a.tiff")]
+    assert inputs.list_inputs([str(tmp_path / "a.tiff")]) == [str(tmp_path / "a.tiff")]
 
 
 def test_a_folder_without_images_is_refused(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").touch()
     with pytest.raises(UserError, match=f"^{tmp_path}: holds no images .*\\.png.*\\.bmp"):
-        input_images.list_inputs([str(tmp_path)])
+        inputs.list_inputs([str(tmp_path)])
 
 
-# --- completion_names ---
+# --- output_names ---
 
 
 @pytest.mark.parametrize(
@@ -68,7 +69,7 @@ def test_a_folder_without_images_is_refused(tmp_path: Path) -> None:
 )
 def test_names_are_as_short_as_they_can_be(tmp_path: Path, expected: dict[str, str]) -> None:
     paths = [str(tmp_path / path) for path in expected]
-    names = input_images.completion_names(paths)
+    names = inputs.output_names(paths)
     assert [names[path] for path in paths] == list(expected.values())
 
 
@@ -77,7 +78,7 @@ def test_relative_paths_are_named_like_absolute_ones(
 ) -> None:
     (tmp_path / "a").mkdir()
     monkeypatch.chdir(tmp_path / "a")
-    assert input_images.completion_names(["1.png", "../b/1.png"]) == {
+    assert inputs.output_names(["1.png", "../b/1.png"]) == {
         "1.png": "a-1",
         "../b/1.png": "b-1",
     }
@@ -96,7 +97,7 @@ HARD = [
 
 @pytest.mark.parametrize("paths", HARD, ids=" ".join)
 def test_names_are_unique_and_stand_in_one_folder(paths: list[str]) -> None:
-    names = input_images.completion_names(paths)
+    names = inputs.output_names(paths)
     assert list(names) == paths
     assert len({name.lower() for name in names.values()}) == len(paths)
     assert all(name and os.sep not in name for name in names.values())
@@ -104,8 +105,8 @@ def test_names_are_unique_and_stand_in_one_folder(paths: list[str]) -> None:
 
 def test_names_do_not_depend_on_the_order_of_the_inputs(random: np.random.Generator) -> None:
     paths = ["a/1.png", "b/1.png", "a/1.jpg", "c/2.png", "a/b/2.png"]
-    names = input_images.completion_names(paths)
-    assert input_images.completion_names(list(random.permutation(paths))) == names
+    names = inputs.output_names(paths)
+    assert inputs.output_names(list(random.permutation(paths))) == names
 
 
 @pytest.mark.parametrize(
@@ -119,8 +120,8 @@ def test_names_do_not_depend_on_the_order_of_the_inputs(random: np.random.Genera
     ],
 )
 def test_names_get_the_shortest_distinguishing_prefix(paths: list[str], names: list[str]) -> None:
-    assert list(input_images.completion_names([f"/top/{path}" for path in paths]).values()) == names
-    assert list(input_images.completion_names(paths).values()) == names
+    assert list(inputs.output_names([f"/top/{path}" for path in paths]).values()) == names
+    assert list(inputs.output_names(paths).values()) == names
 
 
 @pytest.mark.parametrize(
@@ -133,7 +134,7 @@ def test_names_get_the_shortest_distinguishing_prefix(paths: list[str], names: l
     ],
 )
 def test_names_are_told_apart_also_without_case(paths: list[str]) -> None:
-    names = input_images.completion_names(paths)
+    names = inputs.output_names(paths)
     assert list(names) == paths
     assert len({name.casefold() for name in names.values()}) == len(paths)
     assert not any("/" in name for name in names.values())
@@ -144,15 +145,13 @@ def test_names_are_told_apart_also_without_case(paths: list[str]) -> None:
 
 def test_images_of_the_models_size_are_usable(tmp_path: Path) -> None:
     paths = [gray_image(tmp_path / f"{i}.png", 16, 16) for i in range(3)]
-    failed: list[str] = []
-    assert input_images.select_usable(paths, 16, False, failed) == paths
-    assert failed == []
+    assert input_images.select_usable(paths, 16, False) == (paths, [])
 
 
 def test_another_size_is_refused_with_both_remedies(tmp_path: Path) -> None:
     path = gray_image(tmp_path / "a.png", 20, 16)
     with pytest.raises(UserError) as caught:
-        input_images.select_usable([path], 16, False, [])
+        input_images.select_usable([path], 16, False)
     message = str(caught.value)
     assert message.startswith(f"{path}: is 20x16, the model completes 16x16; ")
     assert "./align-dlib.py" in message
@@ -163,7 +162,7 @@ def test_another_size_is_refused_with_both_remedies(tmp_path: Path) -> None:
 
 def test_resize_makes_any_size_usable(tmp_path: Path) -> None:
     paths = [gray_image(tmp_path / "a.png", 20, 16), gray_image(tmp_path / "b.png", 8, 8)]
-    assert input_images.select_usable(paths, 16, True, []) == paths
+    assert input_images.select_usable(paths, 16, True) == (paths, [])
 
 
 def test_unusable_files_are_noted_and_the_others_kept(tmp_path: Path) -> None:
@@ -173,9 +172,10 @@ def test_unusable_files_are_noted_and_the_others_kept(tmp_path: Path) -> None:
         broken(tmp_path / "c.png"),
         str(tmp_path / "no.png"),
     ]
-    failed: list[str] = []
     paths = [bad[0], good[0], bad[1], bad[2], good[1]]
-    assert input_images.select_usable(paths, 16, False, failed) == good
+    usable, errors = input_images.select_usable(paths, 16, False)
+    assert usable == good
+    failed = list(map(str, errors))
     assert [message.split(": ")[0] for message in failed] == bad
     assert "is 32x32" in failed[0]
     assert "cannot be read as an image" in failed[1]
@@ -186,14 +186,14 @@ def test_unusable_files_are_noted_and_the_others_kept(tmp_path: Path) -> None:
 def test_a_single_unusable_file_is_an_error_in_its_own_words(tmp_path: Path, resize: bool) -> None:
     path = broken(tmp_path / "a.png")
     with pytest.raises(UserError, match=f"^{path}: cannot be read as an image") as caught:
-        input_images.select_usable([path], 16, resize, [])
+        input_images.select_usable([path], 16, resize)
     assert "more" not in str(caught.value)
 
 
 def test_several_unusable_files_are_an_error_that_counts_them(tmp_path: Path) -> None:
     paths = [broken(tmp_path / f"{i}.png") for i in range(3)]
     with pytest.raises(UserError) as caught:
-        input_images.select_usable(paths, 16, False, [])
+        input_images.select_usable(paths, 16, False)
     assert str(caught.value).startswith(f"{paths[0]}: cannot be read as an image")
     assert str(caught.value).endswith("(and 2 more that cannot be used)")
 
@@ -204,7 +204,7 @@ def test_several_unusable_files_are_an_error_that_counts_them(tmp_path: Path) ->
 @pytest.mark.parametrize(("number", "sizes"), [(0, []), (4, [2, 2]), (5, [2, 2, 1]), (1, [1])])
 def test_batches_hold_every_image_in_order(tmp_path: Path, number: int, sizes: list[int]) -> None:
     paths = [gray_image(tmp_path / f"{i}.png", 16, 16, gray=10 * i) for i in range(number)]
-    batches = list(input_images.load_batches(paths, 16, 3, 2, []))
+    batches = list(input_images.load_batches(paths, 16, 3, 2))
     assert [len(names) for names, _ in batches] == sizes
     assert [path for names, _ in batches for path in names] == paths
     grays = [image for _, images in batches for image in images]
@@ -213,14 +213,17 @@ def test_batches_hold_every_image_in_order(tmp_path: Path, number: int, sizes: l
         assert (image == 10 * i).all()
 
 
-def test_files_that_fail_are_noted_and_do_not_shorten_batches(tmp_path: Path) -> None:
+def test_files_that_fail_are_logged_and_do_not_shorten_batches(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     good = [gray_image(tmp_path / f"{i}.png", 16, 16) for i in range(3)]
     bad = [broken(tmp_path / "x.png"), str(tmp_path / "missing.png")]
-    failed: list[str] = []
     paths = [good[0], bad[0], good[1], bad[1], good[2]]
-    batches = list(input_images.load_batches(paths, 16, 3, 2, failed))
+    batches = list(input_images.load_batches(paths, 16, 3, 2))
     assert [names for names, _ in batches] == [good[:2], good[2:]]
-    assert [message.split(": ")[0] for message in failed] == bad
+    assert [message.split(": ")[:2] for message in caplog.messages] == [
+        ["skipped", path] for path in bad
+    ]
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -230,6 +233,6 @@ def test_batches_are_cropped_to_the_centre_and_have_the_models_channels(
     picture = Image.new("RGB", (60, 20), (0, 0, 0))
     picture.paste((90, 90, 90), (20, 0, 40, 20))
     picture.save(tmp_path / "a.png")
-    [(_, images)] = input_images.load_batches([str(tmp_path / "a.png")], 16, channels, 8, [])
+    [(_, images)] = input_images.load_batches([str(tmp_path / "a.png")], 16, channels, 8)
     assert images.shape == (1, 16, 16, channels)
     assert (images == 90).all()

@@ -14,7 +14,7 @@ from helpers import contents, load_picture, save_picture
 from PIL import Image
 
 from dcgan_completion.completion.output_folder import CompletionFolder
-from dcgan_completion.inpaint.completer import Completion
+from dcgan_completion.inpaint.candidates import Candidates
 from dcgan_completion.utils import UserError
 
 SIZE = 8
@@ -29,17 +29,17 @@ def out(tmp_path: Path) -> CompletionFolder:
     return CompletionFolder(str(tmp_path / "out"))
 
 
-def completion(
+def candidates(
     iteration: int, count: int, random: np.random.Generator, samples: int = 1, average: int = 1
-) -> Completion:
+) -> Candidates:
     """A state of a search with made-up numbers, three iterations after the one before."""
-    pictures = random.integers(0, 256, [3, count, samples, SIZE, SIZE, 3], np.uint8)
+    pictures = random.integers(0, 256, [2, count, samples, SIZE, SIZE, 3]).astype(np.float32)
     losses = np.sort(random.uniform(10, 20, [3, count, samples]), axis=2).astype(np.float32)
-    return Completion(
+    return Candidates(
         iteration,
+        *pictures,
         random.uniform(-1, 1, [count, samples, average, 5]).astype(np.float32),
         tuple(losses),
-        *pictures,
         random.uniform(10, 20, [3 if iteration else 0, count]),
     )
 
@@ -50,14 +50,14 @@ def write_batch(
     names: dict[str, str],
     random: np.random.Generator,
     **options: int,
-) -> tuple[np.ndarray, np.ndarray, list[Completion]]:
+) -> tuple[np.ndarray, np.ndarray, list[Candidates]]:
     """One batch of three states; returns the images, what is known of them, and the states."""
     before, masked = random.integers(0, 256, [2, len(names), SIZE, SIZE, 3], np.uint8)
-    states = [completion(i, len(names), random, **options) for i in (0, 3, 6)]
+    states = [candidates(i, len(names), random, **options) for i in (0, 3, 6)]
     out.start_batch(number, before, masked)
     for state in states:
-        out.write_state(state)
-    out.finish_batch(names, before, states[-1])
+        out.write_state(state, np.uint8(state.images))
+    out.finish_batch(names, before, states[-1], np.uint8(states[-1].images))
     return before, masked, states
 
 
@@ -79,8 +79,8 @@ def test_a_batch_leaves_its_pictures_losses_and_latents(
         np.testing.assert_array_equal(load_picture(folder / name), picture)
     for state in states:
         name = f"{state.iteration:04d}.png"
-        for kind, images in (("hats_imgs", state.generated), ("completed", state.completed)):
-            grid = np.concatenate(images, axis=1)
+        for kind, images in (("hats_imgs", state.generated), ("completed", state.images)):
+            grid = np.concatenate(images[:, 0], axis=1)
             np.testing.assert_array_equal(load_picture(folder / kind / name), grid)
     with Image.open(folder / "completion.gif") as gif:
         assert gif.n_frames == 3
@@ -91,14 +91,14 @@ def test_a_batch_leaves_its_pictures_losses_and_latents(
     last = states[-1]
     with np.load(folder / "logs" / "z.npz") as arrays:
         assert sorted(arrays) == ["inputs", "names", "z"]
-        np.testing.assert_array_equal(arrays["z"], last.samples_z[:, 0, 0])
+        np.testing.assert_array_equal(arrays["z"], last.z[:, 0, 0])
         assert arrays["names"].tolist() == list(NAMES.values())
         assert arrays["inputs"].tolist() == list(NAMES)
     for i, name in enumerate(NAMES.values()):
         np.testing.assert_array_equal(
-            load_picture(folder / "final" / f"{name}.png"), last.completed[i]
+            load_picture(folder / "final" / f"{name}.png"), last.images[i, 0]
         )
-    total, contextual, perceptual = (text_of(loss) for loss in last.losses)
+    total, contextual, perceptual = (text_of(loss[:, 0]) for loss in last.losses)
     for i, row in enumerate(rows_of(folder)):
         assert row[:2] == [list(NAMES)[i], f"{list(NAMES.values())[i]}.png"]
         assert [float(x) for x in row[2:]] == [contextual[i], perceptual[i], total[i]]
@@ -128,7 +128,7 @@ def test_samples_are_pictures_of_their_own_and_a_sheet(
     before, masked, states = write_batch(out, 1, NAMES, random, samples=3, average=2)
     folder, last = tmp_path / "out", states[-1]
     for i, name in enumerate(NAMES.values()):
-        samples = last.samples_completed[i]
+        samples = last.images[i]
         own = folder / "samples" / name
         assert sorted(os.listdir(own)) == ["1.png", "2.png", "3.png"]
         for rank, sample in enumerate(samples, 1):
@@ -137,9 +137,9 @@ def test_samples_are_pictures_of_their_own_and_a_sheet(
         np.testing.assert_array_equal(load_picture(folder / "samples" / f"{name}.png"), sheet)
         np.testing.assert_array_equal(load_picture(folder / "final" / f"{name}.png"), samples[0])
     with np.load(folder / "logs" / "z.npz") as arrays:
-        np.testing.assert_array_equal(arrays["samples_z"], last.samples_z)  # [N, K, A, z_dim]
-        np.testing.assert_array_equal(arrays["z"], last.samples_z[:, 0])
-        np.testing.assert_array_equal(arrays["samples_losses"], last.samples_losses[0])
+        np.testing.assert_array_equal(arrays["samples_z"], last.z)  # [N, K, A, z_dim]
+        np.testing.assert_array_equal(arrays["z"], last.z[:, 0])
+        np.testing.assert_array_equal(arrays["samples_losses"], last.losses[0])
 
 
 # --- start and resume ---

@@ -19,7 +19,7 @@ from dcgan_completion.encoders import ContextEncoder
 from dcgan_completion.export import formats as export_formats
 from dcgan_completion.export import networks as export_networks
 from dcgan_completion.export import run as export_run
-from dcgan_completion.inpaint.direct import DirectCompleter
+from dcgan_completion.inpaint.estimator import Estimator
 from dcgan_completion.masks.mask import Mask
 from dcgan_completion.model import DCGAN
 from dcgan_completion.settings.export import EXTRAS
@@ -65,12 +65,12 @@ def ours(folder: Path, z: np.ndarray, images: np.ndarray, mask: np.ndarray) -> d
     model, prefix = checkpoints.load_model(str(folder))
     encoder, _ = checkpoints.load_context_encoder(checkpoints.encoder_folder(prefix))
     assert encoder.symmetric
-    completer = DirectCompleter(encoder, batch_size=len(z))
+    completer = Estimator(encoder, batch_size=len(z))
     return {
         "generator": model.generator(tf.constant(z)).numpy(),
         "pixels": checkpoints.generate(model, z),
         "discriminator": model.discriminator(tf.constant(images)).numpy(),
-        "context-encoder": completer.estimate(utils.to_uint8(images), Mask(mask)),
+        "context-encoder": completer.estimate(utils.to_uint8(images), Mask(mask == 0)),
     }
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from helpers import ROOT, Run, assert_refused, contents, load_script
 
-from dcgan_completion.masks import mask as masks
+from dcgan_completion.masks import drawing
 from dcgan_completion.settings import evaluation as metrics_settings
 from dcgan_completion.settings import options
 from dcgan_completion.settings.masks import OF_MASK_TYPES
@@ -198,7 +198,7 @@ CONTRADICTIONS = [
 ] + [
     (name, ["--mask-type", other], owners)
     for name, owners in OF_MASK_TYPES.items()
-    for other in (*masks.MASK_TYPES, "file")
+    for other in (*drawing.MASK_TYPES, "file")
     if other not in owners
 ]
 

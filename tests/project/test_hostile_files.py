@@ -17,7 +17,7 @@ from hostile_files import Corpus
 
 from dcgan_completion import utils
 from dcgan_completion.completion import input_images
-from dcgan_completion.masks import files as mask_files
+from dcgan_completion.masks import files
 from dcgan_completion.utils import UserError
 
 MODEL = ROOT / "tests" / "golden" / "checkpoint"
@@ -229,7 +229,7 @@ def test_all_readers_say_what_a_file_is(corpus: Corpus) -> None:
         path = str(corpus.folder / name)
         for read in (
             utils.load_image,
-            lambda path: mask_files.load_mask(path, 16),
+            lambda path: files.read_square(path, 16),
             lambda path: input_images.check_image(path, 16, True),
         ):
             with pytest.raises(UserError) as caught:
