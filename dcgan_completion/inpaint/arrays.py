@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -10,6 +9,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from dcgan_completion.masks.mask import Mask
+from dcgan_completion.settings import options
 from dcgan_completion.settings.search import SearchSettings
 
 Images = Image.Image | np.ndarray | Sequence[Image.Image] | Sequence[np.ndarray]
@@ -23,12 +23,25 @@ def check_choice(name: str, value: Any, choices: Iterable[Any]) -> None:
         raise ValueError(f"{name}={value!r}: is none of {', '.join(map(str, choices))}")
 
 
-def check_options(options: Mapping[str, Any]) -> None:
-    """Raise ValueError if there is an option that a search does not have."""
-    known = {field.name for field in dataclasses.fields(SearchSettings)}
-    for name in options:
-        if name not in known:
+def check_options(given: Mapping[str, Any]) -> None:
+    """Raise ValueError for an option that a search does not have, or a value that it cannot be."""
+    fields = {field.name: field for field in options.option_fields(SearchSettings)}
+    for name, value in given.items():
+        if name not in fields:
             raise ValueError(f"{name}: is no argument of a completion")
+        field = fields[name]
+        if not options.could_be_given(field, value):
+            arguments = field.metadata["arguments"]
+            known = (
+                f"; give one of {', '.join(arguments['choices'])}" if "choices" in arguments else ""
+            )
+            raise ValueError(f"{name}={value!r}: cannot be{known} ({arguments['help']})")
+
+
+def check_count(name: str, value: Any) -> None:
+    """Raise ValueError if an argument is not a whole number above 0."""
+    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
+        raise ValueError(f"{name}={value!r}: is not a whole number above 0")
 
 
 def as_array(name: str, value: Any) -> np.ndarray:

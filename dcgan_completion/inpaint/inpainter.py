@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dcgan_completion.inpaint import arrays
-from dcgan_completion.settings.search import BLENDS, SEARCHES, SearchSettings
+from dcgan_completion.settings.search import SEARCHES, SearchSettings
 from dcgan_completion.utils import UserError
 
 if TYPE_CHECKING:
@@ -286,7 +286,9 @@ class Inpainter:
         from dcgan_completion.inpaint import blending
 
         arrays.check_choice("return_type", return_type, ("pil", "numpy"))
-        arrays.check_choice("blend", blend, (None, *BLENDS))
+        arrays.check_count("samples", samples)
+        if batch_size is not None:
+            arrays.check_count("batch_size", batch_size)
         pixels = arrays.read_images(images, self.image_size, self.channels)
         mask = arrays.read_masks(masks, len(pixels), self.image_size)
         with naming_arguments():

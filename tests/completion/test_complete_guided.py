@@ -96,7 +96,7 @@ def test_without_a_hole_auto_is_unguided(
     assert done.returncode == 0, done.stderr
     assert (options_of(folder)["guide"], options_of(folder)["context_encoder"]) == (0, None)
     done = run_complete(*names, "--outDir", "b", "--mask-type", mask_type, "--guide", 1, cwd=folder)
-    assert_refused(done, "--guide 1", "no hole", f"--mask-type {mask_type}")
+    assert_refused(done, "--guide 1", "no hole", "--mask-type", mask_type)
     assert not (folder / "b").exists()
 
 
