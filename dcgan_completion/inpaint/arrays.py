@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -29,13 +31,15 @@ def check_options(given: Mapping[str, Any]) -> None:
     for name, value in given.items():
         if name not in fields:
             raise ValueError(f"{name}: is no argument of a completion")
-        field = fields[name]
-        if not options.could_be_given(field, value):
-            arguments = field.metadata["arguments"]
-            known = (
-                f"; give one of {', '.join(arguments['choices'])}" if "choices" in arguments else ""
-            )
-            raise ValueError(f"{name}={value!r}: cannot be{known} ({arguments['help']})")
+        if not options.could_be_given(fields[name], value):
+            arguments = fields[name].metadata["arguments"]
+            reason = f"is none of {', '.join(arguments.get('choices', ()))}"
+            with contextlib.suppress(ValueError):
+                try:
+                    arguments.get("type", str)(str(value))
+                except argparse.ArgumentTypeError as error:
+                    reason = str(error)
+            raise ValueError(f"{name}={value!r}: {reason}")
 
 
 def check_count(name: str, value: Any) -> None:
