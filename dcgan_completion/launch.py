@@ -10,7 +10,7 @@ from typing import NoReturn
 
 
 def run(command: str) -> NoReturn:
-    """Runs the `main` of a module of `dcgan_completion.commands` and exits with its status."""
+    """Run the `main` of a module of `dcgan_completion.commands` and exit with its status."""
     # A notebook's kernel sets a backend that only the kernel has; commands draw without a display.
     os.environ["MPLBACKEND"] = "agg"
     try:

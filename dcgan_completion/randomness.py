@@ -19,11 +19,11 @@ class Purpose(enum.IntEnum):
 
 
 def image_rng(image: np.ndarray, seed: int, purpose: Purpose) -> np.random.Generator:
-    """A generator that depends on the seed, the purpose and an image's values alone."""
+    """Make an rng that depends on the seed, the purpose and an image's values alone."""
     digest = hashlib.sha256(image.tobytes()).digest()
     return np.random.default_rng([seed, purpose, *np.frombuffer(digest, np.uint32).tolist()])
 
 
 def seed_rng(seed: int, purpose: Purpose) -> np.random.Generator:
-    """A generator that depends on the seed and the purpose alone."""
+    """Make an rng that depends on the seed and the purpose alone."""
     return np.random.default_rng([seed, purpose])

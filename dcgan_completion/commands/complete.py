@@ -1,7 +1,7 @@
 """Fill in the missing parts of aligned face images with a trained DCGAN.
 
-Searches the latent z whose picture G(z) agrees best with what is known of an image, then takes the
-missing pixels from it.
+Searches for the latent z whose image G(z) agrees best with the known pixels of a photo, and takes
+the missing pixels from it.
 
 examples:
   ./complete.py ./data/your-test-data/aligned/* --outDir outputImages
@@ -98,7 +98,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     searched = search.approach in SEARCHES
     out = (CompletionFolder if searched else DirectFolder)(settings.out_dir)
-    encoder = inpainter.encoder() if search.guide or not searched else None
+    encoder = inpainter.encoder_of(search)
     recorded = resuming.recorded_options(settings, search, mask, inpainter.prefix, encoder)
     with resuming.resumable_run(
         out, recorded, precision, usable, len(names), settings.overwrite

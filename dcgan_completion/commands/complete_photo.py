@@ -25,7 +25,7 @@ from dcgan_completion.settings.photos import (
     PhotoMaskSettings,
     PhotoSettings,
 )
-from dcgan_completion.settings.search import SEARCHES, SearchSettings
+from dcgan_completion.settings.search import SearchSettings
 from dcgan_completion.utils import UserError
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ def repair(
     settings = dataclasses.replace(settings, checkpoint_dir=path, batch_size=size)
     aligner = FaceAligner(LANDMARKS, inpainter.image_size)
     tasks = run.Tasks(names, TaskMaker(settings, masks, aligner, inpainter.channels), out)
-    encoder = inpainter.encoder() if search.guide or search.approach not in SEARCHES else None
+    encoder = inpainter.encoder_of(search)
     recorded = resuming.recorded_options(settings, search, mask, inpainter.prefix, encoder)
     files = run.inputs_of(settings, names, masks)
     with resuming.resumable_run(

@@ -35,7 +35,7 @@ class CompletionFolder(ResumableFolder):
     PICTURES = ("before.png", "masked.png", "completion.gif", "hats_imgs", "completed", "logs")
 
     def __init__(self, path: str) -> None:
-        """Changes nothing in the folder `path`, which may not exist yet."""
+        """Change nothing in the folder `path`, which may not exist yet."""
         super().__init__(path)
         # Of the current batch: its folder, its animation's frames, its losses, its known pixels.
         self._batch = path
@@ -44,12 +44,12 @@ class CompletionFolder(ResumableFolder):
         self._masked = np.empty(0)
 
     def is_result(self, name: str) -> bool:
-        """Whether the command may have written what has that name in the folder."""
+        """Tell whether the command may have written what has that name in the folder."""
         ours = (*self.PICTURES, *self.RESULTS)
         return name in ours or re.fullmatch(r"batch-\d{4,}", name) is not None
 
     def start_batch(self, batch: int, before: np.ndarray, masked: np.ndarray) -> None:
-        """Makes a batch's folders, and writes its images before completion.
+        """Make a batch's folders, and write its images before completion.
 
         Args:
           batch: its number, from 1.
@@ -103,7 +103,7 @@ class CompletionFolder(ResumableFolder):
         self._add_rows(rows)
 
     def _cells(self, last: Candidates, i: int) -> list[str]:
-        """The cells of NUMBERS for an image."""
+        """Format the cells of NUMBERS for an image."""
         total, contextual, perceptual = (loss[i, 0] for loss in last.losses)
         return [f"{x:.6g}" for x in (contextual, perceptual, total)]
 
@@ -127,7 +127,7 @@ class CompletionFolder(ResumableFolder):
     def _write_samples(
         self, name: str, before: np.ndarray, masked: np.ndarray, completed: np.ndarray
     ) -> None:
-        """An image's completions, the best first: one file each, and all beside the image."""
+        """Write an image's completions, the best first: a file each, and all beside the image."""
         folder = os.path.join(self.path, "samples", name)
         os.makedirs(folder, exist_ok=True)
         for rank, sample in enumerate(completed, 1):

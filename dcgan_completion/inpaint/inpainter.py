@@ -190,6 +190,11 @@ class Inpainter:
         self._lacks_encoder = unguided and "guide" not in options
         return SearchSettings.of(samples=samples, guided=encoder is not None, **options)
 
+    def encoder_of(self, settings: SearchSettings) -> ContextEncoder | None:
+        """Load the encoder that a search by those settings needs; None if it needs none."""
+        needed = settings.guide or settings.approach not in SEARCHES
+        return self.encoder() if needed else None
+
     def search(
         self,
         settings: SearchSettings,
@@ -220,7 +225,7 @@ class Inpainter:
             self._lacks_encoder = False
         precision = precision or self.precision
         searched = settings.approach in SEARCHES
-        encoder = self.encoder() if settings.guide or not searched else None
+        encoder = self.encoder_of(settings)
         # Blending comes later, and is no part of a search.
         same = dataclasses.replace(settings, n_iter=1, blend="none")
         key = same, samples, batch_size, precision

@@ -51,13 +51,13 @@ class UpdateRule:
     memories: int
 
     def draws(self, _d: int) -> int:
-        """Number of normal random numbers that an iteration needs for a row of z, d values."""
+        """Count the normal random numbers that an iteration needs for a row of z, d values."""
         return 0
 
     def iterate(
         self, evaluate: Evaluate, state: LoopState, iteration: tf.Tensor, _noise: tf.Tensor
     ) -> tuple[LoopState, tf.Tensor]:
-        """One iteration; returns the next state, and the first loss at the z of this one."""
+        """Run one iteration; return the next state, and the first loss at the z of this one."""
         z, memory, best = state
         losses, gradient = evaluate(z)
         best = _keep_best(z, losses, best)
@@ -133,13 +133,13 @@ class HamiltonianMonteCarlo:
     memories = 0  # as in `UpdateRule`
 
     def draws(self, d: int) -> int:
-        """The momentum of each value, and one number that decides on the proposal."""
+        """Count the momentum of each value, and one number that decides on the proposal."""
         return d + 1
 
     def iterate(
         self, evaluate: Evaluate, state: LoopState, iteration: tf.Tensor, noise: tf.Tensor
     ) -> tuple[LoopState, tf.Tensor]:
-        """One proposal, accepted or not; returns as `UpdateRule.iterate`."""
+        """Make one proposal, accepted or not; return as `UpdateRule.iterate`."""
         z, memory, best = state
         momentum = noise[:, :-1]
         threshold = tf.math.erfc(-noise[:, -1] / math.sqrt(2)) / 2  # uniform in 0..1
@@ -174,7 +174,7 @@ class HamiltonianMonteCarlo:
 
 
 def _reflect(z: tf.Tensor, momentum: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Reflects z into [-1, 1], and reverses the momentum after an odd number of reflections."""
+    """Reflect z into [-1, 1], and reverse the momentum after an odd number of reflections."""
     unfolded = tf.math.floormod(z + 1, 4)
     inside = unfolded <= 2
     return tf.where(inside, unfolded - 1, 3 - unfolded), tf.where(inside, momentum, -momentum)
@@ -209,7 +209,7 @@ def _evaluate(
 
 
 def _keep_best(z: tf.Tensor, losses: tuple[tf.Tensor, ...], best: Best) -> Best:
-    """Row by row the z of the lower first loss, with all its losses."""
+    """Keep, row by row, the z of the lower first loss, with all its losses."""
     best_z, best_losses = best
     better = losses[0] < best_losses[0]
     best_losses = tuple(
@@ -227,7 +227,7 @@ def _iterate(
     noise: tf.Tensor,
     state: LoopState,
 ) -> tuple[LoopState, tf.Tensor]:
-    """Runs an iteration for each row of `noise`, from number `start` on, in one compiled loop.
+    """Run an iteration for each row of `noise`, from number `start` on, in one compiled loop.
 
     Returns:
       The state after them, and the first loss at each of them, [iterations, N].
@@ -266,7 +266,7 @@ def minimise(
     interval: int,
     rngs: Sequence[np.random.Generator] | None = None,
 ) -> Iterator[SearchState]:
-    """Minimises a loss over z, each row by itself, within [-1, 1].
+    """Minimise a loss over z, each row by itself, within [-1, 1].
 
     Args:
       loss_function: z [N, d] and the data -> losses, each [N]; the first one is minimised. A
@@ -306,7 +306,7 @@ def minimise(
 def _draw_noise(
     rngs: Sequence[np.random.Generator] | None, shape: Sequence[int], dtype: Any
 ) -> tf.Tensor:
-    """Normal random numbers, [iterations, rows, count], each row from its own generator."""
+    """Draw normal random numbers, [iterations, rows, count], each row from its own rng."""
     number, rows, count = shape
     if count == 0:
         return tf.zeros([number, rows, 0], dtype)
@@ -322,7 +322,7 @@ def _search_state(iteration: int, best: Best, history: np.ndarray) -> SearchStat
 
 @tf.function(reduce_retracing=True, autograph=False)
 def _distances(pool: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
-    """Weighted squared distances, [N, M], less the targets' squares, the same for all rows."""
+    """Compute weighted squared distances, [N, M], less the squared targets, equal for all rows."""
     values = tf.cast(pool, tf.float32)
     cross = tf.linalg.matmul(weights * targets, values, transpose_b=True)
     return tf.linalg.matmul(weights, values**2, transpose_b=True) - 2 * cross
@@ -331,7 +331,7 @@ def _distances(pool: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor) -> tf.Te
 def nearest(
     pool: tf.Tensor, targets: np.ndarray, weights: np.ndarray, count: int = 1, part: int = 1024
 ) -> np.ndarray:
-    """The rows of a pool that are nearest to each target, by weighted squared differences.
+    """Find the rows of a pool that are nearest to each target, by weighted squared differences.
 
     Args:
       pool: [M, P], of any type of number.

@@ -45,13 +45,13 @@ class _Level:
     across: scipy.sparse.csr_array
 
     def times(self, values: np.ndarray) -> np.ndarray:
-        """`energy_gradient` at the unknown cells, 0 at others."""
+        """Compute `energy_gradient` at the unknown cells, 0 at others."""
         found = energy_gradient(values, self.bend)
         found *= self.hole
         return found
 
     def smooth(self, start: np.ndarray | None, right: np.ndarray) -> np.ndarray:
-        """Brings `start`, or zeros, nearer to the solution where the error varies quickly.
+        """Bring `start`, or zeros, closer to the solution where the error varies quickly.
 
         A Chebyshev polynomial of the equations (Adams et al. 2003, J. Comput. Phys. 188).
         """
@@ -70,7 +70,7 @@ class _Level:
 
 
 def energy_gradient(values: np.ndarray, bend: float) -> np.ndarray:
-    """A d of `blending`'s energy d'Ad = |gradient of d|^2 + bend |Laplacian of d|^2, [h, w]."""
+    """Compute A d of the energy d'Ad = |gradient of d|^2 + bend |Laplacian of d|^2, [h, w]."""
     border = cv2.BORDER_REPLICATE  # no flux through it
     once = cv2.filter2D(values, -1, LAPLACIAN, borderType=border)
     return cv2.filter2D(once, -1, IDENTITY + bend * LAPLACIAN, borderType=border) if bend else once
@@ -90,7 +90,7 @@ def _interpolation(length: int) -> scipy.sparse.csr_array:
 
 
 def make_levels(hole: np.ndarray, bend: float) -> list[_Level]:
-    """The hole, bool [h, w], on grids that are coarser by halves, while it is seen on them."""
+    """Coarsen the hole, bool [h, w], by halves, as long as it is seen."""
     levels = []
     unknown = hole.astype(np.float32)
     while unknown.any():
@@ -103,7 +103,7 @@ def make_levels(hole: np.ndarray, bend: float) -> list[_Level]:
 
 
 def _cycle(levels: Sequence[_Level], right: np.ndarray) -> np.ndarray:
-    """A V-cycle: nearly the solution, by a symmetric and positive definite map of `right`."""
+    """Run a V-cycle: nearly the solution, by a symmetric and positive definite map of `right`."""
     level, *coarser = levels
     values = level.smooth(None, right)
     if coarser:
@@ -114,7 +114,7 @@ def _cycle(levels: Sequence[_Level], right: np.ndarray) -> np.ndarray:
 
 
 def _dot(one: np.ndarray, other: np.ndarray) -> float:
-    """The inner product of two grids, [h, w].
+    """Compute the inner product of two grids, [h, w].
 
     Not by BLAS: its threads take ten times as long for so few values where cores are busy, and
     their number would change the last digits.
@@ -123,7 +123,7 @@ def _dot(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def _solve(levels: Sequence[_Level], right: np.ndarray) -> np.ndarray:
-    """The solution on the finest grid, by conjugate gradients with V-cycles before them.
+    """Solve on the finest grid, by conjugate gradients with V-cycles before them.
 
     The V-cycles are of float32, which suffices for them, and takes a third of the time.
     """

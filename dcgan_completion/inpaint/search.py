@@ -28,7 +28,7 @@ Pools = dict[tuple[int, int, int], tuple[np.ndarray, tf.Tensor]]
 
 
 def update_rule(settings: SearchSettings) -> latent_search.Rule:
-    """The update rule of the settings' approach, with their step size and other parameters."""
+    """Make the update rule of the settings' approach, with their step size and other parameters."""
     if settings.approach == "pgd":
         return latent_search.pgd(settings.lr, settings.momentum)
     if settings.approach == "hmc":

@@ -1,4 +1,4 @@
-"""The settings of a completion besides those of its search: of its masks, images and results.
+"""The settings of complete.py besides those of search and masks: its images and results.
 
 Defaults, choices and help of the options are written here alone; command lines are built from
 these classes. Importing this needs no TensorFlow.
@@ -20,7 +20,7 @@ OF_APPROACHES = {"out_interval": SEARCHES}  # options that only some approaches 
 
 
 def shard(text: str) -> tuple[int, int]:
-    """argparse type: I/N, the I-th of N parts."""
+    """Parse I/N, the I-th of N parts."""
     part, _, parts = text.partition("/")
     if not (part.isdecimal() and parts.isdecimal() and 1 <= int(part) <= int(parts)):
         raise argparse.ArgumentTypeError(f"{text!r} is not like 2/4, the second of four parts")
@@ -33,40 +33,44 @@ class CompletionSettings:
 
     images: tuple[str, ...]
     checkpoint_dir: str | None = options.option(
-        "folder of the model, or one of its checkpoints, such as checkpoint/ckpt-12000",
+        "the model's folder, or one of its checkpoints, such as checkpoint/ckpt-12000",
         "--checkpointDir",
     )
     img_size: int | None = options.option(
-        "edge of the images in pixels", "--imgSize", type=options.image_size
+        "size of the images in pixels", "--imgSize", type=options.image_size
     )
     resize: bool = options.option(
-        "crop images to a square and scale them to fit", action="store_true", default=False
+        "crop the images to a square and scale them to the model's size",
+        action="store_true",
+        default=False,
     )
     out_dir: str = options.option("folder for the results", "--outDir", default="completions")
     out_interval: int = options.option(
-        "iterations between pictures of where the search stands",
+        "iterations between saved pictures of the search",
         "--outInterval",
         type=options.positive_int,
         default=AUTO_OUT_INTERVAL,
     )
     overwrite: bool = options.option(
-        "replace an earlier completion in --outDir", action="store_true", default=False
+        "replace the results of an earlier run in --outDir", action="store_true", default=False
     )
-    batch_size: int | None = options.option("images at a time", type=options.positive_int)
+    batch_size: int | None = options.option("images per batch", type=options.positive_int)
     shard: tuple[int, int] | None = options.option(
-        "complete the I-th of N parts of the images; each needs an --outDir of its own",
+        "complete only the I-th of N parts of the images; each part needs its own --outDir",
         type=shard,
         metavar="I/N",
     )
     samples: int = options.option(
-        "completions of each image, from different starts, in samples/, the best first",
+        "number of different completions of each image, saved in samples/, the best first",
         type=options.positive_int,
         metavar="N",
         default=1,
     )
-    seed: int = options.option("of the first z and random masks", type=options.seed, default=0)
+    seed: int = options.option(
+        "seed of the initial z and of random masks", type=options.seed, default=0
+    )
     precision: str = options.option(
-        "of the search's convolutions; auto: the faster one here",
+        "precision of the convolutions in the search; auto: the faster one on this machine",
         choices=options.PRECISIONS,
         default="auto",
     )
@@ -74,7 +78,7 @@ class CompletionSettings:
 
     @classmethod
     def of(cls, approach: str, images: Sequence[str], **given: Any) -> CompletionSettings:
-        """Settings from what was given; the approach decides on the default of out_interval.
+        """Make settings from what was given; the approach decides on the default of out_interval.
 
         Raises:
           UserError: an option belongs to another approach.
@@ -85,7 +89,7 @@ class CompletionSettings:
         return cls(tuple(images), **{"out_interval": interval} | given)
 
     def options(self) -> dict[str, Any]:
-        """The values of the options for config.json, without those that change no result.
+        """Give the values of the options for config.json, without those that change no result.
 
         `precision` is as asked for.
         """
@@ -95,7 +99,7 @@ class CompletionSettings:
 
     @staticmethod
     def default_text(field: dataclasses.Field[Any]) -> str:
-        """What the help says of a field's default."""
+        """Say in the help what a field's default is."""
         special = {
             "checkpoint_dir": "default: ./checkpoint if it holds a model, else data/pretrained",
             "img_size": "default: the model's",

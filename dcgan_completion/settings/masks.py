@@ -20,7 +20,7 @@ OF_MASK_TYPES = {
 
 
 def center_scale(text: str) -> float:
-    """argparse type: where a central hole begins, as a share of the width."""
+    """Parse where a central hole begins, as a share of the width."""
     value = options.open_fraction(text)
     if value >= 0.5:
         raise argparse.ArgumentTypeError(f"{text} leaves no hole; it must be below 0.5")
@@ -32,48 +32,52 @@ class MaskSettings:
     """What is missing in aligned images."""
 
     mask_type: str = options.option(
-        "what is missing: center, a square; random, single pixels; left, right, top, bottom, that "
-        "half; half, a random one of them; pattern, a quarter, in blobs; full, nothing; grid, all "
-        "but every fourth pixel in both directions; lowres, all but the averages of 8x8 blocks; "
-        "file, what --mask says",
+        "what is missing: center: a central square; random: single pixels; left, right, top, "
+        "bottom: that half; half: one of these at random; pattern: a quarter of the pixels, in "
+        "blobs; grid: all but every fourth pixel in both directions; lowres: all but the averages "
+        "of 8x8 blocks; full: nothing; file: what --mask shows",
         "--maskType",
         choices=(*drawing.MASK_TYPES, "file"),
         default="center",
     )
     center_scale: float = options.option(
-        "the central hole begins at this share of the width",
+        "center: where the hole begins, as a share of the width",
         "--centerScale",
         type=center_scale,
         default=drawing.CENTER_SCALE,
     )
     fraction: float = options.option(
-        "of random pixels missing", type=options.open_fraction, default=drawing.RANDOM_SHARE
+        "random: share of the pixels that are missing",
+        type=options.open_fraction,
+        default=drawing.RANDOM_SHARE,
     )
     mask: str | None = options.option(
-        "an image, white where pixels are missing, or a folder with one for each input, named and "
-        "placed like it",
+        "an image that is white where pixels are missing, or a folder with one for each input, "
+        "named and placed like it",
         metavar="PATH",
     )
-    invert_mask: bool = options.option("black is missing", action="store_true", default=False)
+    invert_mask: bool = options.option(
+        "the mask is black where pixels are missing", action="store_true", default=False
+    )
     dilate: int | None = options.option(
-        "pixels by which the hole grows", type=options.positive_int, metavar="PIXELS"
+        "grow the hole by this many pixels", type=options.positive_int, metavar="PIXELS"
     )
     feather: bool = options.option(
-        "blend from the photo to G(z) gradually in the pixels that --dilate adds",
+        "blend gradually from the photo to the filled part over the pixels that --dilate adds",
         action="store_true",
         default=False,
     )
 
     @staticmethod
     def default_text(field: dataclasses.Field[Any]) -> str:
-        """What the help says of a field's default."""
+        """Say in the help what a field's default is."""
         if field.name == "mask_type":
             return "default: center; file with --mask"
         return options.plain_default(field)
 
     @classmethod
     def of(cls, **given: Any) -> MaskSettings:
-        """Settings from what was given, without contradictions.
+        """Make settings from what was given, without contradictions.
 
         Raises:
           UserError: an option contradicts the kind of mask, or lacks one that it belongs to.
@@ -100,5 +104,5 @@ class MaskSettings:
         return drawing.keeps_pixels(self.mask_type)
 
     def options(self) -> dict[str, Any]:
-        """The values of the options for config.json; None for those of other kinds of masks."""
+        """Give the options' values for config.json; None for those of other types of masks."""
         return options.options_of(self, "mask_type", OF_MASK_TYPES)

@@ -45,7 +45,7 @@ def same_option(settings: type, name: str, **changes: Any) -> Any:
 def max_pixels_option() -> Any:
     """The field max_pixels of every settings class that has one: see `utils.open_picture`."""
     return option(
-        "pixels of an image, at most: a larger one is not read, and named",
+        "skip images of more than N pixels, and name them",
         type=positive_int,
         metavar="N",
         default=MAX_PIXELS,

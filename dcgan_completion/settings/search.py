@@ -65,30 +65,31 @@ class SearchSettings:
     """How z is searched and the hole filled."""
 
     approach: str = options.option(
-        "auto: the best that was measured, in a tenth of the time of the others; adam, pgd: "
-        "the reference's and the tutorial's; hmc: Hamiltonian Monte Carlo, whose iterations take "
-        "as long as 101 of the others; direct: no search, the context encoder's estimate at once",
+        "auto: the best results, ten times as fast as the other searches; adam, pgd: as in the "
+        "original code and in the tutorial; hmc: Hamiltonian Monte Carlo, one iteration of which "
+        "takes as long as 101 of the others; direct: no search, just the context encoder's "
+        "estimate",
         choices=APPROACHES,
         default="auto",
     )
     guide: float = options.option(
-        "what a pixel that the context encoder estimates counts beside a known one: 1 as much, 0 "
-        "nothing",
+        "weight of a pixel estimated by the context encoder, relative to a known one; 0 turns "
+        "the guidance off",
         type=options.non_negative_float,
         metavar="W",
         default=0.0,
     )
     mix: float = options.option(
-        "where the search is guided, what is coarser than this share of the width comes from the "
-        "estimate, finer detail from G(z); 0: all from G(z)",
+        "in a guided search, take everything coarser than this share of the image's width from "
+        "the estimate and finer detail from G(z); 0: take everything from G(z)",
         type=options.closed_fraction,
         metavar="SHARE",
         default=0.0,
     )
     lr: float | None = options.option("step size", type=options.positive_float, default=0.01)
     n_iter: int = options.option(
-        "iterations; 100 for auto with --average 1; on 2 cores with bfloat16 one of 64 searches "
-        "takes 0.1 s, or 0.2 s where --lam is not 0",
+        "iterations; 100 for auto with --average 1; an iteration of 64 searches takes 0.1 s on 2 "
+        "cores with bfloat16, or 0.2 s if --lam is not 0",
         "--nIter",
         type=options.positive_int,
         default=1000,
@@ -97,49 +98,51 @@ class SearchSettings:
         "weight of the perceptual loss", type=options.non_negative_float, default=0.1
     )
     distance: str = options.option(
-        "of known pixels: l1, absolute, or l2, squared", choices=DISTANCES, default="l1"
+        "contextual loss: l1, absolute differences, or l2, squared ones",
+        choices=DISTANCES,
+        default="l1",
     )
     weighted: float = options.option(
-        "share of importance weights, by which known pixels near the hole count more, 0 to 1",
+        "0 to 1: how much more known pixels near the hole count (importance weighting)",
         type=options.closed_fraction,
         default=0.0,
     )
     beta1: float = options.option(
-        "adam's decay of the mean gradient", type=options.decay_rate, default=0.9
+        "Adam: decay rate of the mean gradient", type=options.decay_rate, default=0.9
     )
     beta2: float = options.option(
-        "adam's decay of its square", type=options.decay_rate, default=0.999
+        "Adam: decay rate of the mean squared gradient", type=options.decay_rate, default=0.999
     )
-    eps: float = options.option("adam's epsilon", type=options.positive_float, default=1e-8)
+    eps: float = options.option("Adam: epsilon", type=options.positive_float, default=1e-8)
     decay: float = options.option(
-        "decoupled weight decay on z", type=options.non_negative_float, default=0.0
+        "Adam: decoupled weight decay on z", type=options.non_negative_float, default=0.0
     )
-    momentum: float = options.option(
-        "pgd's Nesterov momentum", type=options.decay_rate, default=0.9
-    )
+    momentum: float = options.option("pgd: Nesterov momentum", type=options.decay_rate, default=0.9)
     hmc_beta: float = options.option(
-        "inverse temperature", "--hmcBeta", type=options.positive_float, default=0.2
+        "hmc: inverse temperature", "--hmcBeta", type=options.positive_float, default=0.2
     )
     hmc_eps: float = options.option(
-        "time of a leapfrog step", "--hmcEps", type=options.positive_float, default=0.001
+        "hmc: size of a leapfrog step", "--hmcEps", type=options.positive_float, default=0.001
     )
-    hmc_l: int = options.option("leapfrog steps", "--hmcL", type=options.picture_count, default=100)
+    hmc_l: int = options.option(
+        "hmc: leapfrog steps per iteration", "--hmcL", type=options.picture_count, default=100
+    )
     hmc_anneal: float = options.option(
-        "beta is multiplied by it after each iteration",
+        "hmc: factor by which beta is multiplied after each iteration",
         "--hmcAnneal",
         type=options.positive_float,
         default=1.0,
     )
     average: int = options.option(
-        "a completion is the mean of K searches from different starts: nearer to the truth, and "
-        "softer; 1 with --samples",
+        "average K searches from different starts, which is closer to the truth and softer; 1 "
+        "with --samples",
         type=options.positive_int,
         metavar="K",
         default=1,
     )
     blend: str = options.option(
-        "none: the hole is G(z)'s; poisson: its gradients are; smooth: its curvature, too, so "
-        "that there is no bend at the hole boundary",
+        "none: copy the generated pixels into the hole; poisson: match their gradients; smooth: "
+        "match their gradients and curvature, so that no bend shows at the hole boundary",
         choices=BLENDS,
         default="none",
     )
@@ -150,7 +153,7 @@ class SearchSettings:
     def of(
         cls, approach: str = "auto", samples: int = 1, guided: bool = False, **overrides: Any
     ) -> SearchSettings:
-        """The approach's settings, changed by the overrides.
+        """Make an approach's settings, changed by the overrides.
 
         Args:
           approach: of APPROACHES.
@@ -173,7 +176,9 @@ class SearchSettings:
         if samples > 1:
             given.setdefault("average", 1)
         if given.get("mix") and given.get("guide") == 0:
-            raise UserError("--mix: takes the estimate that --guide 0 does without; leave one out")
+            raise UserError(
+                "--mix needs the estimate that --guide 0 turns off; leave one of them out"
+            )
         own = DEFAULTS[approach]
         if approach == "auto" and guided and given.get("guide") != 0:
             own = own | GUIDED | (GUIDED_SAMPLES if samples > 1 else {})
@@ -182,12 +187,12 @@ class SearchSettings:
         return cls(**{"approach": approach} | own | given)
 
     def options(self) -> dict[str, Any]:
-        """The values of the options for config.json; None for those of other approaches."""
+        """Give the values of the options for config.json; None for those of other approaches."""
         return options.options_of(self, "approach", OF_APPROACHES)
 
     @staticmethod
     def default_text(field: dataclasses.Field[Any]) -> str:
-        """What the help says of a field's default: one for all approaches, or by approach."""
+        """Say in the help what a field's default is: one for all approaches, or by approach."""
         if field.name == "approach":
             return f"default: {field.default}"
         of = OF_APPROACHES.get(field.name, APPROACHES)

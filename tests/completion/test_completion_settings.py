@@ -45,7 +45,7 @@ def test_auto_is_guided_where_there_is_an_encoder() -> None:
     assert SearchSettings.of(guided=True, guide=2.0, n_iter=7, average=3) == dataclasses.replace(
         guided, guide=2.0, n_iter=7, average=3
     )
-    with pytest.raises(UserError, match="--mix: takes the estimate that --guide 0 does without"):
+    with pytest.raises(UserError, match="--mix needs the estimate that --guide 0 turns off"):
         SearchSettings.of(guided=True, guide=0.0, mix=0.1)
     several = SearchSettings.of(guided=True, samples=4)
     assert 0 < several.guide <= guided.guide
