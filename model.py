@@ -1,8 +1,7 @@
-"""The DCGAN of the paper and the tutorial: networks, their losses, the completion loss."""
+"""The DCGAN of the paper and the tutorial: networks, losses, completion loss."""
 
 from __future__ import annotations
 
-import copy
 import importlib
 import itertools
 import math
@@ -11,15 +10,14 @@ import sys
 import tensorflow as tf
 
 from dcgan_completion import ops
+from dcgan_completion.ops import START
 
 BATCH_NORM_MOMENTUM = 0.9
-WEIGHT_DEVIATION = 0.02  # standard deviation of the initial weights
 KERNEL = 5  # pixels: edge of all convolutions' kernels
-START = 4  # height and width of G's first feature map, and of D's last
 
 
 def count_weights(image_size: int, channels: int, z_dim: int, gf_dim: int, df_dim: int) -> int:
-    """Numbers in all variables of a `DCGAN` with these arguments, without making one."""
+    """Count the numbers in all variables of such a `DCGAN`, without making one."""
     layers = int(math.log2(image_size // START))
     g, d = ([dim * 2**i for i in range(layers)] for dim in (gf_dim, df_dim))
     between = sum(KERNEL**2 * a * b for net in (g, d) for a, b in itertools.pairwise(net))
@@ -29,8 +27,8 @@ def count_weights(image_size: int, channels: int, z_dim: int, gf_dim: int, df_di
     return between + normalised + outer + start * (z_dim + 1) + end + 1
 
 
-class DCGAN(tf.Module):
-    """A generator G, a discriminator D, and what is minimised to train and to use them.
+class DCGAN(ops.Network):
+    """A generator G, a discriminator D, and the losses with which they are trained and used.
 
     Radford et al. 2016 (arXiv:1511.06434), in the form of Amos' tutorial: z -> linear ->
     4x4 x (gf_dim * image_size / 8) -> 5x5 stride-2 transposed convolutions, halving the
@@ -41,6 +39,8 @@ class DCGAN(tf.Module):
       g, d: every variable of G and of D, by its layer's name; a checkpoint's keys are made of
         these names.
     """
+
+    ARCHITECTURE = ("image_size", "channels", "z_dim", "gf_dim", "df_dim")
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class DCGAN(tf.Module):
         compute_dtype: str = "float32",
         sync_batch_norm: bool = False,
     ) -> None:
-        """Makes the variables.
+        """Make the variables.
 
         Args:
           image_size: S, edge of the images in pixels.
@@ -71,34 +71,15 @@ class DCGAN(tf.Module):
         Raises:
           ValueError: image_size is not 16, 32, 64 or 128, or channels not 1 or 3.
         """
-        super().__init__(name="dcgan")
-        ops.check_image_shape(image_size, channels)
-        self._architecture = {
-            "image_size": image_size,
-            "channels": channels,
-            "z_dim": z_dim,
-            "gf_dim": gf_dim,
-            "df_dim": df_dim,
-        }
-        self.image_size, self.channels, self.z_dim = image_size, channels, z_dim
+        super().__init__(image_size, channels, seed, compute_dtype)
+        self.z_dim, self.gf_dim, self.df_dim = z_dim, gf_dim, df_dim
         self._sync_batch_norm = sync_batch_norm
-        self._compute_dtype = tf.as_dtype(compute_dtype)
-        # 3 layers at 32 pixels, 4 at 64: as many as double 4x4 up to the image.
-        self._layers = int(math.log2(image_size // START))
         self._g_widths = [gf_dim * 2**i for i in reversed(range(self._layers))]
         self._d_widths = [df_dim * 2**i for i in range(self._layers)]
         self.g: dict[str, tf.Variable] = {}
         self.d: dict[str, tf.Variable] = {}
-        self._seed = seed
-        self._seeds_used = 0
         self._make_generator()
         self._make_discriminator()
-
-    # A plain dict: what a tf.Module holds is wrapped, and json refuses it from Python 3.13 on.
-    @property
-    def architecture(self) -> dict[str, int]:
-        """The arguments that a checkpoint's config.json holds, by name."""
-        return dict(self._architecture)
 
     # --- variables ---
 
@@ -122,15 +103,6 @@ class DCGAN(tf.Module):
     def discriminator_statistics(self) -> list[tf.Variable]:
         """The running means and variances of D's batch normalisations."""
         return [v for v in self.d.values() if not v.trainable]
-
-    def _normal(self, shape: list[int], *, truncated: bool = False) -> tf.Tensor:
-        """Values of N(0, 0.02^2), each call's from a seed of its own.
-
-        Its second number is negative: a training step's noise has (seed, step), from step 0 up.
-        """
-        draw = tf.random.stateless_truncated_normal if truncated else tf.random.stateless_normal
-        self._seeds_used += 1
-        return draw(shape, [self._seed, -self._seeds_used], stddev=WEIGHT_DEVIATION)
 
     def _make_batch_norm(self, net: dict[str, tf.Variable], layer: str, width: int) -> None:
         net[f"{layer}_scale"] = tf.Variable(tf.ones([width]))
@@ -167,12 +139,6 @@ class DCGAN(tf.Module):
         d["linear_weight"] = tf.Variable(self._normal([START * START * widths[-1], 1]))
         d["linear_bias"] = tf.Variable(tf.zeros([1]))
 
-    def in_precision(self, compute_dtype: str) -> DCGAN:
-        """The same networks, with the same variables, whose convolutions are in `compute_dtype`."""
-        other = copy.copy(self)
-        other._compute_dtype = tf.as_dtype(compute_dtype)
-        return other
-
     # --- networks ---
 
     def _batch_norm(
@@ -184,7 +150,7 @@ class DCGAN(tf.Module):
         momentum: float | tf.Tensor | None,
         groups: int = 1,
     ) -> tf.Tensor:
-        """Batch normalisation of [N, H, W, C]; the arguments as in `generator`, `discriminator`."""
+        """Normalise [N, H, W, C]; arguments as in `generator` and `discriminator`."""
         if groups > 1:
             parts = tf.split(x, groups)
             return tf.concat(
@@ -210,11 +176,11 @@ class DCGAN(tf.Module):
         momentum: float | tf.Tensor | None = BATCH_NORM_MOMENTUM,
         weights: dict[str, tf.Variable] | None = None,
     ) -> tf.Tensor:
-        """G(z): latent [N, z_dim] in [-1, 1] -> images [N, S, S, C] in [-1, 1].
+        """Compute G(z): latent [N, z_dim] in [-1, 1] -> images [N, S, S, C] in [-1, 1].
 
         With `training`, batch normalisation uses the batch's statistics and averages them into
-        the running ones, which keep the share `momentum` of themselves (None: they are left
-        alone); without, it uses the running ones. `weights` replace G's own variables, `self.g`.
+        the running ones with the decay `momentum` (None: it leaves those alone); without, it uses
+        the running ones. `weights` replace G's own variables, `self.g`.
         """
         g = self.g if weights is None else weights
         with tf.name_scope("generator"):
@@ -236,11 +202,11 @@ class DCGAN(tf.Module):
         momentum: float | None = BATCH_NORM_MOMENTUM,
         groups: int = 1,
     ) -> tf.Tensor:
-        """D before its sigmoid: images [N, S, S, C] in [-1, 1] -> logits [N], high for real.
+        """Compute D's logits: images [N, S, S, C] in [-1, 1] -> [N], high for real.
 
         `training` and `momentum` as in `generator`. With `groups` above 1, the images are that
-        many batches, concatenated, and batch normalisation takes each by itself: the same result
-        as one call for each batch, and faster.
+        many batches, concatenated, and each is normalised separately: the same result as one call
+        per batch, and faster.
         """
         d = self.d
         with tf.name_scope("discriminator"):
@@ -261,7 +227,7 @@ class DCGAN(tf.Module):
     def discriminator_loss(
         real_logits: tf.Tensor, fake_logits: tf.Tensor, label_smoothing: float = 0.0
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """The means of -log D(x) and of -log(1 - D(G(z))); D minimises their sum.
+        """Return the means of -log D(x) and of -log(1 - D(G(z))); D minimises their sum.
 
         Cross-entropy of Goodfellow et al. 2014 (arXiv:1406.2661) on logits [N]; -log sigmoid(l)
         is softplus(-l). With `label_smoothing` s the target for real images is 1 - s instead
@@ -276,20 +242,20 @@ class DCGAN(tf.Module):
 
     @staticmethod
     def generator_loss(fake_logits: tf.Tensor) -> tf.Tensor:
-        """The mean of -log D(G(z)) over logits [N], the non-saturating loss of the GAN paper."""
+        """Return the mean of -log D(G(z)) over logits [N], the GAN paper's non-saturating loss."""
         return tf.reduce_mean(tf.nn.softplus(-fake_logits))
 
     def completion_loss(
         self,
         z: tf.Tensor,
         images: tf.Tensor,
-        weights: tf.Tensor,
+        pixel_weights: tf.Tensor,
         *,
         lam: float = 0.1,
         block: int = 1,
         distance: str = "l1",
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """How well G(z) completes the known part of `images`, per image.
+        """Measure how well G(z) completes the known part of `images`, per image.
 
         contextual + lam * perceptual, after Yeh and Chen et al. 2016 (arXiv:1607.07539) as
         Amos' tutorial implements it: contextual is the sum over known pixels and channels of
@@ -300,12 +266,14 @@ class DCGAN(tf.Module):
         Args:
           z: latent [N, z_dim].
           images: [N, S, S, C] in [-1, 1].
-          weights: [N, S/block, S/block, 1]: the mask, 1 = known, 0 = missing, or how much each
-            known pixel counts (masks.contextual_weights).
+          pixel_weights: [N, S/block, S/block, 1], how much each pixel counts: the paper's mask M,
+            1 = known, 0 = missing, or weights of the known pixels (masks.contextual_weights).
+            Only here, in the context encoder's input and in exported signatures, 1 = known;
+            everywhere else a mask is 1 in the hole.
           lam: weight of the perceptual loss; with 0, D is not evaluated, and the perceptual loss
             is returned as 0.
           block: edge in pixels of the square blocks whose averages are compared: 1 compares
-            pixels, more completes from an image of low resolution.
+            pixels; more completes an image of low resolution.
           distance: `l1`, the absolute difference, or `l2`, its square.
 
         Returns:
@@ -316,7 +284,7 @@ class DCGAN(tf.Module):
         if block > 1:
             difference = tf.nn.avg_pool2d(difference, block, block, "VALID")
         errors = tf.abs(difference) if distance == "l1" else tf.square(difference)
-        contextual = tf.reduce_sum(weights * errors, axis=[1, 2, 3])
+        contextual = tf.reduce_sum(pixel_weights * errors, axis=[1, 2, 3])
         if lam == 0:
             return contextual, contextual, tf.zeros_like(contextual)
         perceptual = tf.nn.softplus(-self.discriminator(generated))

@@ -1,46 +1,84 @@
-"""What the networks are made of: layers as functions of their input and their weights.
+"""Layers as functions of their input and their weights, and what the networks share.
 
 Images are [N, H, W, C]. A layer computes in the precision of its input: float32 weights are cast
-to it; batch statistics are float32 always. All convolutions have stride 2 and the padding that
+to it; batch statistics are always float32. All convolutions have stride 2 and the padding that
 TensorFlow calls SAME, so that each one halves (or, transposed, doubles) height and width.
 """
 
 from __future__ import annotations
 
+import copy
 import importlib
+import math
 import sys
 from collections.abc import Callable
+from typing import ClassVar, Self
 
 import tensorflow as tf
 
 # gradient of a convolution's output -> gradients of its input and of its kernel
 Gradient = Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
 BATCH_NORM_EPSILON = 1e-5
+WEIGHT_DEVIATION = 0.02  # standard deviation of initial weights in the DCGAN paper
+START = 4  # height and width of the networks' smallest feature map
 
 
-def check_image_shape(image_size: int, channels: int) -> None:
-    """Raises ValueError if the networks cannot have images [N, S, S, C] of that size and depth."""
-    if image_size not in (16, 32, 64, 128):
-        raise ValueError(f"image_size {image_size}: must be 16, 32, 64 or 128")
-    if channels not in (1, 3):
-        raise ValueError(f"channels {channels}: must be 1 or 3")
+class Network(tf.Module):
+    """Networks of images [N, S, S, C] whose initial values depend on a seed alone."""
+
+    ARCHITECTURE: ClassVar[tuple[str, ...]]  # attributes that a checkpoint's config.json holds
+
+    def __init__(self, image_size: int, channels: int, seed: int, compute_dtype: str) -> None:
+        """Set what all networks have; raise ValueError if there are none for such images."""
+        super().__init__()
+        if image_size not in (16, 32, 64, 128):
+            raise ValueError(f"image_size {image_size}: must be 16, 32, 64 or 128")
+        if channels not in (1, 3):
+            raise ValueError(f"channels {channels}: must be 1 or 3")
+        self.image_size, self.channels = image_size, channels
+        # 3 layers at 32 pixels, 4 at 64: as many as double START up to the image.
+        self._layers = int(math.log2(image_size // START))
+        self._compute_dtype = tf.as_dtype(compute_dtype)
+        self._seed, self._draws = seed, 0
+
+    @property
+    def architecture(self) -> dict[str, int]:
+        """The arguments that a checkpoint's config.json holds, by name."""
+        return {name: getattr(self, name) for name in self.ARCHITECTURE}
+
+    def in_precision(self, compute_dtype: str) -> Self:
+        """Return the same networks and variables, with convolutions in `compute_dtype`."""
+        other = copy.copy(self)
+        other._compute_dtype = tf.as_dtype(compute_dtype)
+        return other
+
+    def _normal(
+        self, shape: list[int], deviation: float = WEIGHT_DEVIATION, *, truncated: bool = False
+    ) -> tf.Tensor:
+        """Draw values of N(0, deviation^2), each call's from its own seed.
+
+        Its second number is negative: a training step's noise has (seed, step), from step 0 up.
+        """
+        draw = tf.random.stateless_truncated_normal if truncated else tf.random.stateless_normal
+        self._draws += 1
+        return draw(shape, [self._seed, -self._draws], stddev=deviation)
 
 
 def linear(x: tf.Tensor, weight: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
-    """[N, in] -> [N, out], with weight [in, out] and bias [out]."""
+    """Map [N, in] -> [N, out], with weight [in, out] and bias [out]."""
     return tf.linalg.matmul(x, weight) + bias
 
 
 def conv2d(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
-    """[N, H, W, in] -> [N, H/2, W/2, out], with kernel [k, k, in, out]."""
+    """Convolve [N, H, W, in] -> [N, H/2, W/2, out], with kernel [k, k, in, out]."""
     kernel = tf.cast(kernel, x.dtype)
     return _forward(x, kernel) if _on_gpu() else _conv2d(x, kernel)
 
 
 def conv2d_transpose(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
-    """[N, H, W, in] -> [N, 2H, 2W, out], with kernel [k, k, out, in].
+    """Convolve [N, H, W, in] -> [N, 2H, 2W, out], with kernel [k, k, out, in].
 
-    The adjoint of `conv2d` with the same kernel (a fractionally-strided convolution in the
+    This is the adjoint of `conv2d` with the same kernel (a fractionally-strided convolution in the
     words of Radford et al. 2016, arXiv:1511.06434).
     """
     kernel = tf.cast(kernel, x.dtype)
@@ -48,7 +86,7 @@ def conv2d_transpose(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
 
 
 def _on_gpu() -> bool:
-    """Whether cuDNN is used, with its own gradients; the faster ones below are for processors."""
+    """Return whether cuDNN is used, with its own gradients; those below are faster on CPUs."""
     return bool(tf.config.list_logical_devices("GPU"))
 
 
@@ -61,29 +99,30 @@ def _adjoint(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     return tf.nn.conv2d_transpose(x, kernel, output_shape, strides=2, padding="SAME")
 
 
-def adjoint_by_phases(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
-    """`conv2d_transpose` for a kernel of 5x5, as one convolution of stride 1.
+def subpixel_conv2d_transpose(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+    """Compute `conv2d_transpose` with a 5x5 kernel as a sub-pixel convolution of stride 1.
 
-    A pixel (2i + r, 2j + s) of the output depends on 3x3 pixels around (i, j) of the input:
-    one 3x3 convolution computes the four phases (r, s) as channels, which are then rearranged
-    into pixels. The 5x5 kernel, padded to 6x6, holds the four 3x3 ones, mirrored.
+    Shi et al. 2016 (arXiv:1609.05158): a pixel (2i + r, 2j + s) of the output depends on 3x3 pixels
+    around (i, j) of the input, so that one 3x3 convolution computes the four sub-pixels (r, s) as
+    channels, which are then rearranged. The 5x5 kernel, padded to 6x6, holds the four 3x3 ones,
+    mirrored.
     """
     out, into = kernel.shape[2:]
     pairs = tf.reshape(tf.pad(kernel, [[1, 0], [1, 0], [0, 0], [0, 0]]), [3, 2, 3, 2, out, into])
-    phases = tf.transpose(pairs[::-1, :, ::-1], [0, 2, 5, 1, 3, 4])
-    phases = tf.reshape(phases, [3, 3, into, 4 * out])
-    return tf.nn.depth_to_space(tf.nn.conv2d(x, phases, strides=1, padding="SAME"), 2)
+    subpixels = tf.transpose(pairs[::-1, :, ::-1], [0, 2, 5, 1, 3, 4])
+    subpixels = tf.reshape(subpixels, [3, 3, into, 4 * out])
+    return tf.nn.depth_to_space(tf.nn.conv2d(x, subpixels, strides=1, padding="SAME"), 2)
 
 
 def _fast_adjoint(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     # Next to the image, where the output has 1 or 3 channels, it takes half of oneDNN's time for
     # the transposed convolution; in wide layers, 1.6 times as long.
     narrow = kernel.shape[0] == 5 and kernel.shape[2] <= 4
-    return adjoint_by_phases(x, kernel) if narrow else _adjoint(x, kernel)
+    return subpixel_conv2d_transpose(x, kernel) if narrow else _adjoint(x, kernel)
 
 
 def kernel_gradient_by_patches(big: tf.Tensor, small: tf.Tensor, kernel_edge: int) -> tf.Tensor:
-    """The gradient of a stride-2 convolution's kernel, as a matrix product over patches.
+    """Compute the gradient of a stride-2 convolution's kernel as a matrix product over patches.
 
     Args:
       big: input of `conv2d`, or gradient of the output of `conv2d_transpose`, [N, 2H, 2W, a].
@@ -131,7 +170,7 @@ def _conv2d_transpose(x: tf.Tensor, kernel: tf.Tensor) -> tuple[tf.Tensor, Gradi
 
 
 def lrelu(x: tf.Tensor, leak: float = 0.2) -> tf.Tensor:
-    """max(x, leak * x), any shape, for a leak above 0."""
+    """Return max(x, leak * x), any shape, for a leak above 0."""
 
     @tf.custom_gradient
     def function(x: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
@@ -152,9 +191,9 @@ def batch_norm(
     offset: tf.Tensor,
     statistics: tuple[tf.Tensor, tf.Tensor] | None = None,
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Batch normalisation (Ioffe and Szegedy 2015, arXiv:1502.03167) of [N, H, W, C].
+    """Apply batch normalisation (Ioffe and Szegedy 2015, arXiv:1502.03167) to [N, H, W, C].
 
-    Normalises each channel by the batch's own mean and (biased) variance, or by `statistics`
+    Normalise each channel by the batch's own mean and (biased) variance, or by `statistics`
     = (mean, variance), each [C], where given.
 
     Returns the normalised tensor and the mean and variance, each [C], to be averaged into
@@ -175,10 +214,10 @@ def batch_norm(
 def sync_batch_norm(
     x: tf.Tensor, scale: tf.Tensor, offset: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """`batch_norm` by the statistics of the global batch, over all replicas of a strategy.
+    """Apply `batch_norm` by the statistics of the global batch, over all replicas of a strategy.
 
-    Call it in a replica context; what it returns is equal on all replicas. Not fused, hence
-    slower than `batch_norm`.
+    Call it in a replica context; the results are equal on all replicas. Not fused, hence slower
+    than `batch_norm`.
     """
     context = tf.distribute.get_replica_context()
     values = tf.cast(x, tf.float32)

@@ -26,51 +26,51 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 # fmt: off
-# Of the files that folders are searched for: all that FORMATS are called, but for GIF, since those
-# are animations for the most part, our own among them.
+# Of images in folders: the suffixes of FORMATS, but for GIF, since most GIFs, ours among them, are
+# animations.
 IMAGE_SUFFIXES = (
     ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".tif", ".tiff", ".jp2", ".ppm",
     ".pgm", ".pbm", ".pnm",
 )
 # fmt: on
-# All that is decoded, whatever a file is called. Pillow knows more, among it PostScript, for which
-# it starts Ghostscript.
+# All that is decoded, whatever a file is called. Pillow knows more: for PostScript it starts
+# Ghostscript.
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "JPEG2000", "PPM", "TIFF")
 MAX_PIXELS = 100_000_000  # of an image, unless `limit_pixels` says otherwise
 _pixel_limit = MAX_PIXELS
-# Pillow's own limit is lower, and a warning at first: `open_picture` has one in its place.
+# Pillow's own limit is lower, and at first only a warning; `open_picture` replaces it.
 Image.MAX_IMAGE_PIXELS = None
-# What Pillow says of damaged files: they are named by an error, or can be read all the same.
+# Pillow's warnings about damaged files: an error names them, or they can be read all the same.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
 
 class UserError(ValueError):
-    """Something the user can mend; its text is the final wording, one line."""
+    """An error that the user can mend; its text is the final wording, in one line."""
 
 
 # --- images ---------------------------------------------------------------------------------
 
 
 def limit_pixels(number: int) -> None:
-    """Sets how many pixels an image may have to be read by this process (--max-pixels)."""
+    """Set how many pixels an image may have to be read by this process (--max-pixels)."""
     global _pixel_limit
     _pixel_limit = number
 
 
 def pixel_limit() -> int:
-    """How many pixels an image may have to be read: MAX_PIXELS, or as `limit_pixels` has set it."""
+    """Return how many pixels an image may have to be read, as set by `limit_pixels`."""
     return _pixel_limit
 
 
 def list_images(folder: str | os.PathLike[str], skip: Iterable[str] = ()) -> list[str]:
-    """Paths of the images below `folder`, sorted by their path relative to it.
+    """List the paths of the images below `folder`, sorted by their path relative to it.
 
     Links to folders are followed, each real folder once; hidden files and folders and the
-    folders in `skip` are left out. What has an image's name may be anything, such
-    as a pipe, and a folder that cannot be listed is in the list itself: who reads them says so.
+    folders in `skip` are left out. The list may hold things that only have an image's name, such
+    as pipes, and folders that cannot be listed: reading them raises the error.
     """
     root = os.fspath(folder)
     seen = {os.path.realpath(s) for s in skip}
@@ -96,7 +96,7 @@ def list_images(folder: str | os.PathLike[str], skip: Iterable[str] = ()) -> lis
 
 
 def read_names(path: str, flag: str) -> set[str]:
-    """The file names in a text file, one a line.
+    """Read the file names in a text file, one per line.
 
     Raises:
       UserError: there is no such file, or it holds none; names `flag`.
@@ -106,19 +106,19 @@ def read_names(path: str, flag: str) -> set[str]:
             names = {line.strip() for line in file if line.strip()}
     except OSError as error:
         raise UserError(
-            f"{flag} {path}: {error.strerror}; name a text file with a file name a line"
+            f"{flag} {path}: {error.strerror}; give a text file with one file name per line"
         ) from None
     if not names:
-        raise UserError(f"{flag} {path}: lists no files; write one file name a line")
+        raise UserError(f"{flag} {path}: lists no files; write one file name per line")
     return names
 
 
 def unique_names(candidates: Mapping[str, Sequence[str]], taken: Iterable[str]) -> dict[str, str]:
-    """A name of its own for every key: the first of its candidates that no other key needs.
+    """Give each key a unique name: the first of its candidates that no other key needs.
 
-    Keys that would share a name all go on to their next candidate; the last one must be
+    Keys that would share a name all move on to their next candidate; the last one must be
     unique. Names that differ only in case count as the same, since some file systems hold
-    only one of them. No name in `taken` is given out.
+    only one of them. No name in `taken` is used.
     """
     taken_names = {name.casefold() for name in taken}
     level = dict.fromkeys(candidates, 0)
@@ -140,15 +140,15 @@ def unique_names(candidates: Mapping[str, Sequence[str]], taken: Iterable[str]) 
 
 
 def path_digits(path: str) -> str:
-    """Eight hexadecimal digits that stand for a path where its name does not suffice."""
+    """Hash a path to eight hexadecimal digits, for where its name is not unique."""
     return hashlib.sha256(os.fsencode(path)).hexdigest()[:8]
 
 
 def check_regular(path: str | os.PathLike[str], as_what: str = "") -> None:
-    """Raises UserError if `path` is no regular file, through links; nothing is opened.
+    """Raise UserError if `path`, with links followed, is not a regular file; open nothing.
 
-    To open a named pipe would be to wait for ever, and to open a device may do anything. The
-    message says that it cannot be read, `as_what` it cannot.
+    Opening a named pipe would wait forever, and opening a device may do anything. The message says
+    that it cannot be read, plus `as_what`, such as " as an image".
     """
     kinds = {
         stat.S_IFDIR: "a folder",
@@ -162,9 +162,9 @@ def check_regular(path: str | os.PathLike[str], as_what: str = "") -> None:
     except FileNotFoundError:
         if not os.path.islink(path):
             raise UserError(f"{path}: no such file") from None
-        reason = "a link that leads nowhere"
+        reason = "a broken link"
     except OSError as error:
-        reason = "a link in a circle" if error.errno == errno.ELOOP else error.strerror
+        reason = "a circular link" if error.errno == errno.ELOOP else error.strerror
     else:
         if kind == stat.S_IFREG:
             return
@@ -173,18 +173,18 @@ def check_regular(path: str | os.PathLike[str], as_what: str = "") -> None:
 
 
 def check_name(path: str, reader: str) -> None:
-    """Raises UserError for a path whose bytes are no UTF-8, which `reader` cannot open."""
+    """Raise UserError for a path that is not UTF-8, which `reader` cannot open."""
     try:
         path.encode()
     except UnicodeEncodeError:
-        raise UserError(f"{path}: {reader} reads paths in UTF-8 alone; rename it") from None
+        raise UserError(f"{path}: {reader} reads only paths in UTF-8; rename it") from None
 
 
 def open_text(path: str | os.PathLike[str], errors: str = "strict") -> IO[str]:
-    """Opens a text or CSV file that an earlier run wrote, UTF-8, line ends as they are.
+    """Open a text or CSV file that an earlier run wrote, in UTF-8, with its own line ends.
 
     Raises:
-      UserError: it is no regular file, or there is no permission to read it.
+      UserError: it is not a regular file, or there is no permission to read it.
     """
     check_regular(path)
     try:
@@ -194,13 +194,8 @@ def open_text(path: str | os.PathLike[str], errors: str = "strict") -> IO[str]:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class HeldFile:
-    """A file that is in memory alone; stands where the path of a picture is asked for.
-
-    Attributes:
-      name: what errors call it.
-      data: its contents.
-    """
+class MemoryFile:
+    """A file in memory, in place of the path of a picture; errors call it `name`."""
 
     name: str
     data: bytes
@@ -210,21 +205,21 @@ class HeldFile:
 
 
 @contextlib.contextmanager
-def open_picture(path: str | os.PathLike[str] | HeldFile) -> Iterator[Image.Image]:
-    """The one way in which pictures are opened: their head is read, no pixel is decoded yet.
+def open_picture(path: str | os.PathLike[str] | MemoryFile) -> Iterator[ImageFile.ImageFile]:
+    """Open a picture, as all pictures are opened: read its header, decode no pixel yet.
 
     Raises:
-      UserError: `path` is no regular file, none of FORMATS, of more than `pixel_limit` pixels, or
-        whatever the block does with the picture fails, as decoding a damaged one does.
+      UserError: `path` is not a regular file, not of FORMATS, or of more than `pixel_limit` pixels;
+        or the block fails, as decoding a damaged picture does.
     """
-    held = isinstance(path, HeldFile)
-    if not held:
+    in_memory = isinstance(path, MemoryFile)
+    if not in_memory:
         check_regular(path, " as an image")
     try:
         # Not by its path: Pillow maps such files into memory, a rotated TIFF with width and height
         # exchanged.
         with (
-            io.BytesIO(path.data) if held else open(path, "rb") as file,
+            io.BytesIO(path.data) if in_memory else open(path, "rb") as file,
             Image.open(file, formats=FORMATS) as picture,
         ):
             width, height = picture.size
@@ -246,18 +241,19 @@ def open_picture(path: str | os.PathLike[str] | HeldFile) -> Iterator[Image.Imag
         raise UserError(f"{path}: cannot be read as an image ({reason})") from None
 
 
-def _is_plain_png(picture: Image.Image) -> bool:
-    """Whether it is a PNG of three 8-bit channels and no more, such as alignment writes."""
+def _is_plain_png(picture: ImageFile.ImageFile) -> bool:
+    """Return whether it is a PNG of three 8-bit channels alone, such as alignment writes."""
     return picture.format == "PNG" and not picture.info and picture.tile[0].args == "RGB"
 
 
-def _decode_plain_png(picture: Image.Image) -> np.ndarray:
-    """Its pixels by OpenCV: faster than Pillow, and without Python's lock, so that threads share.
+def _decode_plain_png(picture: ImageFile.ImageFile) -> np.ndarray:
+    """Decode its pixels by OpenCV: faster than Pillow, and without the GIL.
 
-    OpenCV reads damaged files without a word; Pillow looks at their checksums first.
+    OpenCV reads damaged files without an error; Pillow checks their checksums first.
     """
-    import cv2  # only here: most scripts' --help must not wait for it
+    import cv2  # only here: --help must not wait for it
 
+    assert picture.fp is not None  # it is open
     picture.fp.seek(0)
     data = np.frombuffer(picture.fp.read(), np.uint8)
     picture.verify()
@@ -267,11 +263,11 @@ def _decode_plain_png(picture: Image.Image) -> np.ndarray:
     return image
 
 
-def load_image(path: str | os.PathLike[str] | HeldFile, channels: int = 3) -> np.ndarray:
-    """The image at `path` as uint8 [H, W, channels], upright.
+def load_image(path: str | os.PathLike[str] | MemoryFile, channels: int = 3) -> np.ndarray:
+    """Load the image at `path` as uint8 [H, W, channels], upright.
 
-    Gray, palette, 16-bit, CMYK and EXIF-rotated files are converted; transparent pixels show
-    white; of an animation the first picture is taken.
+    Gray, palette, 16-bit, CMYK and EXIF-rotated files are converted; transparent pixels become
+    white; of an animation the first frame is taken.
 
     Raises:
       UserError: the file cannot be read as an image, as `open_picture`.
@@ -279,20 +275,25 @@ def load_image(path: str | os.PathLike[str] | HeldFile, channels: int = 3) -> np
     with open_picture(path) as picture:
         if channels == 3 and _is_plain_png(picture):
             return _decode_plain_png(picture)
-        picture = ImageOps.exif_transpose(picture)
-        if picture.mode.startswith("I"):  # 16 bits a pixel: Pillow's own conversion clips
-            scaled = np.asarray(picture, np.float64) / 257
-            picture = Image.fromarray(np.clip(np.rint(scaled), 0, 255).astype(np.uint8))
-        if picture.has_transparency_data:
-            picture = picture.convert("RGBA")
-            white = Image.new("RGBA", picture.size, "white")
-            picture = Image.alpha_composite(white, picture)
-        image = np.asarray(picture.convert("L" if channels == 1 else "RGB"))
+        return picture_pixels(picture, channels)
+
+
+def picture_pixels(picture: Image.Image, channels: int = 3) -> np.ndarray:
+    """Convert a picture of any kind to uint8 [H, W, channels], as `load_image` does."""
+    picture = ImageOps.exif_transpose(picture)
+    if picture.mode.startswith("I"):  # 16 bits a pixel: Pillow's own conversion clips
+        scaled = np.asarray(picture, np.float64) / 257
+        picture = Image.fromarray(np.clip(np.rint(scaled), 0, 255).astype(np.uint8))
+    if picture.has_transparency_data:
+        picture = picture.convert("RGBA")
+        white = Image.new("RGBA", picture.size, "white")
+        picture = Image.alpha_composite(white, picture)
+    image = np.asarray(picture.convert("L" if channels == 1 else "RGB"))
     return image.reshape(*image.shape[:2], channels)
 
 
 def crop_and_resize(image: np.ndarray, size: int) -> np.ndarray:
-    """The central square of an image, uint8 [H, W, C], scaled to [size, size, C] unaliased."""
+    """Resize the central square of an image, uint8 [H, W, C], to [size, size, C] unaliased."""
     height, width, channels = image.shape
     if height == width == size:
         return image
@@ -305,21 +306,18 @@ def crop_and_resize(image: np.ndarray, size: int) -> np.ndarray:
 
 
 def to_signed(image: Any) -> Any:
-    """uint8 in 0..255 -> float32 in [-1, 1], any shape.
-
-    Of an array; or of a tensor of TensorFlow's that is float32 already, inside a graph.
-    """
+    """Convert uint8 in 0..255 -> float32 in [-1, 1], any shape; a tensor must be float32."""
     values = image.astype(np.float32) if isinstance(image, np.ndarray) else image
     return values / 127.5 - 1
 
 
 def to_uint8(image: np.ndarray) -> np.ndarray:
-    """float in [-1, 1] -> uint8 in 0..255, rounded; the inverse of `to_signed`."""
+    """Convert float in [-1, 1] -> uint8 in 0..255, rounded; the inverse of `to_signed`."""
     return np.clip(np.rint((np.asarray(image, np.float32) + 1) * 127.5), 0, 255).astype(np.uint8)
 
 
 def image_grid(images: np.ndarray, columns: int | None = None) -> np.ndarray:
-    """Images uint8 [N, H, W, C] side by side in rows, as one image uint8 [H', W', C].
+    """Arrange images uint8 [N, H, W, C] in rows, as one image uint8 [H', W', C].
 
     `columns` defaults to the smallest square that holds them; unused cells are white.
     """
@@ -334,9 +332,9 @@ def image_grid(images: np.ndarray, columns: int | None = None) -> np.ndarray:
 
 @contextlib.contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[str]:
-    """Atomic write: a temporary name beside `path`, renamed to it if the block succeeds.
+    """Write atomically: yield a temporary name beside `path`, renamed to it on success.
 
-    If the block fails, the temporary file is removed and `path` stays as it was.
+    If the block fails, the temporary file is removed and `path` stays unchanged.
     """
     path = os.fspath(path)
     temporary = os.path.join(
@@ -351,20 +349,20 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[str]:
 
 
 def remove_partial(folder: str) -> None:
-    """Removes the temporary files that a killed process left in a folder; see `replacing`."""
+    """Remove the temporary files that a killed process left in a folder; see `replacing`."""
     for path in glob.glob(os.path.join(glob.escape(folder), ".*.partial")):
         os.remove(path)
 
 
 def save_image(path: str | os.PathLike[str], image: np.ndarray) -> None:
-    """Writes uint8 [H, W, C] as a PNG, in an atomic write."""
+    """Write uint8 [H, W, C] as a PNG, atomically."""
     picture = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
     with replacing(path) as temporary:
         picture.save(temporary, format="PNG", compress_level=1)  # twice as fast, a fifth larger
 
 
 def save_gif(path: str | os.PathLike[str], frames: Iterable[str | os.PathLike[str]]) -> None:
-    """Writes the images at `frames` as an endless animation, a tenth of a second each."""
+    """Write the images at `frames` as an endless animation, a tenth of a second each."""
     pictures = (Image.open(frame).convert("RGB") for frame in frames)
     first = next(pictures)
     with replacing(path) as temporary:
@@ -379,10 +377,10 @@ def save_gif(path: str | os.PathLike[str], frames: Iterable[str | os.PathLike[st
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
-    """Writes a text file in an atomic write."""
+    """Write a text file atomically."""
     with (
         replacing(path) as temporary,
-        # surrogateescape: file names that are not UTF-8 go through unchanged
+        # surrogateescape: file names that are not UTF-8 stay unchanged
         open(temporary, "w", encoding="utf-8", errors="surrogateescape", newline="") as file,
     ):
         file.write(text)
@@ -391,7 +389,7 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
 def write_csv(
     path: str | os.PathLike[str], columns: Sequence[str], rows: Iterable[Sequence[Any]]
 ) -> None:
-    """Writes a table with a head line as CSV, in an atomic write."""
+    """Write a table with a header line as CSV, atomically."""
     text = io.StringIO()
     csv.writer(text).writerows([columns, *rows])
     write_text(path, text.getvalue())
@@ -401,7 +399,7 @@ def write_csv(
 
 
 def check_folder(path: str, flag: str) -> None:
-    """Raises UserError if `path`, named by `flag`, is not a folder that can be read."""
+    """Raise UserError if `path`, named by `flag`, is not a folder that can be read."""
     if not os.path.exists(path):
         raise UserError(f"{flag} {path}: no such folder")
     if not os.path.isdir(path):
@@ -411,9 +409,9 @@ def check_folder(path: str, flag: str) -> None:
 
 
 def check_writable(path: str, flag: str) -> None:
-    """Raises UserError if the folder `path`, named by `flag`, can neither be written nor made.
+    """Raise UserError if the folder `path`, named by `flag`, can neither be written nor made.
 
-    It is tried, with a file that is gone again: of /proc, permissions alone say it can be.
+    It tries to write a temporary file: permissions alone would allow /proc, too.
     """
     if os.path.exists(path) and not os.path.isdir(path):
         raise UserError(f"{flag} {path}: is a file, not a folder; choose another place")

@@ -1,4 +1,4 @@
-"""What command lines share: parsers, errors in one line, signals, progress, TensorFlow's start."""
+"""What commands share: parsers, one-line errors, signals, progress bars, TensorFlow's start."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from typing import Any
 import tqdm
 
 from dcgan_completion.utils import UserError
+from dcgan_completion.version import VERSION
 
-FULL_DISK = tuple(os.strerror(e) for e in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
-USERS_OS_ERRORS = (
-    errno.ENOSPC,
-    errno.EDQUOT,
-    errno.EFBIG,
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+# Errors of the operating system that a user can mend.
+USER_ERRNOS = (
+    *DISK_FULL,
     errno.EACCES,
     errno.EPERM,
     errno.EROFS,
@@ -33,12 +33,13 @@ USERS_OS_ERRORS = (
 
 class _HelpFormatter(argparse.RawDescriptionHelpFormatter, argparse.ArgumentDefaultsHelpFormatter):
     def _get_help_string(self, action: argparse.Action) -> str | None:
-        # A default of None is resolved later; such options state it in their own words.
-        return action.help if action.default is None else super()._get_help_string(action)
+        # A default of None is resolved later, and stated in the help; switches are off by default.
+        plain = action.default is None or action.default is False
+        return action.help if plain else super()._get_help_string(action)
 
 
 class ArgumentParser(argparse.ArgumentParser):
-    """argparse with one-line errors, exact option names and `--traceback`."""
+    """argparse with one-line errors, exact option names, `--traceback` and `--version`."""
 
     def __init__(self, description: str | None, prog: str | None = None) -> None:
         summary, _, examples = (description or "").partition("\n\n")
@@ -50,34 +51,38 @@ class ArgumentParser(argparse.ArgumentParser):
             allow_abbrev=False,
         )
         self.add_argument(
-            "--traceback", action="store_true", help="show where in the code an error was found"
+            "--traceback", action="store_true", help="show the full traceback of an error"
+        )
+        version = f"dcgan-completion {VERSION}"
+        self.add_argument(
+            "--version", action="version", version=version, help="show the version and exit"
         )
 
     def parse_known_args(self, *arguments: Any, **named: Any) -> Any:
-        """As argparse, but an empty text is no file, folder or name."""
+        """Parse as argparse does, but refuse an empty string as a file, folder or name."""
         parsed, rest = super().parse_known_args(*arguments, **named)
         for action in self._actions:
             values = getattr(parsed, action.dest, None)
             if action.type is None and "" in (values if isinstance(values, list) else [values]):
                 name = " or ".join(action.option_strings) or action.metavar or action.dest
-                self.error(f"argument {name}: is empty; name something, or leave it out")
+                self.error(f"argument {name}: is empty; give a value, or leave it out")
         return parsed, rest
 
     def error(self, message: str) -> None:
-        """Ends the program with one line and status 2."""
+        """End the program with one line on stderr and status 2."""
         line = " ".join(message.split())
         self.exit(2, f"{self.prog}: error: {line} (--help lists the options)\n")
 
 
 class CommandParser(ArgumentParser):
-    """A parser with sub-commands, of which one is meant where the first word names none.
+    """A parser with sub-commands, one of which is the default.
 
     Attributes:
       commands: the sub-commands' parsers by name.
     """
 
     def __init__(self, description: str | None, default: str) -> None:
-        """`default` is put in front of a command line that is empty, or starts with an option."""
+        """Make a parser that inserts `default` where a command line starts with an option."""
         super().__init__(description)
         self.commands: dict[str, ArgumentParser] = {}
         self._default = default
@@ -86,7 +91,7 @@ class CommandParser(ArgumentParser):
         )
 
     def add_command(self, name: str, description: str) -> ArgumentParser:
-        """Adds a sub-command; the first line of its description is its line in the list."""
+        """Add a sub-command; the first line of its description is its line in the list."""
         summary = description.partition("\n")[0].rstrip(".")
         parser = self._group.add_parser(name, help=summary, description=description)
         self.commands[name] = parser
@@ -95,7 +100,7 @@ class CommandParser(ArgumentParser):
     def parse_known_args(
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
     ) -> Any:
-        """As argparse, with the default's name where there is no other."""
+        """Parse as argparse does, after inserting the default sub-command where none is named."""
         words = list(sys.argv[1:] if args is None else args)
         if not words or (words[0].startswith("-") and words[0] not in ("-h", "--help")):
             words.insert(0, self._default)
@@ -103,45 +108,62 @@ class CommandParser(ArgumentParser):
 
 
 class _Terminated(BaseException):
-    """SIGTERM, as an exception, so that `finally` blocks run."""
+    """SIGTERM as an exception, so that `finally` blocks run."""
 
 
 def _terminate(*_: object) -> None:
     raise _Terminated
 
 
-def _message(error: Exception) -> str | None:
-    """What a user can mend, in one line; None for all else, a closed pipe too."""
+def _user_message(error: Exception) -> str | None:
+    """Describe an error that a user can mend, in one line; None for bugs and closed pipes."""
     if isinstance(error, UserError):
         return " ".join(str(error).splitlines())
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""
-        message = f"{where}{error.strerror}; make room, or choose another place"
-        return message if error.errno in USERS_OS_ERRORS else None
-    if any(text in str(error) for text in FULL_DISK):  # TensorFlow has errors of its own for it
-        return " ".join(str(error).split())[:300] + "; make room"
+        remedy = "free some disk space, or " if error.errno in DISK_FULL else ""
+        message = f"{where}{error.strerror}; {remedy}choose another place"
+        return message if error.errno in USER_ERRNOS else None
+    # TensorFlow has errors of its own for a full disk.
+    if any(os.strerror(number) in str(error) for number in DISK_FULL):
+        return " ".join(str(error).split())[:300] + "; free some disk space"
     return None
 
 
 class _CommandHandler(logging.Handler):
-    """What the package logs, for whoever runs a command: notes on stdout, warnings on stderr."""
+    """Shows the package's log to whoever runs a command: notes on stdout, warnings on stderr.
+
+    Attributes:
+      results_on_stdout: notes go to stderr, too, since stdout holds results for programs to read.
+    """
+
+    results_on_stdout = False
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Writes a line; a progress bar stays whole."""
-        (say if record.levelno >= logging.WARNING else tell)(record.getMessage())
+        """Write the message without tearing a progress bar apart."""
+        error = self.results_on_stdout or record.levelno >= logging.WARNING
+        (print_error if error else print_line)(record.getMessage())
+
+
+_handler = _CommandHandler()
 
 
 def _show_log() -> None:
-    """Shows the package's log, once; a library's user configures logging, a command does."""
+    """Show the package's log; a library's user configures logging, a command does."""
     logger = logging.getLogger("dcgan_completion")
-    if not any(isinstance(handler, _CommandHandler) for handler in logger.handlers):
-        logger.addHandler(_CommandHandler())
+    logger.addHandler(_handler)  # once, however often it is called
     logger.setLevel(logging.INFO)
-    logger.propagate = False
+    logger.propagate = False  # some libraries give the root logger a handler
+    _handler.results_on_stdout = False
+
+
+def keep_stdout_for_results() -> None:
+    """Send all notes of this command to stderr: programs read its stdout."""
+    _handler.results_on_stdout = True
 
 
 def run_main(main: Callable[[Sequence[str] | None], int | None]) -> int:
-    """Runs a script's `main` and turns its errors into exit statuses.
+    """Run a command's `main` and turn its errors into exit statuses.
 
     0 done, 1 a bug (traceback) or what `main` returns, 2 a UserError (one line on stderr)
     or a path that cannot be used, 130 SIGINT, 143 SIGTERM.
@@ -157,7 +179,7 @@ def run_main(main: Callable[[Sequence[str] | None], int | None]) -> int:
     except _Terminated:
         return 143
     except Exception as error:
-        message = _message(error)
+        message = _user_message(error)
         if message is None or "--traceback" in sys.argv:
             raise
         print(f"{os.path.basename(sys.argv[0])}: error: {message}", file=sys.stderr)
@@ -165,7 +187,7 @@ def run_main(main: Callable[[Sequence[str] | None], int | None]) -> int:
 
 
 class StopSignals:
-    """Takes note of SIGINT and SIGTERM, so that a step is finished and saved before the end.
+    """Records SIGINT and SIGTERM instead of stopping; the second one stops at once.
 
     Attributes:
       received: number of the signal, 0 if there was none.
@@ -174,9 +196,9 @@ class StopSignals:
     def __init__(self) -> None:
         self.received = 0
         for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._note)
+            signal.signal(number, self._record)
 
-    def _note(self, number: int, _frame: object) -> None:
+    def _record(self, number: int, _frame: object) -> None:
         if self.received:  # the user insists
             raise KeyboardInterrupt
         self.received = number
@@ -184,7 +206,7 @@ class StopSignals:
 
 @contextlib.contextmanager
 def quiet_stderr() -> Iterator[None]:
-    """Holds back what native libraries print to stderr; shows it if the block fails."""
+    """Hold back what native libraries print to stderr; show it if the block fails."""
     sys.stderr.flush()
     original = os.dup(2)
     with tempfile.TemporaryFile() as held:
@@ -201,21 +223,21 @@ def quiet_stderr() -> Iterator[None]:
 
 
 def prepare_tensorflow() -> None:
-    """Imports TensorFlow, set up for speed and repeatability; call it before all that imports it.
+    """Import TensorFlow, set up for speed and repeatability; call it before anything imports it.
 
     oneDNN is switched on where TensorFlow would leave it off (processors without AVX-512): a
-    step then takes half the time. One operation at a time, each on all cores: with several,
-    identical runs differ in their last bits. Both only unless the user's environment decides.
-    TensorFlow's start-up messages, and its warnings that are for programmers (how often it
-    compiles), are held back unless TF_CPP_MIN_LOG_LEVEL asks for them.
+    step then takes half the time. Operations run one at a time, each on all cores: if several
+    run at once, identical runs differ in their last bits. The user's environment overrides both.
+    TensorFlow's start-up messages, and its warnings for programmers (how often it compiles), are
+    held back unless TF_CPP_MIN_LOG_LEVEL asks for them.
     """
-    talkative = "TF_CPP_MIN_LOG_LEVEL" in os.environ
+    verbose = "TF_CPP_MIN_LOG_LEVEL" in os.environ
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-    with contextlib.nullcontext() if talkative else quiet_stderr():
+    with contextlib.nullcontext() if verbose else quiet_stderr():
         import tensorflow as tf
 
-        if not talkative:
+        if not verbose:
             tf.get_logger().setLevel("ERROR")
         if "TF_NUM_INTEROP_THREADS" not in os.environ:
             tf.config.threading.set_inter_op_parallelism_threads(1)
@@ -226,7 +248,7 @@ def prepare_tensorflow() -> None:
 
 
 def progress_bar(**arguments: Any) -> tqdm.tqdm:
-    """A tqdm bar on stderr: live on a terminal, a line now and then in a log file."""
+    """Make a tqdm bar on stderr: live on a terminal, an occasional line in a log file."""
     terminal = sys.stderr.isatty()
     return tqdm.tqdm(
         **arguments, dynamic_ncols=terminal, mininterval=0.1 if terminal else 15, smoothing=0.1
@@ -234,20 +256,20 @@ def progress_bar(**arguments: Any) -> tqdm.tqdm:
 
 
 @contextlib.contextmanager
-def told_when_stopped(message: Callable[[], str]) -> Iterator[None]:
-    """Says on stderr what a command that is stopped in the block has done by then."""
+def report_if_stopped(progress: Callable[[], str]) -> Iterator[None]:
+    """Report the progress so far on stderr if the command is stopped within the block."""
     try:
         yield
     except (KeyboardInterrupt, _Terminated):
-        say(f"stopped: {message()}")
+        print_error(f"stopped: {progress()}")
         raise
 
 
-def tell(message: str) -> None:
-    """A line on stdout that does not tear a progress bar apart."""
+def print_line(message: str) -> None:
+    """Print a line on stdout without tearing a progress bar apart."""
     tqdm.tqdm.write(message)
 
 
-def say(message: str) -> None:
-    """A line on stderr that does not tear a progress bar apart."""
+def print_error(message: str) -> None:
+    """Print a line on stderr without tearing a progress bar apart."""
     tqdm.tqdm.write(" ".join(message.splitlines()), file=sys.stderr)

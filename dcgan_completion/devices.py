@@ -1,10 +1,11 @@
-"""The processor and GPUs of this machine, the precision they are used in, and their strategies."""
+"""Processor and GPUs of this machine, the precision they compute in, and their strategies."""
 
 from __future__ import annotations
 
 import dataclasses
 import functools
 import json
+import logging
 import os
 import platform
 import time
@@ -13,17 +14,18 @@ import tensorflow as tf
 
 from dcgan_completion.utils import UserError
 
+logger = logging.getLogger(__name__)
+
 # Flags of processors that multiply bfloat16 in hardware; elsewhere it is emulated, and a training
 # step takes 15 times as long as in float32.
 BFLOAT16_FLAGS = ("avx512_bf16", "amx_bf16", "bf16")
 BFLOAT16_CAPABILITY = (8, 0)  # NVIDIA's compute capability that brought bfloat16
-# What makes bfloat16 worth its rounding: a convolution that is clearly faster, by this factor.
-CLEAR_GAIN = 1.15
+MIN_BFLOAT16_GAIN = 1.15  # how many times as fast convolutions must be to be worth the rounding
 GAIN_RUNS = 4  # of each precision: the first compiles, and the best one counts
 
 
 def _cpuinfo(*keys: str) -> str:
-    """The value of the first line in Linux's description of processors that has one of the keys."""
+    """Read the first of Linux's lines on processors that has one of the keys; "" without it."""
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as file:
             for line in file:
@@ -36,17 +38,17 @@ def _cpuinfo(*keys: str) -> str:
 
 
 def processor() -> str:
-    """The processor's name, as far as the system tells it."""
+    """Return the processor's name, as far as the system tells it."""
     return _cpuinfo("model name") or platform.processor() or platform.machine()
 
 
 def processor_flags() -> list[str]:
-    """The processor's instruction sets as Linux names them; empty where it does not tell."""
+    """List the processor's instruction sets as Linux names them; empty on other systems."""
     return _cpuinfo("flags", "Features").split()
 
 
 def has_bfloat16() -> bool:
-    """Whether the device that TensorFlow uses multiplies bfloat16 in hardware."""
+    """Return whether the device that TensorFlow uses multiplies bfloat16 in hardware."""
     gpus = tf.config.list_physical_devices("GPU")
     if gpus:
         details = [tf.config.experimental.get_device_details(gpu) for gpu in gpus]
@@ -56,12 +58,12 @@ def has_bfloat16() -> bool:
 
 @functools.cache
 def bfloat16_gain() -> float:
-    """How many times as fast as in float32 a convolution is in bfloat16 on this processor.
+    """Measure how many times as fast as in float32 a convolution is in bfloat16 here.
 
-    Timed by TensorFlow once in a process, in some 0.1 s: a layer as in the DCGAN's middle, in
-    both precisions by turns, by the time of all cores, so that it does not matter what else runs.
-    Flags do not tell: of processors that have avx512_bf16, some are twice as fast in bfloat16, and
-    others half as fast.
+    Once per process, in some 0.1 s: a layer as in the DCGAN's middle, in both precisions by turns,
+    by the processor time of all cores, so that other programs do not matter. Flags are not enough:
+    of processors that have avx512_bf16, some are twice as fast in bfloat16, and others half as
+    fast.
     """
     images, kernel = tf.ones([32, 16, 16, 64]), tf.ones([5, 5, 64, 128])
     inputs = {d: (tf.cast(images, d), tf.cast(kernel, d)) for d in ("float32", "bfloat16")}
@@ -75,16 +77,16 @@ def bfloat16_gain() -> float:
 
 
 def prefers_bfloat16() -> bool:
-    """Whether convolutions should be in bfloat16 on the device that TensorFlow uses.
+    """Return whether convolutions should be in bfloat16 on the device that TensorFlow uses.
 
     On a GPU wherever its hardware multiplies it; on a processor only if it is clearly faster there.
-    A process of a cluster asks the processor's flags alone: the cluster must be joined before
-    anything is computed, and all its processes should come to the same.
+    In a cluster the processor's flags alone decide: it must be joined before anything is computed,
+    and all its processes should agree.
     """
     if not has_bfloat16():
         return False
     on_gpu = bool(tf.config.list_physical_devices("GPU"))
-    return on_gpu or "TF_CONFIG" in os.environ or bfloat16_gain() >= CLEAR_GAIN
+    return on_gpu or "TF_CONFIG" in os.environ or bfloat16_gain() >= MIN_BFLOAT16_GAIN
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,7 +95,7 @@ class Precision:
 
     Attributes:
       asked: what the user asked for: auto, float32 or bfloat16.
-      used: what that is on this machine: float32 or bfloat16.
+      used: the precision on this machine: float32 or bfloat16.
     """
 
     asked: str
@@ -101,7 +103,7 @@ class Precision:
 
     @classmethod
     def choose(cls, asked: str) -> Precision:
-        """What one of options.PRECISIONS is here: auto is bfloat16 where that is clearly faster.
+        """Resolve one of options.PRECISIONS: auto is bfloat16 where that is clearly faster.
 
         Raises:
           UserError: bfloat16 is asked for, and this machine lacks it.
@@ -115,27 +117,27 @@ class Precision:
             )
         return cls(asked, asked)
 
-    def resumed(self, asked: str | None) -> tuple[Precision, str]:
-        """The precision in which a run goes on, and a line to tell the user (may be empty).
+    def resumed(self, asked: str | None) -> Precision:
+        """Resolve the precision in which a run resumes; log it if it has to change.
 
         Args:
-          asked: --precision as given now; None or auto: go on in the precision used before.
+          asked: --precision as given now; None or auto: the precision used before.
 
         Raises:
           UserError: bfloat16 was asked for by name, and this machine lacks it.
         """
         if asked in ("float32", "bfloat16"):
-            return Precision.choose(asked), ""
+            return Precision.choose(asked)
         asked = asked or self.asked
         if self.used == "bfloat16" and not has_bfloat16() and self.asked == "auto":
-            note = "this machine only emulates bfloat16: the run goes on in float32"
-            return Precision(asked, "float32"), note
-        return Precision(asked, Precision.choose(self.used).used), ""
+            logger.info("this machine only emulates bfloat16: the run continues in float32")
+            return Precision(asked, "float32")
+        return Precision(asked, Precision.choose(self.used).used)
 
 
 def _check_tf_config() -> None:
-    """Raises UserError if TF_CONFIG does not describe a cluster that this process belongs to."""
-    wanted = (
+    """Raise UserError if TF_CONFIG does not describe a cluster that this process belongs to."""
+    expected = (
         'TF_CONFIG must be like {"cluster": {"worker": ["host1:2222", "host2:2222"]}, '
         '"task": {"type": "worker", "index": 0}}'
     )
@@ -145,13 +147,13 @@ def _check_tf_config() -> None:
         kind, index = task["type"], int(task["index"])
         hosts = cluster[kind]
     except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{wanted}; it is not ({type(error).__name__}: {error})") from None
+        raise UserError(f"{expected}; it is not ({type(error).__name__}: {error})") from None
     if kind not in ("chief", "worker") or not 0 <= index < len(hosts):
-        raise UserError(f"TF_CONFIG: there is no task {kind} {index} in its cluster; {wanted}")
+        raise UserError(f"TF_CONFIG: there is no task {kind} {index} in its cluster; {expected}")
 
 
 def make_strategy() -> tf.distribute.Strategy:
-    """The strategy of a training: on TF_CONFIG's machines, on this one's GPUs, or on one device.
+    """Make the strategy of a training: TF_CONFIG's machines, this one's GPUs, or one device.
 
     Raises:
       UserError: TF_CONFIG is wrong.
@@ -169,7 +171,7 @@ def make_strategy() -> tf.distribute.Strategy:
 
 
 def is_chief(strategy: tf.distribute.Strategy) -> bool:
-    """Whether this process is the one that writes."""
+    """Return whether this process is the one that writes."""
     resolver = strategy.cluster_resolver
     if resolver is None or not resolver.task_type:
         return True
@@ -179,7 +181,7 @@ def is_chief(strategy: tf.distribute.Strategy) -> bool:
 
 
 def local_replicas(strategy: tf.distribute.Strategy) -> range:
-    """The numbers of this process' replicas among those of all processes."""
+    """Return the indices of this process' replicas among those of all processes."""
     resolver = strategy.cluster_resolver
     if resolver is None or not resolver.task_type:
         return range(strategy.num_replicas_in_sync)
@@ -191,17 +193,17 @@ def local_replicas(strategy: tf.distribute.Strategy) -> range:
 
 
 def check_divides(strategy: tf.distribute.Strategy, batch_size: int) -> None:
-    """Raises UserError if a batch does not divide among a strategy's replicas."""
+    """Raise UserError if a batch cannot be divided evenly among a strategy's replicas."""
     replicas = strategy.num_replicas_in_sync
     if batch_size % replicas:
         raise UserError(
-            f"--batch-size {batch_size} does not divide among {replicas} devices; take a multiple "
+            f"--batch-size {batch_size} cannot be divided among {replicas} devices; use a multiple "
             f"of {replicas}"
         )
 
 
 def any_process(strategy: tf.distribute.Strategy, flag: bool) -> bool:
-    """Whether `flag` is true in any process of a strategy; all must call it at the same step."""
+    """Return whether `flag` is true in any process; all must call it at the same step."""
     resolver = strategy.cluster_resolver
     if resolver is None or not resolver.task_type:
         return flag

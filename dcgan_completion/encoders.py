@@ -1,53 +1,53 @@
-"""The context encoder: from an image's known pixels, at once, an estimate of the whole image."""
+"""The context encoder: estimates the whole image from its known pixels, in one pass."""
 
 from __future__ import annotations
 
-import copy
 import itertools
 import math
 
 import tensorflow as tf
 
 from dcgan_completion import ops
+from dcgan_completion.ops import START
 
 KERNEL = 5
 REFINE_KERNEL = 3  # of the convolution over the largest feature maps
 LAST_LAYERS = ("up1_", "refine_", "up0_")
-START = 4  # height and width of the smallest feature map
 TRUST = 2  # see `interpolate`
-WIDEST = 8  # the most channels of a feature map, as a multiple of `width`
-# What a known pixel's squared error counts beside a missing one's: enough that the estimate
+MAX_WIDTH = 8  # of a feature map, as a multiple of `width`
+# How much a known pixel's squared error counts beside a missing one's: enough that the estimate
 # continues the photo, too little to matter for the holes.
 KNOWN_WEIGHT = 0.05
-# Mean squared errors below it (46 dB), of values in 0..1, are not worth more effort.
-ERROR_FLOOR = 2.5e-5
+ERROR_FLOOR = (
+    2.5e-5  # lower mean squared errors of values in 0..1 (46 dB) are not worth more effort
+)
 
 
 def count_encoder_weights(image_size: int, channels: int, width: int) -> int:
-    """Numbers in all variables of a `ContextEncoder` with these arguments, without making one."""
+    """Count the numbers in all variables of a `ContextEncoder`, without making one."""
     layers = int(math.log2(image_size // START))
-    widths = [width * min(2**i, WIDEST) for i in range(layers)]
+    widths = [width * min(2**i, MAX_WIDTH) for i in range(layers)]
     down = [2 * channels + 1, *widths]
     up = [channels + 1, *widths]
-    kernels = sum(KERNEL**2 * a * b for way in (down, up) for a, b in itertools.pairwise(way))
+    kernels = sum(KERNEL**2 * a * b for side in (down, up) for a, b in itertools.pairwise(side))
     biases = sum(widths) + sum(up[:-1])
     refine = REFINE_KERNEL**2 * 2 * width * width + width
     return kernels + biases + START**4 * widths[-1] + refine
 
 
 def interpolate(known: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
-    """Images whose missing pixels are interpolated smoothly from the known ones.
+    """Interpolate the missing pixels of images smoothly from the known ones.
 
-    Pull-push (Gortler et al. 1996, "The Lumigraph", section 3.4): averages of the known pixels at
-    half the size, and so on down to one pixel; then up again, where at each size what is known
-    well enough stays, and the rest is the smaller image, enlarged.
+    Pull-push (Gortler et al. 1996, "The Lumigraph", section 3.4): average the known pixels at half
+    the size, and so on down to one pixel; then go up again, where at each size pixels that are
+    known well enough stay, and the others come from the smaller image, enlarged.
 
     Args:
       known: [N, S, S, C], 0 where nothing is known; S is a power of 2.
       mask: [N, S, S, 1], 1 = known, 0 = missing.
 
     Returns:
-      [N, S, S, C]; the known pixels are as they were.
+      [N, S, S, C]; the known pixels are unchanged.
     """
     sums, shares = [known], [mask]
     while sums[-1].shape[1] > 1:
@@ -62,26 +62,28 @@ def interpolate(known: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
     return result
 
 
-class ContextEncoder(tf.Module):
+class ContextEncoder(ops.Network):
     """A network E that estimates an image from a part of its pixels, and its loss.
 
     Pathak et al. 2016 (arXiv:1604.07379), without the adversarial loss, with skip connections as
     in U-Net (Ronneberger et al. 2015, arXiv:1505.04597). 5x5 stride-2 convolutions halve the known
-    pixels, what is interpolated from them (`interpolate`) and the mask down to 4x4, doubling the
-    channels from `width` up; a channel-wise fully connected layer, added to its input, spreads
-    what is known all over the image; transposed convolutions double it again. To each of their
-    feature maps the one of the same size on the way down is added; the largest, of half the
-    image's size, are concatenated instead, and a 3x3 convolution is applied to both. At 64 pixels
-    and a width of 48 the feature maps have 48, 96, 192, 384 channels. To the colours that come out
-    the interpolated ones are added, by a share for each pixel that comes out, too: near known
-    pixels little is left to estimate. There is no batch normalisation: an estimate is the same in
-    training and in use.
+    pixels, an interpolation of the others (`interpolate`) and the mask down to 4x4, doubling the
+    channels from `width` up; a channel-wise fully connected layer with a residual connection
+    spreads information all over the image; transposed convolutions double the size again. Skip
+    connections add the encoder's feature map of the same size to each of the decoder's; the
+    largest, of half the image's size, are concatenated instead and go through a 3x3 convolution.
+    At 64 pixels and a width of 48 the feature maps have 48, 96, 192, 384 channels. The network
+    outputs colours, and for each pixel a share by which the interpolated ones are added to them:
+    near known pixels little is left to estimate. There is no batch normalisation: training and
+    inference compute the same.
 
     Attributes:
       symmetric: whether it was trained on mirrored images, too, so that the mirror image of an
-        estimate is as good a one of the mirrored input.
+        estimate is as good an estimate of the mirrored input.
       e: every variable, by its layer's name; a checkpoint's keys are made of these names.
     """
+
+    ARCHITECTURE = ("image_size", "channels", "width")
 
     def __init__(
         self,
@@ -92,7 +94,7 @@ class ContextEncoder(tf.Module):
         seed: int = 0,
         compute_dtype: str = "float32",
     ) -> None:
-        """Makes the variables.
+        """Make the variables.
 
         Args:
           image_size: S, edge of the images in pixels.
@@ -105,24 +107,11 @@ class ContextEncoder(tf.Module):
         Raises:
           ValueError: image_size is not 16, 32, 64 or 128, or channels not 1 or 3.
         """
-        super().__init__(name="context_encoder")
-        ops.check_image_shape(image_size, channels)
-        self._architecture = {"image_size": image_size, "channels": channels, "width": width}
-        self.image_size, self.channels = image_size, channels
-        self.symmetric = False
-        self._compute_dtype = tf.as_dtype(compute_dtype)
-        self._layers = int(math.log2(image_size // START))
-        self._widths = [width * min(2**i, WIDEST) for i in range(self._layers)]
+        super().__init__(image_size, channels, seed, compute_dtype)
+        self.width, self.symmetric = width, False
+        self._widths = [width * min(2**i, MAX_WIDTH) for i in range(self._layers)]
         self.e: dict[str, tf.Variable] = {}
-        self._seed = seed
-        self._seeds_used = 0
         self._make_variables()
-
-    # A plain dict: what a tf.Module holds is wrapped, and json refuses it from Python 3.13 on.
-    @property
-    def architecture(self) -> dict[str, int]:
-        """The arguments that a checkpoint's config.json holds, by name."""
-        return dict(self._architecture)
 
     # --- variables ---
 
@@ -134,17 +123,16 @@ class ContextEncoder(tf.Module):
 
     @property
     def last_variables(self) -> list[tf.Variable]:
-        """Those of the layers that make the largest feature maps, and the image, from smaller ones.
+        """The variables of the last layers, which make edges and texture.
 
-        Where edges and texture are made: a 30th of all weights, at 64 pixels.
+        These layers make the largest feature maps and the image; at 64 pixels they have a 30th of
+        all weights.
         """
         return [v for name, v in self.e.items() if name.startswith(LAST_LAYERS)]
 
     def _kernel(self, shape: list[int], inputs: float) -> tf.Variable:
-        """Initial values of He et al. 2015 (arXiv:1502.01852): variance 2 / inputs of an output."""
-        self._seeds_used += 1
-        seed, deviation = [self._seed, -self._seeds_used], math.sqrt(2 / inputs)
-        return tf.Variable(tf.random.stateless_truncated_normal(shape, seed, stddev=deviation))
+        """Initialise as He et al. 2015 (arXiv:1502.01852): variance 2 / inputs of an output."""
+        return tf.Variable(self._normal(shape, math.sqrt(2 / inputs), truncated=True))
 
     def _make_variables(self) -> None:
         e, into, taps = self.e, 2 * self.channels + 1, KERNEL * KERNEL
@@ -154,7 +142,7 @@ class ContextEncoder(tf.Module):
             into = out
         places = START * START
         e["middle_kernel"] = self._kernel([places, places, into], 2 * places)
-        # `up{i}` leads back to the size that `down{i}` has halved; up0 to the image.
+        # `up{i}` restores the size that `down{i}` has halved; up0 makes the image.
         for i in reversed(range(self._layers)):
             if i == 0:
                 edge, wide = REFINE_KERNEL, 2 * into
@@ -166,12 +154,6 @@ class ContextEncoder(tf.Module):
             e[f"up{i}_bias"] = tf.Variable(tf.zeros([out]))
             into = out
 
-    def in_precision(self, compute_dtype: str) -> ContextEncoder:
-        """The same network, with the same variables, whose convolutions are in `compute_dtype`."""
-        other = copy.copy(self)
-        other._compute_dtype = tf.as_dtype(compute_dtype)
-        return other
-
     # --- the network ---
 
     def estimate(
@@ -181,14 +163,14 @@ class ContextEncoder(tf.Module):
         *,
         weights: dict[str, tf.Variable] | None = None,
     ) -> tf.Tensor:
-        """What images look like of which some pixels are known: [N, S, S, C] in [-1, 1].
+        """Estimate whole images from their known pixels: [N, S, S, C] in [-1, 1].
 
-        Known pixels are estimated, too, though a completion keeps its own. Missing ones never
-        reach the network, whatever they hold.
+        Known pixels are estimated, too, though a completion keeps the original ones. The values of
+        missing pixels never reach the network.
 
         Args:
           images: [N, S, S, C] in [-1, 1].
-          mask: [N, S, S, 1], 1 = known, 0 = missing.
+          mask: [N, S, S, 1], 1 = known, 0 = missing, the opposite of other masks.
           weights: replace the encoder's own variables, `self.e`.
         """
         e = self.e if weights is None else weights
@@ -219,7 +201,7 @@ class ContextEncoder(tf.Module):
 
     @staticmethod
     def _connect(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
-        """A fully connected layer for each channel: kernel [places, places (from), channels]."""
+        """Apply a fully connected layer per channel: kernel [to, from, channels], by position."""
         flat = tf.reshape(x, [-1, START * START, x.shape[3]])
         y = tf.einsum("npc,qpc->nqc", flat, tf.cast(kernel, x.dtype))
         return tf.reshape(y, tf.shape(x))
@@ -237,20 +219,20 @@ class ContextEncoder(tf.Module):
         mask: tf.Tensor,
         known_weight: float = KNOWN_WEIGHT,
     ) -> tf.Tensor:
-        """Minus the PSNR of the holes in dB, averaged over the images: a scalar.
+        """Return minus the PSNR of the holes in dB, averaged over the images: a scalar.
 
-        The reconstruction loss of Pathak et al. 2016 (equation 1), the squared error of what is
-        missing, but as its mean over each hole, and the logarithm of that: so that easy holes
-        (single pixels) and hard ones (a half) count alike. Of each image it is 10 log10 of
-        (e + known_weight * k + ERROR_FLOOR), where e and k are the mean squared errors of missing
-        and known pixels, of values in 0..1.
+        The reconstruction loss of Pathak et al. 2016 (equation 1) is the squared error of the
+        missing pixels; this is the logarithm of its mean over each hole, so that easy holes (single
+        pixels) and hard ones (a half) count alike: 10 log10(e + known_weight * k + ERROR_FLOOR) for
+        each image, where e and k are the mean squared errors of missing and known pixels, of values
+        in 0..1.
 
         Args:
           estimate, images: [N, S, S, C] in [-1, 1].
-          mask: [N, S, S, 1], 1 = known, 0 = missing; of both there is at least one in each image.
-          known_weight: what the known pixels count.
+          mask: [N, S, S, 1], 1 = known, 0 = missing; each image has at least one pixel of both.
+          known_weight: how much the known pixels count.
         """
-        # Divided by 4: from values in [-1, 1] to values in 0..1.
+        # The factor 4 goes from values in [-1, 1] to values in 0..1.
         squares = tf.reduce_mean(tf.square(estimate - images), axis=3, keepdims=True) / 4
 
         def mean(where: tf.Tensor) -> tf.Tensor:

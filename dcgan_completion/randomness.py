@@ -16,6 +16,7 @@ class Purpose(enum.IntEnum):
     SEARCH = 2  # what the search draws on its way
     POOL = 3  # the latents among which a search's start is chosen
     GRAIN = 4  # the noise of what is put into a photo
+    VARIATION = 16  # the noise around the result of latent arithmetic
 
 
 def image_rng(image: np.ndarray, seed: int, purpose: Purpose) -> np.random.Generator:

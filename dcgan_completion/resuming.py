@@ -97,14 +97,14 @@ def resumable_run(
     Raises:
       UserError: the folder holds something that must not be lost, or some of the inputs.
     """
-    earlier, note = out.unfinished_options(overwrite), ""
+    earlier = out.unfinished_options(overwrite)
     if earlier is None:
         out.check_inputs(inputs)
     else:
         before = earlier_precision(earlier, options, precision)
         if before is None:
             raise out.refusal("other options")
-        precision, note = before.resumed(precision.asked)
+        precision = before.resumed(precision.asked)
     used = {"precision": precision.asked, "precision_used": precision.used}
     config = runs.record(options | used)
     config |= {"seed": options["seed"], out.KEY: {"finished": False}}
@@ -113,9 +113,7 @@ def resumable_run(
     else:
         out.resume(config)
         logger.info("resuming in %s: %d %s are done", out.path, len(out.done), out.INPUTS)
-        if note:
-            logger.info("%s", note)
     how = "the same command resumes" + (", without --overwrite" if overwrite else "")
-    with cli.told_when_stopped(lambda: f"{len(out.done)} of {total} {out.INPUTS} are done; {how}"):
+    with cli.report_if_stopped(lambda: f"{len(out.done)} of {total} {out.INPUTS} are done; {how}"):
         yield precision
     runs.write_config(out.path, {**config, out.KEY: {"finished": True}})

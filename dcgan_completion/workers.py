@@ -1,4 +1,4 @@
-"""Processes side by side, each with models of its own, in which dlib works."""
+"""A pool of processes, each with its own models, in which dlib works."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from typing import Any, Generic, TypeVar
 
 from dcgan_completion.utils import UserError, limit_pixels, pixel_limit
 
-FATAL = 5  # tasks in a row that kill their processes: then it is not the tasks
-AHEAD = 32  # tasks for each process that are handed out before their results are asked for
+MAX_FATAL = 5  # tasks in a row that kill their processes: after that it is not the tasks
+PREFETCH = 32  # tasks per process that are submitted before their results are taken
 
 Models = TypeVar("Models")
 Task = TypeVar("Task")
@@ -24,7 +24,7 @@ _models: Any = None  # of a worker process
 
 
 def _start_worker(load: Callable[..., Models], arguments: tuple[Any, ...], limit: int) -> None:
-    """Loads the models once in each worker process."""
+    """Load the models once in each worker process."""
     import cv2
 
     global _models
@@ -35,26 +35,26 @@ def _start_worker(load: Callable[..., Models], arguments: tuple[Any, ...], limit
 
 
 def _run_task(work: Callable[[Models, Task], Result], task: Task) -> Result:
-    """Does one task in a worker process, with the models that it has loaded."""
+    """Do one task in a worker process, with the models that it has loaded."""
     return work(_models, task)
 
 
 class WorkerPool(Generic[Models]):
-    """Processes side by side, each with models of its own; a context manager.
+    """A pool of processes, each with its own models; a context manager.
 
-    Processes, since dlib's detector holds Python's lock; spawned ones, since a fork of a process
-    with threads, such as TensorFlow's, may hang. They are started with the first task.
+    Processes, since dlib's detector holds the GIL; spawned ones, since a fork of a process with
+    threads, such as TensorFlow's, may hang. They are started with the first task.
     """
 
     def __init__(
         self, workers: int, load: Callable[..., Models], *arguments: Any, if_killed: str
     ) -> None:
-        """Starts nothing yet.
+        """Start nothing yet.
 
         Args:
           workers: number of processes.
           load: a function or class of a module; called once in each process with `arguments`.
-          if_killed: the message where the system kills a process; names --workers.
+          if_killed: error message if the system kills a process; names --workers.
         """
         self._workers, self._if_killed = workers, if_killed
         self._make_executor = functools.partial(
@@ -70,7 +70,7 @@ class WorkerPool(Generic[Models]):
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Waits for the tasks that were begun; cancels the others."""
+        """Wait for the tasks that were begun; cancel the others."""
         self._executor.shutdown(cancel_futures=True)
 
     def map(
@@ -79,23 +79,23 @@ class WorkerPool(Generic[Models]):
         tasks: Iterable[Task],
         if_fatal: Callable[[Task], Result] | None = None,
     ) -> Iterator[Result]:
-        """Yields work(models, task) for each task, in their order.
+        """Yield work(models, task) for each task, in their order.
 
         Args:
           work: a function of a module, called in the processes.
-          tasks: are taken as results are, but for AHEAD of them for each process.
-          if_fatal: the result of a task that kills its process, tried once more, alone; None
-            ends the work with the first process that is killed.
+          tasks: are taken lazily, PREFETCH of them per process ahead of the results.
+          if_fatal: makes the result of a task that kills its process twice, the second time
+            alone; None: the first process that is killed ends the work.
 
         Raises:
-          UserError: a process was killed; with `if_fatal`, FATAL tasks in a row were fatal.
+          UserError: a process was killed; with `if_fatal`, MAX_FATAL tasks in a row were fatal.
         """
         pending: collections.deque[tuple[Task, Future[Result]]] = collections.deque()
-        most = AHEAD * self._workers
+        max_pending = PREFETCH * self._workers
         for task in tasks:
             pending.append((task, self._submit(work, task)))
-            if len(pending) == most:
-                yield from self._results(work, pending, if_fatal, most - 1)
+            if len(pending) == max_pending:
+                yield from self._results(work, pending, if_fatal, max_pending - 1)
         yield from self._results(work, pending, if_fatal, 0)
 
     def _submit(self, work: Callable[[Models, Task], Result], task: Task) -> Future[Result]:
@@ -113,9 +113,9 @@ class WorkerPool(Generic[Models]):
         if_fatal: Callable[[Task], Result] | None,
         left: int,
     ) -> Iterator[Result]:
-        """Takes results from `pending` until `left` are left, or none if a process was killed.
+        """Take results from `pending` until `left` are left, or none if a process was killed.
 
-        Whose fault that was is not known: all tasks that were not done go on one by one.
+        Which task was at fault is unknown: all that were not done are run again one by one.
         """
         broken, fatal = False, 0
         while len(pending) > (0 if broken else left):
@@ -123,7 +123,7 @@ class WorkerPool(Generic[Models]):
             if not isinstance(future.exception(), BrokenProcessPool):
                 yield future.result()
                 continue
-            if if_fatal is None or fatal == FATAL:
+            if if_fatal is None or fatal == MAX_FATAL:
                 raise UserError(self._if_killed)
             if not broken:
                 broken = True

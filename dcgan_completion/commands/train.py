@@ -1,6 +1,6 @@
 """Train a DCGAN on a folder of images, such as aligned faces.
 
-A run that finds its own checkpoint goes on from there. Ctrl-C saves one before it stops.
+Run the same command again to resume from the last checkpoint. Ctrl-C saves one and stops.
 
 examples:
   ./train-dcgan.py --dataset ./data/your-dataset/aligned --epoch 20
@@ -24,26 +24,26 @@ if TYPE_CHECKING:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The command line."""
+    """Make the parser of the command line."""
     return settings.build_parser(__doc__, settings.OPTIONS)
 
 
-def make_trainer(settled: TrainingSettings, _dataset: ImageFolders) -> DCGANTrainer:
-    """The networks and what trains them, at step 0."""
+def make_trainer(resolved: TrainingSettings, _dataset: ImageFolders) -> DCGANTrainer:
+    """Make the networks and their trainer, at step 0."""
     from dcgan_completion.model import DCGAN
     from dcgan_completion.training.trainer import DCGANTrainer
 
     model = DCGAN(
-        **dataclasses.asdict(settled.architecture),
-        seed=settled.rules.seed,
-        compute_dtype=settled.precision.used,
-        sync_batch_norm=settled.run.sync_batch_norm,
+        **dataclasses.asdict(resolved.architecture),
+        seed=resolved.rules.seed,
+        compute_dtype=resolved.precision.used,
+        sync_batch_norm=resolved.run.sync_batch_norm,
     )
-    return DCGANTrainer(model, settled.rules)
+    return DCGANTrainer(model, resolved.rules)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Trains; returns the exit status."""
+    """Train; return the exit status."""
     args = build_parser().parse_args(argv)
     given = settings.given_options(args, settings.OPTIONS)
     cli.prepare_tensorflow()

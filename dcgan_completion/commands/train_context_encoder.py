@@ -1,7 +1,8 @@
-"""Train a context encoder, which estimates at once what is missing in an image.
+"""Train a context encoder, which estimates the missing part of an image in one pass.
 
-It belongs to a DCGAN and is written beside it, to CHECKPOINT_DIR/context-encoder. A run that finds
-its own checkpoint there goes on from it. Ctrl-C saves one before it stops.
+It belongs to a DCGAN and is written to its folder, as CHECKPOINT_DIR/context-encoder. Images that
+are held out (--holdout) are used for validation. Run the same command again to resume from the last
+checkpoint. Ctrl-C saves one and stops.
 
 examples:
   ./train-context-encoder.py --dataset ./data/your-dataset/aligned --checkpoint-dir checkpoint
@@ -28,12 +29,12 @@ if TYPE_CHECKING:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The command line."""
+    """Make the parser of the command line."""
     return settings.build_parser(__doc__, settings.ENCODER_OPTIONS)
 
 
 def fit_to_dcgan(given: dict[str, Any]) -> dict[str, Any]:
-    """The options given, with the size and channels of the images of the DCGAN beside, if any.
+    """Add the size and channels of the images of the DCGAN in --checkpoint-dir, if there is one.
 
     Raises:
       UserError: others are given, or --checkpoint-dir holds something else.
@@ -50,48 +51,53 @@ def fit_to_dcgan(given: dict[str, Any]) -> dict[str, Any]:
     return given | images
 
 
-def load_discriminator(settled: TrainingSettings) -> DCGAN | None:
-    """The DCGAN whose discriminator judges what is completed, where the rules want that.
+def load_discriminator(resolved: TrainingSettings) -> DCGAN | None:
+    """Load the DCGAN whose discriminator judges completions; None without adversarial weight.
 
     Raises:
       UserError: there is none, or no encoder to start from.
     """
-    weight, output = settled.rules.adversarial_weight, settled.output
+    weight, output = resolved.rules.adversarial_weight, resolved.output
     if not weight:
         return None
     from dcgan_completion import checkpoints
 
-    if settled.run.init_from is None and not checkpoints.holds_checkpoint(output.model_dir):
+    if resolved.run.init_from is None and not checkpoints.holds_checkpoint(output.model_dir):
         raise UserError(
-            f"--adversarial-weight {weight:g}: sharpens an encoder that was trained without it; "
-            "name that by --init-from"
+            f"--adversarial-weight {weight:g}: continues from an encoder that was trained without "
+            "it; name that by --init-from"
         )
     if not checkpoints.holds_checkpoint(output.checkpoint_dir):
         raise UserError(
-            f"--adversarial-weight {weight:g}: there is no DCGAN in --checkpoint-dir "
-            f"{output.checkpoint_dir}, whose discriminator is needed; copy one there"
+            f"--adversarial-weight {weight:g}: needs a discriminator, and there is no DCGAN in "
+            f"--checkpoint-dir {output.checkpoint_dir}; copy one there"
         )
-    return checkpoints.load_model(output.checkpoint_dir, settled.precision.used)[0]
+    return checkpoints.load_model(output.checkpoint_dir, resolved.precision.used)[0]
 
 
-def make_trainer(settled: TrainingSettings, dataset: ImageFolders) -> ContextEncoderTrainer:
-    """The network and what trains it, at step 0."""
+def make_trainer(resolved: TrainingSettings, dataset: ImageFolders) -> ContextEncoderTrainer:
+    """Make the network and its trainer, at step 0."""
     from dcgan_completion.encoders import ContextEncoder
-    from dcgan_completion.training.encoder_trainer import HELD_OUT, SAMPLES, ContextEncoderTrainer
+    from dcgan_completion.training import encoder_trainer
 
     model = ContextEncoder(
-        **dataclasses.asdict(settled.architecture),
-        seed=settled.rules.seed,
-        compute_dtype=settled.precision.used,
+        **dataclasses.asdict(resolved.architecture),
+        seed=resolved.rules.seed,
+        compute_dtype=resolved.precision.used,
     )
-    held_out = dataset.load_held_out(HELD_OUT)
-    pictures = (held_out if len(held_out) else dataset.batch(0))[:SAMPLES]
-    dcgan = load_discriminator(settled)
-    return ContextEncoderTrainer(model, settled.rules, pictures, held_out, dcgan)
+    validation = dataset.load_held_out(encoder_trainer.MAX_VALIDATION)
+    pictures = validation if len(validation) else dataset.batch(0)
+    return encoder_trainer.ContextEncoderTrainer(
+        model,
+        resolved.rules,
+        pictures[: encoder_trainer.SAMPLES],
+        validation,
+        load_discriminator(resolved),
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Trains; returns the exit status."""
+    """Train; return the exit status."""
     args = build_parser().parse_args(argv)
     given = settings.given_options(args, settings.ENCODER_OPTIONS)
     cli.prepare_tensorflow()

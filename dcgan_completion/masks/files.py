@@ -44,7 +44,7 @@ def read_square(
 
 
 def read_hole(
-    path: str | os.PathLike[str] | utils.HeldFile, invert: bool = False, flag: str = "--mask"
+    path: str | os.PathLike[str] | utils.MemoryFile, invert: bool = False, flag: str = "--mask"
 ) -> np.ndarray:
     """Read the hole (white) from a picture of any kind that Pillow reads, upright, bool [H, W].
 
@@ -84,7 +84,7 @@ def check_some_known(
         raise UserError(f"{flag} {path}: everything is missing, so nothing is known; {other}")
 
 
-def _levels(path: str | os.PathLike[str] | utils.HeldFile) -> tuple[np.ndarray, np.ndarray]:
+def _levels(path: str | os.PathLike[str] | utils.MemoryFile) -> tuple[np.ndarray, np.ndarray]:
     """Read how white a mask is, uint8 [H, W], and which pixels tell if it is one, bool [H, W]."""
     levels = utils.load_image(path, 1)[..., 0]
     everywhere = np.ones(levels.shape, bool)

@@ -1,8 +1,9 @@
-"""Options as fields of settings classes: defined once, added to parsers, read back; their types."""
+"""Options as fields of settings classes: defined once, added to parsers, read back, checked."""
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import math
 from collections.abc import Callable, Collection
@@ -14,10 +15,10 @@ PRECISIONS = ("auto", "float32", "bfloat16")  # see devices.Precision
 
 
 def option(help_text: str, *flags: str, default: Any = None, **arguments: Any) -> Any:
-    """A field of a settings class, with all that its option on the command line needs.
+    """Make a field of a settings class that is also an option of the command line.
 
     Args:
-      help_text: what it does, with its unit; the default is added by `add_options`.
+      help_text: says what it does, with its unit; the default is added by `add_options`.
       flags: further spellings besides --kebab-case, such as the reference's.
       default: of the field; a callable, such as `list`, makes one for each instance.
       arguments: for `argparse.ArgumentParser.add_argument`.
@@ -29,12 +30,12 @@ def option(help_text: str, *flags: str, default: Any = None, **arguments: Any) -
 
 
 def same_option(settings: type, name: str, **changes: Any) -> Any:
-    """The field of another settings class with that name, so that both have one definition.
+    """Make a field like `name` of another settings class, so that both have one definition.
 
     Args:
       settings: a dataclass with a field `name` that was made by `option`.
       name: of the field.
-      changes: of its default, its help (`help_text`) and other arguments of `option`.
+      changes: other values of the arguments of `option`.
     """
     (field,) = (field for field in option_fields(settings) if field.name == name)
     arguments = {"default": field.default} | field.metadata["arguments"] | changes
@@ -43,7 +44,7 @@ def same_option(settings: type, name: str, **changes: Any) -> Any:
 
 
 def max_pixels_option() -> Any:
-    """The field max_pixels of every settings class that has one: see `utils.open_picture`."""
+    """Make the field max_pixels of every settings class that has one: see `utils.open_picture`."""
     return option(
         "skip images of more than N pixels, and name them",
         type=positive_int,
@@ -53,12 +54,12 @@ def max_pixels_option() -> Any:
 
 
 def option_fields(settings: type) -> list[dataclasses.Field[Any]]:
-    """The fields of a settings class that were made by `option`."""
+    """List the fields of a settings class that were made by `option`."""
     return [field for field in dataclasses.fields(settings) if "flags" in field.metadata]
 
 
 def flag(name: str) -> str:
-    """The option of a field: batch_size -> --batch-size."""
+    """Return the option of a field: batch_size -> --batch-size."""
     return "--" + name.replace("_", "-")
 
 
@@ -68,15 +69,15 @@ def add_options(
     default_text: Callable[[dataclasses.Field[Any]], str],
     names: Collection[str] | None = None,
 ) -> None:
-    """Adds the options of a settings class to a parser.
+    """Add the options of a settings class to a parser.
 
-    An option that the user leaves out is None in what the parser returns: the settings class has
-    the default. Of one that is repeated, the last counts.
+    The parser returns None for an option that is left out: the settings class has the default. If
+    an option is repeated, the last value counts.
 
     Args:
       group: a parser, or a group of it.
       settings: a dataclass whose fields are made by `option`.
-      default_text: what the help says of a field's default, such as "default: 64"; may be empty.
+      default_text: describes a field's default for the help, such as "default: 64", or is empty.
       names: of the fields to add; None for all.
     """
     for field in option_fields(settings):
@@ -89,23 +90,19 @@ def add_options(
 
 
 def given_options(args: argparse.Namespace, settings: type) -> dict[str, Any]:
-    """The values of a settings class' options that the user gave, by field."""
+    """Return the values of a settings class' options that the user gave, by field."""
     values = {field.name: getattr(args, field.name, None) for field in option_fields(settings)}
     return {name: value for name, value in values.items() if value is not None}
 
 
 def could_be_given(field: dataclasses.Field[Any], value: Any) -> bool:
-    """Whether a value, such as one in a file, is one that a field's option can have.
-
-    Args:
-      field: made by `option`.
-      value: as JSON holds it.
-    """
+    """Return whether a value, such as one from a file, is valid for a field made by `option`."""
     arguments = field.metadata["arguments"]
     if value is None:
         return field.default is None
     if isinstance(value, bool) or "action" in arguments:
         return isinstance(value, bool) and "action" in arguments
+    value = list(value) if isinstance(value, tuple) else value
     if "nargs" in arguments:
         return isinstance(value, list) and all(isinstance(item, str) for item in value)
     text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
@@ -116,10 +113,18 @@ def could_be_given(field: dataclasses.Field[Any], value: Any) -> bool:
     return same and value in arguments.get("choices", (value,))
 
 
+def check_values(settings: Any) -> None:
+    """Raise ValueError if a field of a settings object has a value that its option refuses."""
+    for field in option_fields(type(settings)):
+        value = getattr(settings, field.name)
+        if not could_be_given(field, value):
+            raise ValueError(f"{field.name} {value!r}: not a value that {flag(field.name)} accepts")
+
+
 def options_of(
     settings: Any, choice: str, of_choices: dict[str, tuple[str, ...]]
 ) -> dict[str, Any]:
-    """A settings object's options; None for those that do not belong to what was chosen."""
+    """Return a settings object's options; None for those that do not belong to its choice."""
     chosen = getattr(settings, choice)
     return {
         field.name: getattr(settings, field.name)
@@ -132,7 +137,7 @@ def options_of(
 def check_belongs(
     name: str, choice: str, chosen: str, of_choices: dict[str, tuple[str, ...]]
 ) -> None:
-    """Raises UserError if an option that was given belongs to other choices than `chosen`."""
+    """Raise UserError if an option that was given belongs to other choices than `chosen`."""
     values = of_choices.get(name, (chosen,))
     if chosen not in values:
         raise UserError(
@@ -144,17 +149,14 @@ def check_belongs(
 def _number(
     convert: Callable[[str], float], valid: Callable[[float], bool], wanted: str
 ) -> Callable[[str], float]:
-    """argparse type: a finite number that `valid` accepts; `wanted` names it in the error."""
+    """Make an argparse type: a finite number that `valid` accepts; errors call it `wanted`."""
 
     def parse(text: str) -> float:
-        try:
+        with contextlib.suppress(ValueError, OverflowError):
             value = convert(text)
-            fits = math.isfinite(value) and valid(value)
-        except (ValueError, OverflowError):
-            fits = False
-        if not fits:
-            raise argparse.ArgumentTypeError(f"{text!r} is not {wanted}")
-        return value
+            if math.isfinite(value) and valid(value):
+                return value
+        raise argparse.ArgumentTypeError(f"{text!r} is not {wanted}")
 
     return parse
 
@@ -163,7 +165,7 @@ open_fraction = _number(float, lambda v: 0 < v < 1, "a number between 0 and 1")
 positive_int = _number(int, lambda v: v > 0, "a whole number above 0")
 seed = _number(int, lambda v: 0 <= v < 2**32, "a whole number from 0 to 4294967295")
 index = _number(int, lambda v: 0 <= v < 10**6, "a whole number from 0 to 999999")
-# What is made at once, or side by side: more would only end in a lack of memory.
+# Things made at once, or side by side: more would only run out of memory.
 edge = _number(int, lambda v: 0 < v <= 4096, "a whole number from 1 to 4096")
 picture_count = _number(int, lambda v: 0 < v <= 10**6, "a whole number from 1 to 1000000")
 worker_count = _number(int, lambda v: 0 < v <= 1024, "a whole number from 1 to 1024")
@@ -176,12 +178,16 @@ decay_rate = _number(float, lambda v: 0 <= v < 1, "a number from 0 to below 1")
 
 
 def image_size(text: str) -> int:
-    """argparse type: the edge of an image in pixels that a DCGAN can have."""
+    """Parse the edge of a DCGAN's images in pixels, as an argparse type."""
     if text not in ("16", "32", "64", "128"):
         raise argparse.ArgumentTypeError(f"{text!r} is not one of 16, 32, 64, 128")
     return int(text)
 
 
 def plain_default(field: dataclasses.Field[Any]) -> str:
-    """What the help says of a field's default; empty for a switch, or without one."""
-    return "" if field.default is None or field.default is False else f"default: {field.default}"
+    """Describe a field's default for the help; "" for a switch, or without one."""
+    default = field.default
+    if isinstance(default, tuple):
+        default = " ".join(map(str, default))
+    hidden = default is None or default is False or default is dataclasses.MISSING or default == ""
+    return "" if hidden else f"default: {default}"

@@ -1,9 +1,4 @@
-"""The settings of a training: defaults, choices and help of the training commands' options.
-
-Readable without TensorFlow: command lines are built from these classes. A resumed run keeps the
-values of the architecture, the rules, `DataSettings` and `PrecisionSettings` that are not given
-anew.
-"""
+"""Options of the training commands, as settings classes. Importing this needs no TensorFlow."""
 
 from __future__ import annotations
 
@@ -15,6 +10,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from dcgan_completion import cli
 from dcgan_completion.settings import options
+from dcgan_completion.settings.options import (
+    decay_rate,
+    non_negative_float,
+    option,
+    positive_float,
+    positive_int,
+    same_option,
+    update_count,
+)
 
 if TYPE_CHECKING:
     from dcgan_completion.devices import Precision
@@ -26,12 +30,12 @@ AUGMENTATION = ("flip", "diffaugment")  # the rules about images
 
 
 def image_count(text: str) -> int | str:
-    """argparse type: a number of images, or all of them."""
-    return text if text == "all" else int(options.positive_int(text))
+    """Parse a number of images, or `all`, as an argparse type."""
+    return text if text == "all" else int(positive_int(text))
 
 
 def policies(text: str) -> list[str]:
-    """argparse type: augmentations, separated by commas."""
+    """Parse augmentations, separated by commas, as an argparse type."""
     names = [name for name in text.split(",") if name]
     for name in names:
         if name not in POLICIES:
@@ -42,29 +46,26 @@ def policies(text: str) -> list[str]:
 
 @dataclasses.dataclass(frozen=True)
 class Architecture:
-    """The networks: what `model.DCGAN` takes, and a checkpoint's config.json holds.
+    """The networks: the arguments of `model.DCGAN` that a checkpoint's config.json holds."""
 
-    Attributes:
-      network: their name, as `checkpoints.find_checkpoint` takes it.
-    """
+    network: ClassVar[str] = "DCGAN"  # its name for `checkpoints.find_checkpoint`
 
-    network: ClassVar[str] = "DCGAN"
-
-    image_size: int = options.option(
+    image_size: int = option(
         "edge of the images in pixels: 16, 32, 64 or 128",
         "--image_size",
         type=options.image_size,
         default=64,
     )
-    channels: int = options.option("1 for gray, 3 for colour", type=int, choices=(1, 3), default=3)
-    z_dim: int = options.option(
-        "length of the latent z", "--z_dim", type=options.positive_int, default=100
+    channels: int = option("1 for gray, 3 for colour images", type=int, choices=(1, 3), default=3)
+    z_dim: int = option("length of the latent vector z", "--z_dim", type=positive_int, default=100)
+    gf_dim: int = option(
+        "channels of the generator's last feature map", "--gf_dim", type=positive_int, default=64
     )
-    gf_dim: int = options.option(
-        "channels of G's last layer", "--gf_dim", type=options.positive_int, default=64
-    )
-    df_dim: int = options.option(
-        "channels of D's first layer", "--df_dim", type=options.positive_int, default=64
+    df_dim: int = option(
+        "channels of the discriminator's first feature map",
+        "--df_dim",
+        type=positive_int,
+        default=64,
     )
 
 
@@ -72,94 +73,89 @@ class Architecture:
 class Rules:
     """How the networks are trained.
 
-    Attributes:
-      batch_size: images a step, over all devices together.
-      seed: of all that is random.
-      learning_rate, beta1: of Adam, for both networks.
-      d_learning_rate: of Adam for D, where it differs (two time scales: Heusel et al. 2017,
-        arXiv:1706.08500).
-      decay_epochs: over so many epochs at the end of the run both rates fall linearly towards 0.
-      g_updates: updates of G per update of D: 2 in the tutorial, 1 in the paper.
-      flip: mirror half of the real images.
-      diffaugment: of POLICIES.
-      label_smoothing: one-sided, see DCGAN.discriminator_loss.
-      average_decay: a step keeps this share of the averaged generator (0: the generator itself).
-      fixed: more rules that a resumed run cannot change.
+    Two learning rates: two time scales, Heusel et al. 2017 (arXiv:1706.08500).
+
+    Raises:
+      ValueError: a value is one that its option would refuse.
     """
 
-    fixed: ClassVar[tuple[str, ...]] = ()
+    fixed: ClassVar[tuple[str, ...]] = ()  # more rules that a resumed run cannot change
 
-    batch_size: int = options.option(
-        "images a step", "--batch_size", type=options.positive_int, default=64
+    batch_size: int = option(
+        "images per step, over all devices together", "--batch_size", type=positive_int, default=64
     )
-    seed: int = options.option("of weights, noise and order", type=options.seed, default=0)
-    learning_rate: float = options.option(
-        "Adam's step size", "--learning_rate", type=options.positive_float, default=0.0002
+    seed: int = option(
+        "seed of initial weights, noise and image order", type=options.seed, default=0
     )
-    d_learning_rate: float | None = options.option(
-        "D's learning rate, where it differs", type=options.positive_float
+    learning_rate: float = option(
+        "Adam's learning rate", "--learning_rate", type=positive_float, default=0.0002
     )
-    decay_epochs: float = options.option(
-        "over the last N epochs the learning rates fall linearly to 0",
-        type=options.non_negative_float,
+    d_learning_rate: float | None = option(
+        "learning rate of the discriminator, if it differs", type=positive_float
+    )
+    decay_epochs: float = option(
+        "decay the learning rates linearly to 0 over the last N epochs",
+        type=non_negative_float,
         metavar="N",
         default=0.0,
     )
-    beta1: float = options.option(
-        "Adam's decay of the mean gradient", type=options.decay_rate, default=0.5
+    beta1: float = option(
+        "Adam's beta1: decay rate of the gradient's moving average", type=decay_rate, default=0.5
     )
-    g_updates: int = options.option(
-        "updates of G per update of D; paper: 1",
+    g_updates: int = option(
+        "updates of the generator per update of the discriminator: 1 in the paper, 2 in the "
+        "tutorial",
         "--g_updates",
-        type=options.update_count,
+        type=update_count,
         default=2,
     )
-    flip: bool = options.option(
-        "mirror half of the images", action=argparse.BooleanOptionalAction, default=False
+    flip: bool = option(
+        "mirror each image with probability 1/2",
+        action=argparse.BooleanOptionalAction,
+        default=False,
     )
-    diffaugment: Sequence[str] = options.option(
-        "DiffAugment, for small data sets: of color,translation,cutout, separated by commas",
+    diffaugment: Sequence[str] = option(
+        "DiffAugment, for small data sets: any of color,translation,cutout, separated by commas",
         type=policies,
         metavar="LIST",
         default=list,
     )
-    label_smoothing: float = options.option(
-        "D's target for real images is 1 minus this (0.1 counters discriminator saturation)",
-        type=options.decay_rate,
+    label_smoothing: float = option(
+        "one-sided label smoothing: the discriminator's target for real images is 1 minus this; "
+        "0.1 helps against its saturation",
+        type=decay_rate,
         default=0.0,
     )
-    average_decay: float = options.option(
-        "share that a step keeps of the averaged generator, which samples come from; 0: the "
-        "generator itself",
-        type=options.decay_rate,
+    average_decay: float = option(
+        "decay per step of the exponential moving average (EMA) of the generator's weights, which "
+        "generates the samples; 0: no average",
+        type=decay_rate,
         default=0.999,
     )
+
+    __post_init__ = options.check_values
 
 
 @dataclasses.dataclass(frozen=True)
 class DataSettings:
-    """The images.
+    """The images."""
 
-    Attributes:
-      dataset: folders.
-      train_size: how many of their images to use, or `all`.
-      holdout: path of a list of file names to leave out.
-      max_pixels: of an image; one of more is not read.
-    """
-
-    dataset: Sequence[str] = options.option(
-        "folders of png, jpg, jpeg, webp or bmp images, searched with all below them; each image "
-        "is cropped to its central square and scaled",
+    dataset: Sequence[str] = option(
+        "folders of images (PNG, JPEG, WebP, BMP, TIFF, JPEG 2000, PNM), searched recursively; "
+        "each image is cropped to its central square and resized",
         nargs="+",
         required=True,
         metavar="DIR",
         default=list,
     )
-    train_size: int | str = options.option(
-        "images to use, or all", "--train_size", type=image_count, default="all"
+    train_size: int | str = option(
+        "number of images to use, drawn at random by the seed, or all",
+        "--train_size",
+        type=image_count,
+        default="all",
     )
-    holdout: str | None = options.option(
-        "list of file names, one a line, to leave out", metavar="FILE"
+    holdout: str | None = option(
+        "text file with the names of images to hold out, one per line", metavar="FILE"
     )
     max_pixels: int = options.max_pixels_option()
 
@@ -168,32 +164,28 @@ class DataSettings:
 class PrecisionSettings:
     """What the user asks for; `devices.Precision` says what that is on this machine."""
 
-    precision: str = options.option(
-        "of the convolutions; auto: the faster one here", choices=options.PRECISIONS, default="auto"
+    precision: str = option(
+        "precision of the convolutions; auto: the faster one on this machine",
+        choices=options.PRECISIONS,
+        default="auto",
     )
 
 
 @dataclasses.dataclass(frozen=True)
 class RunSettings:
-    """How a command trains: where it starts, when it ends, and how exactly it computes.
+    """How a command trains: where it starts, when it ends, and how exactly it computes."""
 
-    Attributes:
-      epoch: epochs in all, those before a resume included.
-      minutes: stop after so many; None: only after the last epoch.
-      init_from: path of a checkpoint whose weights a new run starts from.
-    """
-
-    epoch: int = options.option(
-        "epochs in all, those before a resume included", type=options.positive_int, default=25
+    epoch: int = option(
+        "number of epochs, including those before a resume", type=positive_int, default=25
     )
-    minutes: float | None = options.option(
-        "stop, saved, after so many", type=options.positive_float
+    minutes: float | None = option(
+        "save a checkpoint and stop after this many minutes", type=positive_float
     )
-    init_from: str | None = options.option(
-        "start from its weights, at step 0", metavar="CHECKPOINT"
+    init_from: str | None = option(
+        "start a new run from the weights of this checkpoint", metavar="CHECKPOINT"
     )
-    deterministic: bool = options.option(
-        "on GPUs: repeatable to the bit, and slower", action="store_true", default=False
+    deterministic: bool = option(
+        "on GPUs: make runs repeatable bit for bit; slower", action="store_true", default=False
     )
 
 
@@ -201,7 +193,7 @@ class RunSettings:
 class DCGANRunSettings(RunSettings):
     """How a DCGAN is trained: it has batch statistics."""
 
-    sync_batch_norm: bool = options.option(
+    sync_batch_norm: bool = option(
         "on several devices: normalise by the statistics of the global batch; slower",
         action="store_true",
         default=False,
@@ -212,16 +204,16 @@ class DCGANRunSettings(RunSettings):
 class OutputSettings:
     """The folders of a run, and how often it writes into them."""
 
-    checkpoint_dir: str = options.option("for the model", "--checkpoint_dir", default="checkpoint")
-    sample_dir: str = options.option("for sample grids", "--sample_dir", default="samples")
-    log_dir: str = options.option("for scalars.csv and TensorBoard", "--log_dir", default="logs")
-    sample_interval: int = options.option(
-        "steps between sample grids", type=options.positive_int, default=100
+    checkpoint_dir: str = option(
+        "folder for the checkpoints", "--checkpoint_dir", default="checkpoint"
     )
-    checkpoint_interval: int = options.option(
-        "steps between checkpoints", type=options.positive_int, default=500
+    sample_dir: str = option("folder for the sample grids", "--sample_dir", default="samples")
+    log_dir: str = option(
+        "folder for scalars.csv and TensorBoard's events", "--log_dir", default="logs"
     )
-    keep: int = options.option("checkpoints to keep", type=options.positive_int, default=5)
+    sample_interval: int = option("steps between sample grids", type=positive_int, default=100)
+    checkpoint_interval: int = option("steps between checkpoints", type=positive_int, default=500)
+    keep: int = option("number of checkpoints to keep", type=positive_int, default=5)
 
     @property
     def model_dir(self) -> str:
@@ -232,80 +224,73 @@ class OutputSettings:
 # --- the context encoder's ---
 
 
-def _like(settings: type, name: str, default: Any = dataclasses.MISSING, also: str = "") -> Any:
-    """A field like that of another settings class, with another default, or more help."""
-    (field,) = [field for field in options.option_fields(settings) if field.name == name]
-    if default is dataclasses.MISSING:
-        default = field.default
-    arguments = dict(field.metadata["arguments"])
-    text = arguments.pop("help") + also
-    return options.option(text, *field.metadata["flags"], default=default, **arguments)
-
-
 @dataclasses.dataclass(frozen=True)
 class EncoderArchitecture:
-    """The network: what `ContextEncoder` takes, and a checkpoint's config.json holds."""
+    """The network: the arguments of `ContextEncoder` that a checkpoint's config.json holds."""
 
     network: ClassVar[str] = "context encoder"
 
-    image_size: int = _like(Architecture, "image_size", also="; as the DCGAN's, if there is one")
-    channels: int = _like(Architecture, "channels", also="; as the DCGAN's, if there is one")
-    width: int = options.option(
-        "channels of the largest feature maps", type=options.positive_int, default=48
+    image_size: int = same_option(
+        Architecture,
+        "image_size",
+        help_text="edge of the images in pixels: 16, 32, 64 or 128; the DCGAN's if there is one",
     )
+    channels: int = same_option(
+        Architecture,
+        "channels",
+        help_text="1 for gray, 3 for colour images; the DCGAN's if there is one",
+    )
+    width: int = option("channels of the largest feature maps", type=positive_int, default=48)
 
 
 @dataclasses.dataclass(frozen=True)
 class EncoderRules:
-    """How the network is trained.
-
-    Attributes:
-      warmup_steps: over so many steps at the start of a run the learning rate rises linearly.
-      adversarial_weight: what the adversarial loss counts beside the reconstruction's dB.
-      average_decay: a step keeps this share of the averaged weights (0: the weights themselves).
-      others: as in `Rules`.
-    """
+    """How the network is trained; raises as `Rules`."""
 
     fixed: ClassVar[tuple[str, ...]] = ("adversarial_weight",)
 
-    batch_size: int = _like(Rules, "batch_size")
-    seed: int = options.option("of weights, masks and order", type=options.seed, default=0)
-    learning_rate: float = _like(Rules, "learning_rate", 0.001)
-    warmup_steps: int = options.option(
-        "over the first N steps the learning rate rises linearly",
-        type=options.positive_int,
+    batch_size: int = same_option(Rules, "batch_size")
+    seed: int = same_option(
+        Rules, "seed", help_text="seed of initial weights, masks and image order"
+    )
+    learning_rate: float = same_option(Rules, "learning_rate", default=0.001)
+    warmup_steps: int = option(
+        "raise the learning rate linearly over the first N steps",
+        type=positive_int,
         metavar="N",
         default=500,
     )
-    decay_epochs: float = _like(Rules, "decay_epochs", 10.0)
-    beta1: float = _like(Rules, "beta1", 0.9)
-    flip: bool = _like(Rules, "flip")
-    adversarial_weight: float = options.option(
-        "above 0: makes estimates sharper, after a training without it (--init-from). The last "
-        "layers alone are trained, also against the discriminator of the DCGAN in "
-        "--checkpoint-dir, whose loss counts so many dB",
-        type=options.non_negative_float,
+    decay_epochs: float = same_option(Rules, "decay_epochs", default=10.0)
+    beta1: float = same_option(Rules, "beta1", default=0.9)
+    flip: bool = same_option(Rules, "flip")
+    adversarial_weight: float = option(
+        "weight of an adversarial loss, in dB per unit: above 0 it makes the estimates of an "
+        "encoder that was trained without it (--init-from) sharper. Only the last layers are "
+        "trained, together with the discriminator of the DCGAN in --checkpoint-dir",
+        type=non_negative_float,
         default=0.0,
     )
-    average_decay: float = options.option(
-        "share that a step keeps of the averaged weights, which estimates come from; 0: the "
-        "weights themselves",
-        type=options.decay_rate,
-        default=0.999,
+    average_decay: float = same_option(
+        Rules,
+        "average_decay",
+        help_text="decay per step of the exponential moving average (EMA) of the weights, which "
+        "makes the estimates; 0: no average",
     )
+
+    __post_init__ = options.check_values
 
 
 @dataclasses.dataclass(frozen=True)
 class EncoderOutputSettings(OutputSettings):
     """The folders of a run, apart from those of the DCGAN's, and how often it writes into them."""
 
-    checkpoint_dir: str = options.option(
-        "of the DCGAN; the encoder is written to its folder context-encoder",
-        "--checkpoint_dir",
-        default="checkpoint",
+    checkpoint_dir: str = same_option(
+        OutputSettings,
+        "checkpoint_dir",
+        help_text="folder of the DCGAN; the encoder is written to its subfolder context-encoder",
     )
-    sample_dir: str = _like(OutputSettings, "sample_dir", "samples/context-encoder")
-    log_dir: str = _like(OutputSettings, "log_dir", "logs/context-encoder")
+    sample_dir: str = same_option(OutputSettings, "sample_dir", default="samples/context-encoder")
+    log_dir: str = same_option(OutputSettings, "log_dir", default="logs/context-encoder")
 
     @property
     def model_dir(self) -> str:
@@ -344,44 +329,37 @@ ENCODER_OPTIONS = OptionClasses(
 
 @dataclasses.dataclass(frozen=True)
 class TrainingSettings:
-    """All settings of a training, none left open; made by `run.settle`."""
+    """All settings of a training, resolved by `run.resolve_settings`: objects of OptionClasses."""
 
-    architecture: Architecture | EncoderArchitecture
-    rules: Rules | EncoderRules
+    architecture: Any
+    rules: Any
     data: DataSettings
     precision: Precision
-    run: RunSettings
+    run: Any
     output: OutputSettings
 
     def options(self) -> dict[str, Any]:
-        """All by the names of their options, for config.json, and `precision_used`."""
-        parts = (self.architecture, self.rules, self.data, self.run, self.output)
-        options: dict[str, Any] = {}
-        for part in parts:
-            options |= dataclasses.asdict(part)
-        return options | {"precision": self.precision.asked, "precision_used": self.precision.used}
-
-
-def default_text(field: dataclasses.Field[Any]) -> str:
-    """What the help says of a field's default; empty where there is none to tell."""
-    told = field.default or field.name in IDENTITY
-    return f"default: {field.default}" if told and field.default is not dataclasses.MISSING else ""
+        """Return all by the names of their options, for config.json, and `precision_used`."""
+        values: dict[str, Any] = {}
+        for part in (self.architecture, self.rules, self.data, self.run, self.output):
+            values |= dataclasses.asdict(part)
+        return values | {"precision": self.precision.asked, "precision_used": self.precision.used}
 
 
 def resumed_default_text(field: dataclasses.Field[Any]) -> str:
-    """`default_text` of a field whose value a resumed run keeps."""
-    text = default_text(field)
-    return f"{text}, or as in the run that is resumed" if text else ""
+    """Describe the default of a field whose value a resumed run keeps."""
+    text = options.plain_default(field)
+    return f"{text}, or that of the resumed run" if text else ""
 
 
 def build_parser(description: str | None, classes: OptionClasses) -> argparse.ArgumentParser:
-    """A training command's options: the reference's under their own and a kebab-case spelling."""
+    """Make a training command's parser: reference's spellings beside kebab-case ones."""
     parser = cli.ArgumentParser(description)
     images = parser.add_argument_group("images")
     networks = parser.add_argument_group("networks")
     training = parser.add_argument_group("training")
     output = parser.add_argument_group("output")
-    kept, plain = resumed_default_text, default_text
+    kept, plain = resumed_default_text, options.plain_default
     elsewhere = (*AUGMENTATION, "seed", "init_from")
 
     def others(settings: type) -> list[str]:
@@ -400,7 +378,7 @@ def build_parser(description: str | None, classes: OptionClasses) -> argparse.Ar
 
 
 def given_options(args: argparse.Namespace, classes: OptionClasses) -> dict[str, Any]:
-    """The values that the user gave, by the names of their fields."""
+    """Return the values that the user gave, by the names of their fields."""
     given: dict[str, Any] = {}
     for settings in classes:
         given |= options.given_options(args, settings)

@@ -1,4 +1,4 @@
-"""The discriminator's side of an adversarial training, whatever it is that it judges."""
+"""The discriminator's side of an adversarial training, whatever it judges."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import tensorflow as tf
 from dcgan_completion.model import DCGAN
 
 ADAM_EPSILON = 1e-8  # that of TensorFlow 1, which the reference used
-# The scalars of a step of D, and the charts and lines that show them.
+# The scalars of a step of D: for each, the line and the chart that show it.
 BY_KIND, OUTPUT = "loss of the discriminator by kind of image", "mean output of the discriminator"
 LOSS_CHARTS = {
     "d_loss": ("discriminator", "loss"),
@@ -24,7 +24,7 @@ OUTPUT_CHARTS = {  # the means of D(x) and D(G(z)), probabilities
 
 
 def make_adam(learning_rate: float, beta1: float) -> keras.optimizers.Adam:
-    """The optimizer of both networks of a GAN."""
+    """Make the optimizer of either network of a GAN."""
     return keras.optimizers.Adam(learning_rate, beta_1=beta1, epsilon=ADAM_EPSILON)
 
 
@@ -33,7 +33,7 @@ def apply_mean(
     gradients: Sequence[tf.Tensor],
     variables: Sequence[tf.Variable],
 ) -> None:
-    """Takes one step by the gradients' mean over all replicas."""
+    """Take one step by the gradients' mean over all replicas."""
     replicas = tf.distribute.get_strategy().num_replicas_in_sync
     if replicas > 1:  # Keras sums over the replicas
         gradients = [gradient / replicas for gradient in gradients]
@@ -47,13 +47,12 @@ def update_discriminator(
     fake: tf.Tensor,
     label_smoothing: float = 0.0,
 ) -> tuple[dict[str, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
-    """One step of D on real and other images; call it in a replica context.
+    """Update D once on real and other images; call it in a replica context.
 
     Args:
-      model: has D.
-      optimizer: of D's variables.
+      model, optimizer: of D.
       real, fake: each [N, S, S, C] in [-1, 1].
-      label_smoothing: as `DCGAN.discriminator_loss` has it.
+      label_smoothing: as in `DCGAN.discriminator_loss`.
 
     Returns:
       The scalars of LOSS_CHARTS and OUTPUT_CHARTS, of this replica; D(real) and D(fake), each [N].

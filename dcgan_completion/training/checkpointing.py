@@ -1,10 +1,11 @@
-"""Checkpoints of a training: saving, resuming, starting from other weights, exporting a model."""
+"""Checkpoints of a training: save, resume, start from other weights, export a model."""
 
 from __future__ import annotations
 
 import dataclasses
 import glob
 import itertools
+import logging
 import os
 import shutil
 import tempfile
@@ -22,17 +23,16 @@ from dcgan_completion.settings.training import EncoderRules, Rules
 from dcgan_completion.training.loop import Trainer
 from dcgan_completion.utils import UserError
 
+logger = logging.getLogger(__name__)
+
 
 def refuse_contradictions(
     given: Mapping[str, Any], stored: Mapping[str, Any], source: str, other: str
 ) -> None:
-    """Raises UserError if a value contradicts that of a checkpoint.
+    """Raise UserError if a value contradicts that of a checkpoint.
 
-    Args:
-      given: what the user asked for, by the names of the options' fields.
-      stored: the values that the checkpoint was trained with.
-      source: the checkpoint's path.
-      other: the option that named the checkpoint; the remedy is to name another one there.
+    `given` values are what the user asked for, by the names of the options' fields; `stored` ones
+    are those of the checkpoint `source`, which the option `other` has named.
     """
     for name, value in given.items():
         if name in stored and stored[name] != value:
@@ -44,7 +44,7 @@ def refuse_contradictions(
 
 
 def remove_leftovers(folder: str) -> None:
-    """Removes the partial files of a process that was killed while it wrote a checkpoint."""
+    """Remove the partial files of a process that was killed while it wrote a checkpoint."""
     for path in glob.glob(os.path.join(glob.escape(folder), "ckpt-*_temp*")):
         shutil.rmtree(path)
     for path in glob.glob(os.path.join(glob.escape(folder), "ckpt-*.data-*")):
@@ -53,7 +53,7 @@ def remove_leftovers(folder: str) -> None:
 
 
 class Checkpoints:
-    """Saves a trainer into a folder as ckpt-STEP, keeps the newest, and restores it."""
+    """Saves a trainer into a folder as ckpt-STEP, keeps the newest ones, and restores it."""
 
     def __init__(self, trainer: Trainer, folder: str, keep: int = 5) -> None:
         self._step, self._folder, self._keep = trainer.step, folder, keep
@@ -67,17 +67,14 @@ class Checkpoints:
 
     @property
     def latest(self) -> str | None:
-        """Path prefix of the newest checkpoint."""
+        """The path prefix of the newest checkpoint."""
         return self._manager.latest_checkpoint
 
-    def restore(self, repair: bool = True) -> list[str]:
-        """Restores the newest checkpoint that can be read.
+    def restore(self, repair: bool = True) -> None:
+        """Restore the newest checkpoint that can be read; warn of damaged newer ones.
 
         Args:
-          repair: remove damaged newer ones; for one process of a training alone.
-
-        Returns:
-          The path prefixes of the damaged ones.
+          repair: remove the damaged ones; for only one process of a training.
 
         Raises:
           UserError: none can be read, or they are of another architecture.
@@ -96,18 +93,19 @@ class Checkpoints:
                 damaged.append(prefixes.pop())
         if not prefixes:
             raise problem or UserError(f"{self._folder}: holds no checkpoint")
+        for prefix in damaged:
+            logger.warning("%s is damaged; going back to the checkpoint before it", prefix)
         if damaged and repair:
-            # Relative paths: it would keep absolute ones, and a model's folder may be moved.
+            # Relative paths: absolute ones would be kept, and a model's folder may be moved.
             paths = [os.path.relpath(prefix) for prefix in prefixes]
             folder = os.path.relpath(self._folder)
             tf.compat.v1.train.update_checkpoint_state(folder, paths[-1], paths)
             for path in itertools.chain(*(glob.glob(f"{glob.escape(p)}.*") for p in damaged)):
                 os.remove(path)
             self._manager = self._new_manager()
-        return damaged
 
     def save(self) -> str:
-        """Saves the trainer under its step, if that is not done yet; returns the path prefix.
+        """Save the trainer under its step, unless that is done; return the path prefix.
 
         Raises:
           UserError: it cannot be written; earlier checkpoints are intact.
@@ -120,26 +118,26 @@ class Checkpoints:
         except (tf.errors.OpError, OSError) as error:
             reason = " ".join(str(error).split())[:200]
             raise UserError(
-                f"{self._folder}: the checkpoint of step {step} cannot be written ({reason}); make "
-                f"room and run the command again: it goes on from {latest}"
+                f"{self._folder}: the checkpoint of step {step} cannot be written ({reason}); free "
+                f"some disk space and run the command again: it resumes from {latest}"
             ) from error
 
 
 def load_initial_weights(
     model: DCGAN | ContextEncoder,
-    averaged: dict[str, tf.Variable],
+    ema: dict[str, tf.Variable],
     path: str,
-    from_averaged: bool = False,
+    from_ema: bool = False,
 ) -> str:
-    """Gives a new training the weights of the checkpoint that `path` names.
+    """Give a new training the weights of the checkpoint that `path` names.
 
-    An exported model holds G or E with its averaged weights alone; its own then start from them.
+    An exported model holds only the EMA of G or E; its own weights then start from that.
 
     Args:
       model: the networks.
-      averaged: the averaged weights, by the names of `model.g` or `model.e`.
+      ema: the EMA of the weights, by the names of `model.g` or `model.e`.
       path: as for `checkpoints.find_checkpoint`.
-      from_averaged: G's or E's own weights start from the averaged ones in any case.
+      from_ema: G's or E's own weights start from the EMA in any case.
 
     Returns:
       The checkpoint's path prefix.
@@ -148,30 +146,30 @@ def load_initial_weights(
       UserError: as `checkpoints.load_model`; or its architecture is not the model's.
     """
     if isinstance(model, DCGAN):
-        network, tree, own = "DCGAN", "model/g/", model.g
+        network, own_tree, own = "DCGAN", "model/g", model.g
     else:
-        network, tree, own = "context encoder", "model/e/", model.e
+        network, own_tree, own = "context encoder", "model/e", model.e
     prefix, config = checkpoints.find_checkpoint(path, "--init-from", network)
     refuse_contradictions(model.architecture, config["architecture"], prefix, "--init-from")
     runs.check_sums(os.path.dirname(prefix))
     with checkpoints.reading_checkpoint(prefix):
         stored = tf.train.load_checkpoint(prefix).get_variable_to_shape_map()
-        exported = not any(name.startswith(tree) for name in stored)
+        exported = not any(name.startswith(f"{own_tree}/") for name in stored)
         if exported and isinstance(model, ContextEncoder):
-            checkpoints.read_averaged(prefix, averaged)
+            checkpoints.read_ema(prefix, ema)
         else:
-            checkpoint = tf.train.Checkpoint(model=model, averaged=averaged)
-            if exported:
-                checkpoint = checkpoints.inference_checkpoint(averaged, model.d)
+            checkpoint = tf.train.Checkpoint(model=model, averaged=ema)
+            if exported and isinstance(model, DCGAN):
+                checkpoint = checkpoints.inference_checkpoint(ema, model.d)
             checkpoint.restore(prefix).expect_partial().assert_existing_objects_matched()
-    if exported or from_averaged:
+    if exported or from_ema:
         for name, variable in own.items():
-            variable.assign(averaged[name])
+            variable.assign(ema[name])
     return prefix
 
 
 class _Part(NamedTuple):
-    """A network to export: what its checkpoint will hold; the prefix and config of its own."""
+    """A network to export: the contents of its new checkpoint; prefix and config of its own."""
 
     contents: tf.train.Checkpoint
     prefix: str
@@ -186,21 +184,21 @@ def _read_dcgan(path: str) -> _Part:
 
 def _read_encoder(path: str) -> _Part:
     encoder, prefix = checkpoints.load_context_encoder(path)
-    contents = tf.train.Checkpoint(averaged={name: _halved(v) for name, v in encoder.e.items()})
+    contents = tf.train.Checkpoint(averaged={name: _to_float16(v) for name, v in encoder.e.items()})
     return _Part(contents, *checkpoints.find_checkpoint(prefix, network="context encoder"))
 
 
-def _halved(variable: tf.Variable) -> tf.Variable:
-    """A copy in 16 bits (11 of them significant), or in 32 if a number is too large for that."""
+def _to_float16(variable: tf.Variable) -> tf.Variable:
+    """Copy a variable in 16 bits, or in 32 if one of its numbers is too large for that."""
     with np.errstate(over="ignore"):
         half = variable.numpy().astype(np.float16)
     return tf.Variable(half if np.isfinite(half).all() else variable)
 
 
 def _write_part(part: _Part, folder: str, with_licence: bool) -> str:
-    """Writes checkpoint, config.json and SHA256SUMS to a new folder; returns the file's name.
+    """Write checkpoint, config.json and SHA256SUMS to a new folder; return the file's name.
 
-    The LICENSE beside the model, if there is one, goes along on request.
+    `with_licence` copies the LICENSE beside the model, too, if there is one.
     """
     os.makedirs(folder)
     manager = tf.train.CheckpointManager(part.contents, folder, 1, checkpoint_name="ckpt")
@@ -209,9 +207,9 @@ def _write_part(part: _Part, folder: str, with_licence: bool) -> str:
     kept = ("architecture", "identity", "data", "packages", "processor")
     names = {f.name for rules in (Rules, EncoderRules) for f in dataclasses.fields(rules)}
     names |= {"precision_used"}
-    # No paths: they mean nothing elsewhere.
     options = part.config.get("options")
     options = options if isinstance(options, dict) else {}
+    # Without paths, which mean nothing on other machines.
     options = {name: value for name, value in options.items() if name in names}
     record = {name: part.config[name] for name in kept if name in part.config}
     runs.write_config(folder, record | {"options": options})
@@ -222,11 +220,11 @@ def _write_part(part: _Part, folder: str, with_licence: bool) -> str:
 
 
 def export_model(path: str, folder: str) -> str:
-    """Writes the model that `path` names to a new folder, without what only training needs.
+    """Write the model that `path` names to a new folder, without what only training needs.
 
-    A DCGAN takes the context encoder in its folder along; an encoder may also be named itself. An
-    encoder's weights are written in 16 bits. A LICENSE beside the model goes along. The folder
-    appears when all of it is written.
+    A DCGAN is exported with the context encoder in its folder; an encoder may also be named itself.
+    An encoder's weights are written in 16 bits. A LICENSE beside the model is copied. The folder
+    appears once it is complete.
 
     Returns:
       The path prefix of the exported checkpoint.

@@ -3,34 +3,39 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 
-from dcgan_completion.training.randomness import FilePurpose
 from dcgan_completion.utils import UserError, crop_and_resize, list_images, load_image
 
-BATCHES_AHEAD = 4  # decoded while the networks train
+logger = logging.getLogger(__name__)
+
+# Purposes of random numbers; with the seed, each gives a stream of its own.
+SUBSET = 0  # which files are used
+ORDER = 1  # the files' order in the first epoch; in epoch n (from 0): ORDER + n
+PREFETCH = 4  # batches that are decoded while the networks train
 DEFAULT_CACHE = 2**31  # bytes: 170,000 colour images of 64 pixels
 
 
 class ImageFolders:
-    """The images below some folders, decoded as they are needed, and kept if they all fit.
+    """The images below some folders, decoded when they are needed, and cached if they all fit.
 
-    Every epoch goes through all files once, in an order of its own, and drops the rest that
-    does not fill a batch. The batch of a step depends on the list of files, the seed and the
-    step alone. The place of a file that cannot be read is taken by the next readable one in
-    that epoch's order.
+    Every epoch goes through all files once, in its own order, and drops the last ones if they do
+    not fill a batch. The batch of a step depends on the list of files, the seed and the step alone.
+    A file that cannot be read is replaced by the next readable one in that epoch's order; a warning
+    in the log names it once.
 
     Attributes:
       files: paths, in the order of their folders and sorted below each.
       held_out: paths of the files left out, in the same order.
-      identity: a hash of the paths below their folders and of the files' sizes; where the
-        folders are does not matter.
+      identity: a hash of the paths relative to their folders and of the files' sizes, the same
+        wherever the folders are.
     """
 
     def __init__(
@@ -44,28 +49,28 @@ class ImageFolders:
         train_size: int | None = None,
         holdout: Collection[str] = (),
         cache_bytes: int = DEFAULT_CACHE,
-        on_unreadable: Callable[[str], None] = lambda _message: None,
     ) -> None:
-        """Lists the files; decodes none.
+        """List the files; decode none.
 
         Args:
-          train_size: use so many of the files, drawn once by the seed; None for all.
+          train_size: use this many of the files, drawn once by the seed; None for all.
           holdout: files to leave out, by their names or their paths below their folder.
-          cache_bytes: keep the decoded images in memory if all of them need no more.
-          on_unreadable: is told, once a file, why it is skipped; called from any thread.
+          cache_bytes: keep the decoded images in memory if they need no more than this.
 
         Raises:
-          UserError: a folder that holds no image, fewer images than a batch, or a name in
-            `holdout` that no file has.
+          UserError: a folder holds no image, there are fewer images than a batch, or no file has a
+            name in `holdout`.
+          ValueError: batch_size is below 1.
         """
+        if batch_size < 1:
+            raise ValueError(f"batch_size {batch_size}: must be 1 or more")
         self.files, self.held_out, self.identity = _list_files(folders, holdout)
         if train_size is not None and train_size < len(self.files):
-            generator = np.random.default_rng([seed, FilePurpose.SUBSET])
-            chosen = generator.permutation(len(self.files))[:train_size]
+            rng = np.random.default_rng([seed, SUBSET])
+            chosen = rng.permutation(len(self.files))[:train_size]
             self.files = [self.files[i] for i in sorted(chosen)]
         self.image_size, self.channels = image_size, channels
         self.batch_size, self.seed = batch_size, seed
-        self._on_unreadable = on_unreadable
         self._unreadable: set[int] = set()
         self._lock = threading.Lock()
         self._check_number()
@@ -80,10 +85,10 @@ class ImageFolders:
     def _check_number(self) -> None:
         readable = len(self.files) - len(self._unreadable)
         if readable < self.batch_size:
-            which = " that can be read" if self._unreadable else ""
+            kind = "readable images" if self._unreadable else "images"
             raise UserError(
-                f"--dataset: {readable} images{which} are fewer than a batch of "
-                f"{self.batch_size}; add images or lower --batch-size"
+                f"--dataset: {readable} {kind} are fewer than a batch of {self.batch_size}; add "
+                "images or lower --batch-size"
             )
 
     @property
@@ -92,14 +97,14 @@ class ImageFolders:
         return len(self.files) // self.batch_size
 
     def order(self, epoch: int) -> np.ndarray:
-        """The order of the files in `epoch` (from 0): a permutation of their numbers."""
+        """Return the order of the files in `epoch` (from 0): a permutation of their indices."""
         if self._order_of[0] != epoch:
-            generator = np.random.default_rng([self.seed, FilePurpose.ORDER + epoch])
-            self._order_of = epoch, generator.permutation(len(self.files))
+            rng = np.random.default_rng([self.seed, ORDER + epoch])
+            self._order_of = epoch, rng.permutation(len(self.files))
         return self._order_of[1]
 
     def _image(self, number: int) -> np.ndarray | None:
-        """A file's pixels, from memory if they are there; None if it cannot be read."""
+        """Return a file's pixels, from the cache if they are in it; None if it cannot be read."""
         if self._cache is not None and self._cached[number]:
             return self._cache[number]
         if number not in self._unreadable:
@@ -109,7 +114,7 @@ class ImageFolders:
                 with self._lock:  # two threads may have read it
                     if number not in self._unreadable:
                         self._unreadable.add(number)
-                        self._on_unreadable(str(error))
+                        logger.warning("skipped: %s", error)
             else:
                 image = crop_and_resize(image, self.image_size)
                 if self._cache is not None:
@@ -120,17 +125,13 @@ class ImageFolders:
         return None
 
     def _image_from(self, order: np.ndarray, position: int) -> np.ndarray:
-        """The first readable image at or after `position` of `order`, cyclic."""
+        """Return the first readable image at or after `position` of `order`, cyclically."""
         while (image := self._image(order[position])) is None:
             position = (position + 1) % len(order)
         return image
 
     def check_readable(self) -> None:
-        """Looks for a batch of readable images, before anything depends on it.
-
-        Raises:
-          UserError: there are fewer.
-        """
+        """Raise UserError if fewer images than a batch can be read; decode no more than a batch."""
         wanted = self.batch_size
         for number in self.order(0):
             wanted -= self._image(number) is not None
@@ -138,9 +139,9 @@ class ImageFolders:
                 return
 
     def load_held_out(self, number: int) -> np.ndarray:
-        """At most so many of the files left out, spread evenly over them: uint8 [N, S, S, C].
+        """Load at most `number` held-out files, spread evenly over all: uint8 [N, S, S, C].
 
-        Those that cannot be read are told and left out.
+        Those that cannot be read are logged and left out.
         """
         number = min(number, len(self.held_out))
         images = []
@@ -149,17 +150,17 @@ class ImageFolders:
                 path = self.held_out[i * len(self.held_out) // number]
                 image = load_image(path, self.channels)
             except UserError as error:
-                self._on_unreadable(str(error))
+                logger.warning("skipped: %s", error)
             else:
                 images.append(crop_and_resize(image, self.image_size))
         shape = [len(images), self.image_size, self.image_size, self.channels]
         return np.reshape(np.array(images, np.uint8), shape)
 
     def batch(self, step: int, share: slice = slice(None)) -> np.ndarray:
-        """The images of `step` (from 0), or that share of them: uint8 [batch_size, S, S, C].
+        """Load the images of `step` (from 0), or a share of them: uint8 [batch_size, S, S, C].
 
         Raises:
-          UserError: fewer readable images than a batch are left.
+          UserError: fewer images than a batch can be read.
         """
         epoch, index = divmod(step, self.steps_per_epoch)
         return self._batch(self.order(epoch), index, share)
@@ -170,14 +171,14 @@ class ImageFolders:
         return np.stack([self._image_from(order, place) for place in places])
 
     def batches(self, first: int, last: int, share: slice = slice(None)) -> Iterator[np.ndarray]:
-        """The batches of steps first .. last - 1, decoded ahead on all cores."""
+        """Yield the batches of steps first .. last - 1, prefetched on all cores."""
         pending: deque[Future[np.ndarray]] = deque()
-        pool = ThreadPoolExecutor(max_workers=min(os.cpu_count() or 1, BATCHES_AHEAD))
+        pool = ThreadPoolExecutor(max_workers=min(os.cpu_count() or 1, PREFETCH))
         try:
             for step in range(first, last):
                 epoch, index = divmod(step, self.steps_per_epoch)
                 pending.append(pool.submit(self._batch, self.order(epoch), index, share))
-                if len(pending) > BATCHES_AHEAD:
+                if len(pending) > PREFETCH:
                     yield pending.popleft().result()
             while pending:
                 yield pending.popleft().result()
@@ -186,7 +187,7 @@ class ImageFolders:
 
 
 def _file_size(path: str) -> int:
-    """Bytes in a file; 0 where a link leads nowhere: to read it is refused later on."""
+    """Return the bytes in a file; 0 for a broken link, which is reported when it is read."""
     try:
         return os.path.getsize(path)
     except OSError:
@@ -196,7 +197,7 @@ def _file_size(path: str) -> int:
 def _list_files(
     folders: Sequence[str], holdout: Collection[str]
 ) -> tuple[list[str], list[str], str]:
-    """The files below the folders, those held out, and the hash of what the others are."""
+    """List the files below the folders, and those held out; hash the identity of the former."""
     files: list[str] = []
     held_out: list[str] = []
     identity, unused = hashlib.sha256(), set(holdout)
@@ -204,8 +205,8 @@ def _list_files(
         found = list_images(folder)
         if not found:
             raise UserError(
-                f"--dataset {folder}: holds no images (png, jpg, jpeg, webp, bmp); name the "
-                "folder of your pictures, such as the one that ./align-dlib.py wrote"
+                f"--dataset {folder}: holds no images; name a folder of images (PNG, JPEG, WebP, "
+                "BMP, TIFF, JPEG 2000, PNM), such as one that ./align-dlib.py wrote"
             )
         prefix = len(os.path.join(folder, ""))
         for path in found:
@@ -217,8 +218,9 @@ def _list_files(
             identity.update(os.fsencode(f"{relative}\0{_file_size(path)}\n"))
             files.append(path)
     if unused:
+        others = f" (nor are {len(unused) - 1} other names)" if len(unused) > 1 else ""
         raise UserError(
-            f"--holdout: {sorted(unused)[0]} is not among the images of --dataset (nor are "
-            f"{len(unused) - 1} other names); give file names, one a line"
+            f"--holdout: {min(unused)} is not among the images of --dataset{others}; list one file "
+            "name per line"
         )
     return files, held_out, identity.hexdigest()

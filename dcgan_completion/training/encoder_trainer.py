@@ -1,32 +1,29 @@
-"""The training step of the context encoder, and what of it is logged, watched and saved."""
+"""The context encoder's trainer: its step, logged scalars, validation and samples."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from dcgan_completion import checkpoints, devices
+from dcgan_completion import checkpoints
 from dcgan_completion.encoders import ContextEncoder
 from dcgan_completion.masks import sampling
 from dcgan_completion.model import DCGAN
 from dcgan_completion.settings.training import EncoderRules
 from dcgan_completion.training import adversary, augment
-from dcgan_completion.training.averaging import averaged_copies, move_averages
 from dcgan_completion.training.logs import LoggedScalars
-from dcgan_completion.training.loop import check_finite
-from dcgan_completion.training.randomness import StepPurpose
+from dcgan_completion.training.loop import Batch, Inputs, Monitor, Results, Trainer
 from dcgan_completion.utils import to_signed, to_uint8
 
-# A longer gradient is shortened to this. The loss is in dB, so that gradients are long; the usual
-# ones are shorter, and a few outliers among the first steps cannot throw the weights far off.
+# The largest norm of a gradient. The loss is in dB, so that gradients are long; most are shorter,
+# and a few outliers among the first steps cannot throw the weights far off.
 CLIP_NORM = 50.0
-HELD_OUT = 128  # images at most, each under a mask of every kind: some 4 s, 64 pixels, two cores
+MAX_VALIDATION = 128  # images, each under a mask of every kind: some 4 s, 64 pixels, two cores
 SAMPLES = 16
-MISSING = 255  # how samples show what is not known
+HOLE_LEVEL = 255  # of holes in samples
 PSNR = "PSNR of the hole, dB"
 SCALARS = LoggedScalars(
     group="context encoder",
@@ -39,7 +36,7 @@ SCALARS = LoggedScalars(
             for kind in sampling.SHARES
         },
     },
-    losses={"psnr": "training images", "held_out_psnr": "held-out images"},
+    losses={"psnr": "training images", "held_out_psnr": "validation images"},
     axis=PSNR,
 )
 ADVERSARIAL_SCALARS = dataclasses.replace(
@@ -57,70 +54,54 @@ ADVERSARIAL_SCALARS = dataclasses.replace(
 D_LEARNING_RATE, D_BETA1 = 2e-4, 0.5
 
 
-class FiniteMonitor:
-    """Stops a run that has broken down."""
-
-    def check(self, step: int, values: Mapping[str, float], last_good: str | None) -> str:
-        """Looks at a step's scalars; has no warnings.
-
-        Raises:
-          UserError: the loss is not finite; names the step and the checkpoint to go back to.
-        """
-        check_finite(("psnr", "gradient_norm"), step, values, last_good)
-        return ""
-
-
 def known(hole: np.ndarray) -> np.ndarray:
     """Turn holes into the encoder's input: float32 of the same shape, 1 = known."""
     return (~hole).astype(np.float32)
 
 
-class ContextEncoderTrainer(tf.Module):
-    """The network, its optimizer and the number of steps done; a `loop.Trainer`.
+class ContextEncoderTrainer(Trainer):
+    """Trains a context encoder; estimates come from the EMA.
 
-    With an adversarial weight it trains the encoder's last layers alone, down the joint loss of
+    With an adversarial weight it trains the encoder's last layers alone, on the joint loss of
     Pathak et al. 2016 (equation 3): the reconstruction loss, and the weight times -log D of the
-    completed image. D is a DCGAN's discriminator, trained along.
-
-    Attributes:
-      averaged: an exponential moving average of the weights over the steps, by the names of
-        `model.e`. Estimates come from it.
-      from_averaged: whether weights to start from are averaged ones.
+    completed image. D is a DCGAN's discriminator, which is trained, too.
     """
+
+    model: ContextEncoder
+    rules: EncoderRules
 
     def __init__(
         self,
         model: ContextEncoder,
         rules: EncoderRules,
         pictures: np.ndarray,
-        held_out: np.ndarray | None = None,
+        validation: np.ndarray | None = None,
         dcgan: DCGAN | None = None,
     ) -> None:
-        """Makes optimizer and averages, in the scope of the strategy that the model was made in.
+        """Make optimizers and EMA, in the scope of the strategy that the model was made in.
 
         Args:
           model: the network.
           rules: how it is trained.
           pictures: whose estimates are the samples, uint8 [N, S, S, C].
-          held_out: images to evaluate on, uint8 [N, S, S, C]; none: there is no evaluation.
+          validation: images to evaluate on, uint8 [N, S, S, C]; None or empty: no evaluation.
           dcgan: has the discriminator, where the rules have an adversarial weight.
 
         Raises:
-          UserError: the batch does not divide among the strategy's replicas.
+          UserError: as `Trainer`.
+          ValueError: the rules have an adversarial weight, and there is no DCGAN of such images.
         """
-        super().__init__(name="trainer")
-        self.model, self.rules = model, rules
-        self.strategy = tf.distribute.get_strategy()
-        self.replicas = self.strategy.num_replicas_in_sync
-        self.adversary = dcgan if rules.adversarial_weight else None
-        self.scalars = ADVERSARIAL_SCALARS if self.adversary else SCALARS
-        self.monitor = FiniteMonitor()
-        devices.check_divides(self.strategy, rules.batch_size)
-        self.step = tf.Variable(0, dtype=tf.int64, trainable=False)
-        self.averaged = averaged_copies(model.e)
-        # Those that are not trained stay the averages that were good.
-        self.from_averaged = self.adversary is not None
-        # Trained against D, the layers before lose more than they gain.
+        images = (model.image_size, model.channels)
+        if not rules.adversarial_weight:
+            dcgan = None
+        elif dcgan is None or (dcgan.image_size, dcgan.channels) != images:
+            raise ValueError("adversarial_weight: needs a DCGAN of images like the encoder's")
+        scalars = ADVERSARIAL_SCALARS if dcgan else SCALARS
+        super().__init__(model, model.e, rules, scalars, Monitor(("psnr", "gradient_norm")))
+        self.adversary = dcgan
+        # The layers that are not trained keep the EMA's weights, which were good.
+        self.starts_from_ema = self.adversary is not None
+        # Trained against D, the earlier layers lose more than they gain.
         self._trained = model.last_variables if self.adversary else model.encoder_variables
         self.optimizer = adversary.make_adam(rules.learning_rate, rules.beta1)
         # Built here, so that a restored checkpoint finds all variables.
@@ -130,65 +111,36 @@ class ContextEncoderTrainer(tf.Module):
             self.d_optimizer.build(self.adversary.discriminator_variables)
         self._share = 1.0
         self._pictures = pictures
-        self._held_out = held_out if held_out is not None and len(held_out) else None
+        self._validation = validation if validation is not None and len(validation) else None
 
     # --- the step ---
 
     def set_learning_rates(self, share: float = 1.0) -> None:
-        """Goes on with a share of the rules' learning rate, or less during warm-up."""
+        """Set the share of the rules' learning rate, as `Trainer`; warm-up lowers it."""
         self._share = share
 
     def learning_rate(self, step: int) -> float:
-        """Of a step (from 0): a linear rise, then the share that is set of the rules' one."""
+        """Return that of a step (from 0): a linear rise, then the share that is set."""
         share = min(1, (step + 1) / self.rules.warmup_steps, self._share)
         return self.rules.learning_rate * share
 
-    def draw_inputs(self, step: int, places: range) -> tuple[np.ndarray, ...]:
-        """The masks of a step for some places of the batch, float32 [N, S, S, 1]."""
+    def draw_inputs(self, step: int, places: range) -> Inputs:
+        """Draw the masks of a step for some places of the batch, float32 [N, S, S, 1]."""
         return (known(sampling.draw_masks(self.model.image_size, self.rules.seed, step, places)),)
 
-    def train_step(
-        self,
-        images: np.ndarray | tf.Tensor | tf.distribute.DistributedValues,
-        masks: np.ndarray | tf.Tensor | tf.distribute.DistributedValues,
-    ) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:
-        """One step of Adam down the gradient of the loss; D takes one before.
-
-        Args:
-          images: uint8 [batch_size, S, S, C], or each replica's part of them.
-          masks: of `draw_inputs`, or each replica's part of them.
-
-        Returns:
-          scalars: psnr and gradient_norm of SCALARS, or all but held-out ones of
-            ADVERSARIAL_SCALARS.
-          histograms: none.
-        """
+    def train_step(self, images: Batch, *inputs: Batch) -> Results:
+        """Take a step of Adam on the loss, after one of D if there is one; as `Trainer`."""
         self.optimizer.learning_rate = self.learning_rate(int(self.step.numpy()))
-        return self._train_step(images, masks), {}
+        return super().train_step(images, *inputs)
 
-    @tf.function(reduce_retracing=True, autograph=False)
-    def _train_step(
-        self,
-        images: np.ndarray | tf.Tensor | tf.distribute.DistributedValues,
-        masks: np.ndarray | tf.Tensor | tf.distribute.DistributedValues,
-    ) -> dict[str, tf.Tensor]:
-        scalars = self.strategy.run(self._replica_step, args=(images, masks))
-        local = self.strategy.experimental_local_results
-        # Equal on all replicas: they were reduced there.
-        scalars = {name: local(value)[0] for name, value in scalars.items()}
-        move_averages(self.averaged, self.model.e, self.step, self.rules.average_decay)
-        self.step.assign_add(1)
-        return scalars
-
-    def _replica_step(self, images: tf.Tensor, masks: tf.Tensor) -> dict[str, tf.Tensor]:
-        """`train_step` on one replica's part of the global batch."""
+    def _replica_step(self, images: tf.Tensor, masks: tf.Tensor) -> Results:
+        """Take a step under masks of `draw_inputs`; give all but the held-out scalars."""
         model, rules = self.model, self.rules
         context = tf.distribute.get_replica_context()
         replica, share = context.replica_id_in_sync_group, rules.batch_size // self.replicas
         real = to_signed(tf.cast(images, tf.float32))
         if rules.flip:
-            seed = tf.stack([tf.cast(rules.seed, tf.int64), self.step])
-            seed = augment.fold(seed, int(StepPurpose.FLIP))
+            seed = self._purpose_seed(augment.Purpose.FLIP)
             real = augment.flip(real, seed, replica * share, rules.batch_size)
         variables, scalars = self._trained, {}
         with tf.GradientTape(watch_accessed_variables=False) as tape:
@@ -213,28 +165,25 @@ class ContextEncoderTrainer(tf.Module):
             scalars, gradients = context.all_reduce(mean, [scalars, gradients])
         gradients, norm = tf.clip_by_global_norm(gradients, CLIP_NORM)
         adversary.apply_mean(self.optimizer, gradients, variables)
-        return scalars | {"gradient_norm": norm}
+        return scalars | {"gradient_norm": norm}, {}
 
-    # --- what is looked at and saved ---
-
-    def estimate_statistics(self, batches: int) -> None:
-        """Nothing: there is no batch normalisation."""
+    # --- validation, samples, checkpoints ---
 
     def _estimate(self, images: np.ndarray, masks: np.ndarray) -> np.ndarray:
-        return checkpoints.estimate(self.model, to_signed(images), masks, weights=self.averaged)
+        return checkpoints.estimate(self.model, to_signed(images), masks, weights=self.ema)
 
     def evaluate(self) -> dict[str, tf.Tensor]:
-        """The mean PSNR of the holes of held-out images in dB: for each kind, and in all.
+        """Compute the validation PSNR in dB: the mean over holes of each kind, and over all.
 
-        Under masks that are always the same; in all, kinds count as often as they are trained on.
+        The masks are always the same; over all, kinds count as often as they are trained on.
         """
-        if self._held_out is None:
+        if self._validation is None:
             return {}
-        number, images = len(self._held_out), to_signed(self._held_out)
+        number, images = len(self._validation), to_signed(self._validation)
         scalars = {}
         for kind in sampling.SHARES:
             masks = known(sampling.fixed_masks(kind, self.model.image_size, number))
-            loss = self.model.loss(self._estimate(self._held_out, masks), images, masks, 0.0)
+            loss = self.model.loss(self._estimate(self._validation, masks), images, masks, 0.0)
             scalars[f"held_out_{kind}_psnr"] = -loss
         parts = [
             share * scalars[f"held_out_{kind}_psnr"] for kind, share in sampling.SHARES.items()
@@ -242,28 +191,23 @@ class ContextEncoderTrainer(tf.Module):
         return {"held_out_psnr": tf.add_n(parts), **scalars}
 
     def sample_pictures(self) -> np.ndarray:
-        """The same images each time, masked, filled in, and as they are: uint8 [N, S, 3 S, C]."""
+        """Show the same images each time, masked, completed and original: uint8 [N, S, 3 S, C]."""
         images, size, kinds = self._pictures, self.model.image_size, list(sampling.SHARES)
         drawn = {kind: known(sampling.fixed_masks(kind, size, len(images))) for kind in kinds}
         masks = np.stack([drawn[kinds[i % len(kinds)]][i] for i in range(len(images))])
-        masked = np.where(masks > 0, images, np.uint8(MISSING))
+        masked = np.where(masks > 0, images, np.uint8(HOLE_LEVEL))
         filled = np.where(masks > 0, images, to_uint8(self._estimate(images, masks)))
         return np.concatenate([masked, filled, images], axis=2)
 
     def checkpoint_contents(self) -> dict[str, Any]:
-        """All that a checkpoint holds, by name; weights come first, as in `DCGANTrainer`."""
-        contents = {
-            "averaged": self.averaged,
-            "model": self.model,
-            "optimizer": self.optimizer,
-            "step": self.step,
-        }
+        """Return all that a checkpoint holds, as `Trainer.checkpoint_contents`."""
+        contents = super().checkpoint_contents() | {"optimizer": self.optimizer}
         if self.adversary:
             contents |= {"discriminator": self.adversary.d, "optimizer_d": self.d_optimizer}
         return contents
 
     def graph(self) -> tf.Graph:
-        """The graph of an estimate, to look at."""
+        """Trace the graph of an estimate, for TensorBoard."""
         size, channels = self.model.image_size, self.model.channels
         function = tf.function(self.model.estimate, autograph=False)
         images = tf.TensorSpec([None, size, size, channels])

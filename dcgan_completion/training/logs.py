@@ -1,13 +1,11 @@
-"""The logs of a training: scalars.csv, TensorBoard's events, the plot of the losses.
-
-They know scalars by their names, not what was trained: a trainer says which it has.
-"""
+"""The logs of a training: scalars.csv, TensorBoard's events, the plot of the losses."""
 
 from __future__ import annotations
 
 import csv
 import dataclasses
 import glob
+import logging
 import os
 from collections.abc import Mapping, Sequence
 
@@ -16,12 +14,13 @@ import tensorflow as tf
 from google.protobuf.message import DecodeError
 from tensorboard.compat.proto import event_pb2
 
-from dcgan_completion import cli
 from dcgan_completion.utils import UserError, open_text, remove_partial, replacing, write_csv
+
+logger = logging.getLogger(__name__)
 
 SCALARS = "scalars.csv"
 FRAME = 16  # bytes around each record of TensorBoard's files: its length and two checksums
-SHARED_RUN = "training"  # TensorBoard's run of all that is no scalar
+SHARED_RUN = "training"  # TensorBoard's run of everything but scalars
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,12 +28,12 @@ class LoggedScalars:
     """The scalars that a trainer's steps have, and how they are shown.
 
     Attributes:
-      group: TensorBoard's section, which is open at first, for all that the trainer logs.
+      group: TensorBoard's section for all that the trainer logs.
       charts: by scalar, in the order of the CSV's columns: TensorBoard's run (a folder below the
-        logs) and the chart's name. Equal charts of several runs are drawn as one.
-      losses: scalars that must stay finite, are plotted and shown while a run goes on, each with
-        its label in the plot.
-      axis: what they are, for the plot's vertical axis.
+        logs) and the chart's name. Charts of the same name of several runs are drawn as one.
+      losses: scalars that are plotted, and shown in the progress bar, each with its label in the
+        plot.
+      axis: label of the plot's vertical axis.
     """
 
     group: str
@@ -44,18 +43,18 @@ class LoggedScalars:
 
     @property
     def columns(self) -> list[str]:
-        """Of scalars.csv."""
+        """The columns of scalars.csv."""
         return ["step", "epoch", *self.charts]
 
 
 @dataclasses.dataclass(frozen=True)
 class StepResult:
-    """What a training step gives to log, as tensors: who does not read them need not wait.
+    """The results of a training step, as tensors: only reading them waits for the step.
 
     Attributes:
       step: number of steps done, this one included.
-      epoch: number of the epoch it belongs to, from 1.
-      scalars: by name, each a scalar: of the trainer's `LoggedScalars`, those that the step has.
+      epoch: its epoch, from 1.
+      scalars: by name, those of the trainer's `LoggedScalars` that the step has.
       histograms: by name, each [N].
     """
 
@@ -66,9 +65,9 @@ class StepResult:
 
 
 def keep_rows(path: str, columns: Sequence[str], last_step: int) -> None:
-    """Drops the rows of a scalars.csv after `last_step`: a resumed run writes them again.
+    """Drop the rows of a scalars.csv after `last_step`: a resumed run writes them again.
 
-    Damaged ones are dropped, too, and their loss is named.
+    Damaged rows are dropped, too, and counted in a warning.
 
     Raises:
       UserError: it is another table.
@@ -78,13 +77,13 @@ def keep_rows(path: str, columns: Sequence[str], last_step: int) -> None:
             head, *rows = csv.reader(file)
     except csv.Error:
         head, rows = [], []
-    except ValueError:  # not even a head
+    except ValueError:  # not even a header
         if last_step:
-            cli.say(f"{path}: is empty; what it held of the steps up to {last_step} is lost")
+            logger.warning("%s: is empty; the rows up to step %d are lost", path, last_step)
         head, rows = list(columns), []
     if head != list(columns):
         raise UserError(
-            f"{path}: not the table of this training; move it away, or choose another --log-dir"
+            f"{path}: is not of this training; move it away, or choose another --log-dir"
         )
     steps = [_step_of(row, len(columns)) for row in rows]
     kept = [row for row, step in zip(rows, steps, strict=True) if step and step <= last_step]
@@ -92,15 +91,14 @@ def keep_rows(path: str, columns: Sequence[str], last_step: int) -> None:
     whole = [step for step in steps if step]
     if None in steps[:-1] or (whole and whole[-1] < last_step):
         first = whole[0] if whole else 1
-        cli.say(
-            f"{path}: is damaged; {last_step + 1 - first - len(kept)} of the rows of steps {first} "
-            f"to {last_step} are lost"
-        )
+        lost = last_step + 1 - first - len(kept)
+        message = "%s: is damaged; %d of the rows of steps %d to %d are lost"
+        logger.warning(message, path, lost, first, last_step)
     write_csv(path, columns, kept)
 
 
 def _step_of(row: Sequence[str], columns: int) -> int | None:
-    """The step of a row of scalars.csv; None if it is cut short or damaged."""
+    """Read the step of a row of scalars.csv; None if it is cut short or damaged."""
     try:
         step, epoch = (int(cell) if cell.isdecimal() else 0 for cell in row[:2])
         for cell in row[2:]:
@@ -111,12 +109,13 @@ def _step_of(row: Sequence[str], columns: int) -> int | None:
 
 
 def keep_events(path: str, last_step: int) -> None:
-    """Drops the events after `last_step` from a file of TensorBoard's, as `keep_rows` does."""
+    """Drop the events after `last_step` from a file of TensorBoard's, as `keep_rows` does."""
     step, unread, damaged = -1, os.path.getsize(path), False
     with replacing(path) as temporary, tf.io.TFRecordWriter(temporary) as writer:
         try:
             for record in tf.data.TFRecordDataset(path):
-                step = event_pb2.Event.FromString(record.numpy()).step
+                event = event_pb2.Event()  # pyright: ignore[reportAttributeAccessIssue]
+                step = event.FromString(record.numpy()).step
                 unread -= len(record.numpy()) + FRAME
                 if step <= last_step:
                     writer.write(record.numpy())
@@ -124,7 +123,7 @@ def keep_events(path: str, last_step: int) -> None:
             damaged = "truncated" not in str(error)
     # A crash cuts a record short; it is the last one, and of a later step.
     if damaged or (unread and step < last_step):
-        cli.say(f"{path}: is damaged; what follows its event of step {step} is lost")
+        logger.warning("%s: is damaged; the events after step %d are lost", path, step)
 
 
 class TrainingLog:
@@ -134,7 +133,7 @@ class TrainingLog:
     """
 
     def __init__(self, folder: str, first_step: int, scalars: LoggedScalars) -> None:
-        """Opens the logs in `folder`, which exists, to go on after `first_step`.
+        """Open the logs in `folder`, which exists, to continue after `first_step`.
 
         What an earlier run has written about later steps is dropped.
 
@@ -169,21 +168,21 @@ class TrainingLog:
             writer.close()
 
     def flush(self) -> None:
-        """Makes what was written so far visible to others."""
+        """Make what was written so far visible to other programs."""
         self._file.flush()
         for writer in self._events.values():
             writer.flush()
 
     def write_run(self, graph: tf.Graph, text: str) -> None:
-        """What a run begins with: the networks' graph, and the configuration as text."""
+        """Write what a run begins with: the networks' graph, and the configuration as text."""
         with self._events[SHARED_RUN].as_default():
             tf.summary.text("configuration", f"```\n{text}\n```", step=0)
             tf.summary.graph(graph)
 
     def write_step(self, result: StepResult) -> dict[str, float]:
-        """The step's scalars; returns them as numbers, by name.
+        """Write the step's scalars; return them as numbers, by name.
 
-        A scalar that the step does not have leaves its cell of the CSV empty.
+        The cell of a scalar that the step does not have stays empty.
         """
         charts = self._scalars.charts
         values = {name: float(result.scalars[name]) for name in charts if name in result.scalars}
@@ -199,27 +198,22 @@ class TrainingLog:
         return f"{self._scalars.group}/{name}"
 
     def write_histograms(self, result: StepResult) -> None:
-        """The step's histograms."""
+        """Write the step's histograms."""
         with self._events[SHARED_RUN].as_default(result.step):
             for name, values in result.histograms.items():
                 tf.summary.histogram(self._tag(name), values)
 
     def write_picture(self, name: str, picture: np.ndarray, step: int) -> None:
-        """One picture, uint8 [H, W, C]."""
+        """Write one picture, uint8 [H, W, C]."""
         with self._events[SHARED_RUN].as_default(step):
             tf.summary.image(self._tag(name), picture[np.newaxis])
 
 
 def plot_losses(folder: str, losses: Mapping[str, str], axis: str = "loss") -> list[str]:
-    """Draws losses.png and losses.pdf from the scalars.csv in `folder`; returns their paths.
+    """Plot losses.png and losses.pdf from the scalars.csv in `folder`; return their paths.
 
-    Thin lines are the losses of each step, thick ones their rolling average over a
-    hundredth of the run (at least ten steps).
-
-    Args:
-      folder: of the logs.
-      losses: columns of the CSV, each with its label; rows without a value are left out.
-      axis: label of the vertical axis.
+    Thin lines are the losses of each step, thick ones their moving average over a hundredth of the
+    run (at least ten steps). `losses`, `axis` are those of `LoggedScalars`.
     """
     from matplotlib.figure import Figure
 
@@ -227,18 +221,18 @@ def plot_losses(folder: str, losses: Mapping[str, str], axis: str = "loss") -> l
         rows = list(csv.DictReader(file))
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.add_subplot(xlabel="step", ylabel=axis)
-    longest = max(10, len(rows) // 100)
+    max_window = max(10, len(rows) // 100)
     for name, label in losses.items():
         points = [(int(row["step"]), float(row[name])) for row in rows if row[name]]
         if not points:
             continue
         steps, values = np.array(points).T
-        # As many steps, if only some of them have a value.
-        window = max(1, min(longest * len(values) // len(rows), len(values)))
+        # The same number of steps, if only some of them have a value.
+        window = max(1, min(max_window * len(values) // len(rows), len(values)))
         (line,) = axes.plot(steps, values, linewidth=0.4, alpha=0.4)
         average = np.convolve(values, np.full(window, 1 / window), mode="valid")
         axes.plot(steps[window - 1 :], average, color=line.get_color(), label=label)
-    axes.legend(title=f"average over {min(longest, len(rows))} steps")
+    axes.legend(title=f"average over {min(max_window, len(rows))} steps")
     axes.set_ylim(bottom=0)
     axes.spines[["top", "right"]].set_visible(False)
     paths = [os.path.join(folder, f"losses.{kind}") for kind in ("png", "pdf")]

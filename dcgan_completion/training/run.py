@@ -1,4 +1,4 @@
-"""A training run: the settings it starts or goes on with, when it stops, and what it writes."""
+"""A training run: the settings it starts or resumes with, when it stops, and what it writes."""
 
 from __future__ import annotations
 
@@ -37,21 +37,18 @@ Settings = TypeVar("Settings")
 # --- settings ---
 
 
-def settle(
+def resolve_settings(
     given: Mapping[str, Any], classes: OptionClasses = OPTIONS
-) -> tuple[TrainingSettings, dict[str, Any] | None, str]:
-    """The settings of a run, each as given, or else as in the run to resume, or its default.
+) -> tuple[TrainingSettings, dict[str, Any] | None]:
+    """Resolve the settings of a run: as given, or else as in the run to resume, or the defaults.
 
-    Args:
-      given: the options that the user gave, by the names of their fields.
-      classes: the command's settings classes.
+    `given` has the options that the user gave, by the names of their fields.
 
     Returns:
-      The settings; the config of the run to resume, None if there is none; a line to tell the
-      user (may be empty).
+      The settings, and the config of the run to resume, None for a new run.
 
     Raises:
-      UserError: a folder that cannot be used, an option that contradicts the run.
+      UserError: a folder cannot be used, or an option contradicts the run.
     """
     output, run = from_values(classes.output, given), from_values(classes.run, given)
     kept = (*_names(classes.architecture), *IDENTITY, *classes.rules.fixed)
@@ -59,24 +56,15 @@ def settle(
     for folder in given["dataset"]:
         utils.check_folder(folder, "--dataset")
     config = find_run(output, run.init_from, fixed, classes)
-    precision, note = settle_precision(given, config)
+    precision = resolve_precision(given, config)
     values = dict(given)
     if config is not None:
         values = config["options"] | config["architecture"] | config["identity"] | values
     architecture = from_values(classes.architecture, values)
-    asked = " ".join(f"{options.flag(name)} {given[name]}" for name in fixed)
-    checkpoints.check_architecture(
-        dataclasses.asdict(architecture), asked or "the networks", architecture.network
-    )
-    settings = TrainingSettings(
-        architecture=architecture,
-        rules=from_values(classes.rules, values),
-        data=from_values(classes.data, values),
-        precision=precision,
-        run=run,
-        output=output,
-    )
-    return settings, config, note
+    source = " ".join(f"{options.flag(name)} {given[name]}" for name in fixed) or "the networks"
+    checkpoints.check_architecture(dataclasses.asdict(architecture), source, architecture.network)
+    rules, data = from_values(classes.rules, values), from_values(classes.data, values)
+    return TrainingSettings(architecture, rules, data, precision, run, output), config
 
 
 def _names(settings: type) -> list[str]:
@@ -84,19 +72,17 @@ def _names(settings: type) -> list[str]:
 
 
 def from_values(settings: type[Settings], values: Mapping[str, Any]) -> Settings:
-    """A settings class with those of some values, by name, that are its own."""
+    """Make a settings object from those of some values, by name, that are its fields."""
     return settings(**{name: values[name] for name in _names(settings) if name in values})
 
 
-def settle_precision(
-    given: Mapping[str, Any], config: dict[str, Any] | None
-) -> tuple[devices.Precision, str]:
-    """The precision of a run and a line to tell the user; arguments and errors as `settle`."""
+def resolve_precision(given: Mapping[str, Any], config: dict[str, Any] | None) -> devices.Precision:
+    """Resolve the precision of a run; arguments and errors as `resolve_settings`."""
     asked, earlier = given.get("precision"), (config or {}).get("options", {})
     if "precision_used" in earlier:
         stored = devices.Precision(earlier.get("precision", "auto"), earlier["precision_used"])
         return stored.resumed(asked)
-    return devices.Precision.choose(from_values(PrecisionSettings, given).precision), ""
+    return devices.Precision.choose(from_values(PrecisionSettings, given).precision)
 
 
 def find_run(
@@ -105,13 +91,10 @@ def find_run(
     fixed: Mapping[str, Any],
     classes: OptionClasses = OPTIONS,
 ) -> dict[str, Any] | None:
-    """The config of the run to resume in some folders; None if a new one can begin there.
+    """Read the config of the run to resume in some folders; None if a new one can start there.
 
-    Args:
-      output: the folders.
-      init_from: the checkpoint that a new run would start from.
-      fixed: values that the user gave, of options that a resumed run cannot change.
-      classes: the command's settings classes.
+    A new run would start from the checkpoint `init_from`. `fixed` has the values that the user gave
+    for options that a resumed run cannot change.
 
     Raises:
       UserError: the folders cannot be used, or something contradicts the run in them.
@@ -128,8 +111,8 @@ def find_run(
         output.model_dir, network=classes.architecture.network
     )
     check_config(config, os.path.join(output.model_dir, runs.CONFIG), classes)
-    usual = classes.rules()
-    rules = {name: config["options"].get(name, getattr(usual, name)) for name in usual.fixed}
+    default = classes.rules()
+    rules = {name: config["options"].get(name, getattr(default, name)) for name in default.fixed}
     stored = config["architecture"] | config["identity"] | rules
     checkpointing.refuse_contradictions(fixed, stored, prefix, "--checkpoint-dir")
     if init_from is not None:
@@ -141,66 +124,66 @@ def find_run(
 
 
 def check_config(config: Mapping[str, Any], path: str, classes: OptionClasses = OPTIONS) -> None:
-    """Raises UserError if a config.json at `path` is not whole enough to go on with its run."""
-    remedy = "mend it, or start another run with --init-from and another --checkpoint-dir"
-    for name, kind in (("options", dict), ("identity", dict), ("data", str)):
-        if not isinstance(config.get(name), kind):
-            raise UserError(f"{path}: lacks the {name} of the run to resume; {remedy}")
-    for name in IDENTITY:
-        if name not in config["identity"]:
-            raise UserError(f"{path}: lacks the {name} of the run to resume; {remedy}")
+    """Raise UserError if the config.json at `path` lacks what resuming its run needs."""
+    remedy = "repair it, or start another run with --init-from and another --checkpoint-dir"
+    kinds = {"options": dict, "identity": dict, "data": str}
+    missing = [name for name, kind in kinds.items() if not isinstance(config.get(name), kind)]
+    if "identity" not in missing:
+        missing += [name for name in IDENTITY if name not in config["identity"]]
+    if missing:
+        raise UserError(f"{path}: lacks the {missing[0]} of the run to resume; {remedy}")
     stored = config["options"] | config["identity"]
     for settings in (classes.rules, classes.data, classes.precision):
         for field in options.option_fields(settings):
             if field.name in stored and not options.could_be_given(field, stored[field.name]):
                 raise UserError(
-                    f"{path}: {field.name} of the run to resume is nothing that "
-                    f"{options.flag(field.name)} takes; {remedy}"
+                    f"{path}: {field.name} of the run to resume is not a value that "
+                    f"{options.flag(field.name)} accepts; {remedy}"
                 )
     if stored.get("precision_used", "float32") not in options.PRECISIONS[1:]:
-        raise UserError(f"{path}: precision_used of the run to resume is none; {remedy}")
+        raise UserError(f"{path}: precision_used of the run to resume is not a precision; {remedy}")
 
 
 def _refuse_other_runs(output: OutputSettings) -> None:
-    """Raises UserError if samples or logs are there that a new run would mix with its own."""
+    """Raise UserError if there are samples or logs that a new run would mix with its own."""
     found = glob.glob(os.path.join(glob.escape(output.sample_dir), "train_*.png"))
     found += glob.glob(os.path.join(glob.escape(output.log_dir), logs.SCALARS))
     if found:
         raise UserError(
-            f"{found[0]} is of another run, and --checkpoint-dir {output.model_dir} holds no "
+            f"{found[0]} belongs to another run, and --checkpoint-dir {output.model_dir} holds no "
             "checkpoint to resume; move it away, or choose another --sample-dir and --log-dir"
         )
 
 
-# --- the end ---
+# --- stopping ---
 
 
 class StopRequest:
-    """Ends a run early: by SIGINT or SIGTERM, or when its time is over; in all processes at once.
+    """Stops a run early, in all processes at once: by SIGINT, SIGTERM, or after some minutes.
 
     Attributes:
       signals: those that were received.
     """
 
     def __init__(self, strategy: tf.distribute.Strategy, minutes: float | None) -> None:
-        """Takes note of signals from now on; `minutes` count from now on, None: for ever."""
+        """Record signals, and count `minutes` (None: no limit), from now on."""
         self._strategy = strategy
         self.signals = cli.StopSignals()
         self._deadline = float("inf") if minutes is None else time.monotonic() + 60 * minutes
 
     def due(self) -> bool:
-        """Whether the run is to end now; all processes must call it at the same step."""
-        here = bool(self.signals.received) or time.monotonic() > self._deadline
-        return devices.any_process(self._strategy, here)
+        """Return whether to stop now; all processes must call it at the same step."""
+        stop = bool(self.signals.received) or time.monotonic() > self._deadline
+        return devices.any_process(self._strategy, stop)
 
 
-# --- what is written ---
+# --- outputs ---
 
 
 class RunWriter:
-    """What the chief process of a run writes: logs, samples, checkpoints, the progress bar.
+    """Writes logs, samples, checkpoints and the progress bar, in the chief process of a run.
 
-    Use as a context manager. The other processes have none.
+    Use as a context manager.
 
     Attributes:
       saver: the run's checkpoints.
@@ -214,14 +197,9 @@ class RunWriter:
         output: OutputSettings,
         config: dict[str, Any],
     ) -> None:
-        """Makes the folders, config.json and the first checkpoint.
+        """Make the folders, config.json and the first checkpoint.
 
-        Args:
-          trainer: at the run's first step.
-          dataset: that it is trained on.
-          epochs: of the whole run.
-          output: the folders, and the intervals.
-          config: for config.json and TensorBoard.
+        The trainer is at the run's first step; `epochs` are those of the whole run.
         """
         self._trainer, self._dataset, self._epochs = trainer, dataset, epochs
         self._output = output
@@ -251,7 +229,7 @@ class RunWriter:
         self._open.close()
 
     def write(self, result: logs.StepResult, ends: bool) -> None:
-        """Writes what is due after a step: everything, if the run ends with it.
+        """Write what is due after a step: everything, if the run ends with it.
 
         Raises:
           UserError: a loss is not finite, or a checkpoint cannot be written.
@@ -261,9 +239,7 @@ class RunWriter:
             scalars = {**result.scalars, **self._trainer.evaluate()}
             result = dataclasses.replace(result, scalars=scalars)
         values = self._log.write_step(result)
-        warning = self._trainer.monitor.check(result.step, values, self.saver.latest)
-        if warning:
-            cli.say(f"warning: {warning}")
+        self._trainer.monitor.check(result.step, values, self.saver.latest)
         self._show_progress(result, values)
         if ends or result.step % self._output.sample_interval == 0:
             self._write_samples(result)

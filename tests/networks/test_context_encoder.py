@@ -168,23 +168,6 @@ def test_estimates_have_the_right_shape_and_range(
     assert 0.9 < np.abs(estimate).max() <= 1
 
 
-@pytest.mark.parametrize("wrong", [{"image_size": 48}, {"image_size": 8}, {"channels": 2}])
-def test_other_sizes_are_refused(wrong: dict[str, int]) -> None:
-    (name,) = wrong
-    with pytest.raises(ValueError, match=name):
-        ContextEncoder(**wrong)
-
-
-def test_first_values_are_a_function_of_the_seed() -> None:
-    first, same, other = (ContextEncoder(image_size=16, width=2, seed=seed) for seed in (1, 1, 2))
-    for name, variable in first.e.items():
-        np.testing.assert_array_equal(variable, same.e[name])
-        if name.endswith("kernel"):
-            assert not np.isin(variable, other.e[name]).any()
-        else:
-            assert (variable.numpy() == 0).all()
-
-
 def test_first_kernels_keep_the_size_of_the_signal() -> None:
     """He et al.: variance 2 / n, n the inputs of an output; a fourth of a transposed one's taps."""
     for name, variable in ContextEncoder(width=16).e.items():
@@ -202,14 +185,6 @@ def test_first_kernels_keep_the_size_of_the_signal() -> None:
             deviation, error = 0.8796 * np.sqrt(2 / inputs), 4 / np.sqrt(2 * kernel.size)
             assert kernel.std() == pytest.approx(deviation, rel=error), name
             assert abs(kernel.mean()) < 4 * deviation / np.sqrt(kernel.size), name
-
-
-def test_every_layer_has_first_weights_of_its_own() -> None:
-    kernels = [v for name, v in ContextEncoder(width=4).e.items() if name.endswith("kernel")]
-    scaled = [(kernel / tf.math.reduce_std(kernel)).numpy().ravel() for kernel in kernels]
-    for one, other in itertools.combinations(scaled, 2):
-        number = min(one.size, other.size)
-        assert not np.allclose(one[:number], other[:number])
 
 
 # --- interpolation ---
@@ -288,31 +263,6 @@ def test_an_estimate_does_not_depend_on_the_other_images(
     np.testing.assert_allclose(together[2:3], alone, rtol=1e-5, atol=1e-6)
 
 
-def test_other_weights_stand_in(tiny: ContextEncoder, random: np.random.Generator) -> None:
-    images, mask = (tf.constant(values) for values in draw(random, 2, 16))
-    other = randomize(ContextEncoder(image_size=16, width=3, seed=1), random)
-    np.testing.assert_array_equal(
-        tiny.estimate(images, mask, weights=other.e), other.estimate(images, mask)
-    )
-    assert np.abs(tiny.estimate(images, mask) - other.estimate(images, mask)).max() > 0.01
-
-
-def test_another_precision_shares_the_variables(
-    tiny: ContextEncoder, random: np.random.Generator
-) -> None:
-    images, mask = (tf.constant(values) for values in draw(random, 4, 16))
-    other = tiny.in_precision("bfloat16")
-    assert all(other.e[name] is variable for name, variable in tiny.e.items())
-    exact, rough = tiny.estimate(images, mask).numpy(), other.estimate(images, mask).numpy()
-    assert rough.dtype == np.float32
-    assert 0 < np.abs(exact - rough).max() < 0.05
-    assert np.corrcoef(exact.ravel(), rough.ravel())[0, 1] > 0.999
-    tiny.e["up0_bias"].assign_add([0.5, 0.5, 0.5, 0])
-    assert (other.estimate(images, mask).numpy() > rough).mean() > 0.9
-    back = other.in_precision("float32")
-    np.testing.assert_array_equal(back.estimate(images, mask), tiny.estimate(images, mask))
-
-
 # --- the loss ---
 
 
@@ -333,7 +283,7 @@ def test_the_loss_is_minus_the_psnr_of_the_hole(random: np.random.Generator) -> 
     images, mask = draw(random, 3, 16)
     estimate = np.where(mask > 0, images, random.uniform(-1, 1, images.shape)).astype(np.float32)
     as_bytes = [np.rint((values + 1) * 127.5).astype(np.uint8) for values in (images, estimate)]
-    psnr = image_metrics.psnr(*as_bytes, mask)
+    psnr = image_metrics.psnr(*as_bytes, mask == 0)
     loss = ContextEncoder.loss(tf.constant(estimate), tf.constant(images), tf.constant(mask))
     assert float(loss) == pytest.approx(-psnr.mean(), abs=0.02)
 

@@ -16,6 +16,7 @@ from helpers import ROOT
 
 from dcgan_completion import cli
 from dcgan_completion.settings import options
+from dcgan_completion.version import VERSION
 
 # --- options ---
 
@@ -78,7 +79,21 @@ def test_the_parser_refuses_in_one_line(capsys: pytest.CaptureFixture[str]) -> N
     assert "What it does." in text
     assert "  ./it.py" in text
     assert "(default: 3.5)" in text
+    assert "show the full traceback of an error\n" in text  # a switch's default goes without saying
     assert math.isclose(parser.parse_args([]).learning_rate, 3.5)
+
+
+@pytest.mark.parametrize("words", [["--version"], ["paint", "--version"]])
+def test_every_parser_tells_the_version(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    parser = cli.CommandParser("What it does.", "draw")
+    for name in ("draw", "paint"):
+        parser.add_command(name, "Do it.")
+    with pytest.raises(SystemExit) as caught:
+        parser.parse_args(words)
+    assert caught.value.code == 0
+    assert capsys.readouterr().out == f"dcgan-completion {VERSION}\n"
 
 
 # --- settings classes ---
@@ -256,8 +271,25 @@ def test_a_full_disk_is_one_line_and_status_2_whoever_found_it_full() -> None:
     body = "raise RuntimeError('writing a.ckpt:\\n No space left on device')"
     done = run_program(body)
     assert done.returncode == 2
-    assert done.stderr == "-c: error: writing a.ckpt: No space left on device; make room\n"
+    assert (
+        done.stderr == "-c: error: writing a.ckpt: No space left on device; free some disk space\n"
+    )
     assert "Traceback" in run_program(body, "--traceback").stderr
+
+
+@pytest.mark.parametrize(
+    ("first", "stream"), [("", "stdout"), ("cli.keep_stdout_for_results()", "stderr")]
+)
+def test_the_packages_log_is_shown_once(first: str, stream: str) -> None:
+    body = f"""{first}
+    import logging
+    logging.basicConfig()  # as some libraries do
+    logging.getLogger("dcgan_completion.rooms").info("a note")
+    logging.getLogger("dcgan_completion.rooms").warning("a warning")"""
+    done = run_program(body)
+    assert "a note\n" in getattr(done, stream)
+    assert done.stderr.endswith("a warning\n")
+    assert done.stdout + done.stderr == "a note\na warning\n"
 
 
 @pytest.mark.parametrize("body", ["1 / 0", "open('missing')", "raise ValueError('odd')"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable
 from pathlib import Path
 
@@ -108,18 +109,18 @@ def test_a_resumed_run_keeps_its_precision(monkeypatch: pytest.MonkeyPatch) -> N
         ("bfloat16", "auto", "float32", "bfloat16"),
         ("float32", "bfloat16", "bfloat16", "float32"),
     ):
-        precision, note = devices.Precision(asked, used).resumed(wanted)
-        assert precision == devices.Precision(wanted or asked, result)
-        assert note == ""
+        resumed = devices.Precision(asked, used).resumed(wanted)
+        assert resumed == devices.Precision(wanted or asked, result)
 
 
 def test_a_resumed_run_goes_on_in_float32_where_bfloat16_is_emulated(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO, "dcgan_completion")
     on_cpu(monkeypatch, "avx2")
-    precision, note = devices.Precision("auto", "bfloat16").resumed(None)
+    precision = devices.Precision("auto", "bfloat16").resumed(None)
     assert precision == devices.Precision("auto", "float32")
-    assert "float32" in note
+    assert "the run continues in float32" in caplog.text
     with pytest.raises(UserError, match="--precision bfloat16"):
         devices.Precision("bfloat16", "bfloat16").resumed(None)
 
@@ -127,7 +128,7 @@ def test_a_resumed_run_goes_on_in_float32_where_bfloat16_is_emulated(
 def test_a_batch_that_does_not_divide_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     strategy = tf.distribute.get_strategy()
     monkeypatch.setattr(type(strategy), "num_replicas_in_sync", property(lambda self: 3))
-    with pytest.raises(UserError, match="--batch-size 8 does not divide among 3"):
+    with pytest.raises(UserError, match="--batch-size 8 cannot be divided among 3"):
         DCGANTrainer(DCGAN(image_size=16, gf_dim=2, df_dim=2), Rules(batch_size=8))
 
 

@@ -14,6 +14,7 @@ from helpers import ROOT
 
 from dcgan_completion import runs
 from dcgan_completion.utils import UserError
+from dcgan_completion.version import VERSION
 
 
 def test_a_record_says_how_a_run_came_about(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -23,6 +24,7 @@ def test_a_record_says_how_a_run_came_about(monkeypatch: pytest.MonkeyPatch) -> 
     assert record["command"] == "train-dcgan.py --dataset 'two words'"
     assert record["options"] == options
     assert record["packages"]["python"] == platform.python_version()
+    assert record["packages"]["dcgan-completion"] == VERSION
     for package in ("tensorflow", "numpy"):
         assert record["packages"][package] == importlib.metadata.version(package)
     assert "CPU" in record["devices"][0]

@@ -13,29 +13,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tensorflow as tf
 from helpers import ROOT, TINY
+from training_runs import tensors
 
 EPOCHS = 24  # of 5 steps
 OPTIONS = (*TINY, "--epoch", EPOCHS, "--sample-interval", 7, "--checkpoint-interval", 3)
 
 
 def command(faces16: Path) -> list[str]:
-    return [
-        sys.executable,
-        str(ROOT / "train-dcgan.py"),
-        "--dataset",
-        str(faces16),
-        *map(str, OPTIONS),
-    ]
-
-
-def tensors(folder: Path) -> dict[str, np.ndarray]:
-    reader = tf.train.load_checkpoint(str(folder / f"ckpt-{5 * EPOCHS}"))
-    # How often a run has saved is its own affair.
-    skipped = ("OBJECT", "save_counter")
-    names = [n for n in reader.get_variable_to_shape_map() if not any(s in n for s in skipped)]
-    return {name: reader.get_tensor(name) for name in names}
+    script = (sys.executable, ROOT / "train-dcgan.py", "--dataset", faces16)
+    return [*map(str, (*script, *OPTIONS))]
 
 
 @pytest.fixture(scope="module")
@@ -76,32 +63,27 @@ def kill_once(folder: Path, faces16: Path, in_a_write: bool, random: np.random.G
     return process.wait() == 0
 
 
-def survive(folder: Path, faces16: Path, uninterrupted: Path, kills: int) -> None:
+@pytest.mark.parametrize("kills", [3, pytest.param(20, marks=pytest.mark.slow)])
+def test_a_run_survives_kills(
+    kills: int, tmp_path: Path, faces16: Path, uninterrupted: Path
+) -> None:
     random = np.random.default_rng(kills)
     killed = 0
     for i in range(kills):
-        killed += not kill_once(folder, faces16, in_a_write=i % 2 == 1, random=random)
+        killed += not kill_once(tmp_path, faces16, in_a_write=i % 2 == 1, random=random)
     assert killed >= kills // 2  # the training was long enough to be killed
-    subprocess.run(command(faces16), cwd=folder, check=True, capture_output=True)
-    one, other = tensors(uninterrupted / "checkpoint"), tensors(folder / "checkpoint")
+    subprocess.run(command(faces16), cwd=tmp_path, check=True, capture_output=True)
+    last = f"checkpoint/ckpt-{5 * EPOCHS}"
+    one, other = tensors(uninterrupted / last), tensors(tmp_path / last)
     assert set(one) == set(other)
     for name, value in one.items():
         np.testing.assert_array_equal(other[name], value, err_msg=name)
     csv = Path("logs", "scalars.csv")
-    assert (folder / csv).read_bytes() == (uninterrupted / csv).read_bytes()
-    names = [path.name for path in folder.rglob("*")]
+    assert (tmp_path / csv).read_bytes() == (uninterrupted / csv).read_bytes()
+    names = [path.name for path in tmp_path.rglob("*")]
     assert not [name for name in names if "temp" in name or "partial" in name]
-    indices = {path.stem for path in (folder / "checkpoint").glob("*.index")}
+    indices = {path.stem for path in (tmp_path / "checkpoint").glob("*.index")}
     assert indices == {path.stem for path in (uninterrupted / "checkpoint").glob("*.index")}
-
-
-def test_a_run_survives_3_kills(tmp_path: Path, faces16: Path, uninterrupted: Path) -> None:
-    survive(tmp_path, faces16, uninterrupted, kills=3)
-
-
-@pytest.mark.slow
-def test_a_run_survives_20_kills(tmp_path: Path, faces16: Path, uninterrupted: Path) -> None:
-    survive(tmp_path, faces16, uninterrupted, kills=20)
 
 
 def test_a_full_disk_ends_in_one_line_and_loses_nothing(
@@ -117,28 +99,17 @@ def test_a_full_disk_ends_in_one_line_and_loses_nothing(
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (data.stat().st_size - 1000,) * 2)
 
-    arguments = ["--dataset", str(faces16), "--epoch", "3"]
-    environment = {k: v for k, v in os.environ.items() if k != "TF_CPP_MIN_LOG_LEVEL"}
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "train-dcgan.py"), *arguments],
-        cwd=tmp_path / "run",
-        env=environment,
-        capture_output=True,
-        text=True,
-        preexec_fn=limit,
-    )
+    command = [sys.executable, ROOT / "train-dcgan.py", "--dataset", faces16, "--epoch", "3"]
+    quiet = {k: v for k, v in os.environ.items() if k != "TF_CPP_MIN_LOG_LEVEL"}
+    options = {"cwd": tmp_path / "run", "env": quiet, "capture_output": True, "text": True}
+    done = subprocess.run(command, preexec_fn=limit, **options)
     assert done.returncode == 2, (done.returncode, done.stderr)
     last = done.stderr.strip().splitlines()[-1]
-    assert "train-dcgan.py: error:" in last
-    assert "checkpoint" in last
-    assert "ckpt-10" in last
+    assert "train-dcgan.py: error: checkpoint: the checkpoint of step 15 cannot be written" in last
+    assert "free some disk space" in last
+    assert "it resumes from checkpoint/ckpt-10" in last
     assert data.read_bytes() == before
     assert "Traceback" not in done.stderr
-    again = subprocess.run(
-        [sys.executable, str(ROOT / "train-dcgan.py"), *arguments],
-        cwd=tmp_path / "run",
-        capture_output=True,
-        text=True,
-    )
+    again = subprocess.run(command, **options)
     assert again.returncode == 0, again.stderr
     assert "resuming from checkpoint/ckpt-10" in again.stdout

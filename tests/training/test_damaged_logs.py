@@ -26,28 +26,28 @@ HEAD = ",".join(COLUMNS) + "\r\n"
 ROWS = [row(step) for step in range(1, 9)]  # a run that was stopped after its checkpoint of step 6
 
 
-def kept(path: Path, data: bytes, capsys: pytest.CaptureFixture[str]) -> tuple[list[int], str]:
-    """The steps that are kept of a scalars.csv, and what is said."""
+def kept(path: Path, data: bytes, caplog: pytest.LogCaptureFixture) -> tuple[list[int], str]:
+    """The steps that are kept of a scalars.csv, and the warning."""
+    caplog.clear()
     path.write_bytes(data)
     logs.keep_rows(str(path), COLUMNS, 6)
     with open(path, newline="", encoding="utf-8") as file:
         head, *rows = csv.reader(file)
     assert head == COLUMNS
-    said = capsys.readouterr().err
-    assert len(said.splitlines()) <= 1
-    return [int(cells[0]) for cells in rows], said
+    assert len(caplog.messages) <= 1
+    return [int(cells[0]) for cells in rows], "".join(caplog.messages)
 
 
 # --- scalars.csv ---
 
 
 def test_whole_tables_and_those_that_a_crash_cut_lose_nothing(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     whole = (HEAD + "".join(ROWS)).encode()
     after = len((HEAD + "".join(ROWS[:6])).encode())
     for end in range(after, len(whole) + 1):
-        steps, said = kept(tmp_path / "scalars.csv", whole[:end], capsys)
+        steps, said = kept(tmp_path / "scalars.csv", whole[:end], caplog)
         assert (steps, said) == ([1, 2, 3, 4, 5, 6], "")
 
 
@@ -64,25 +64,25 @@ def test_whole_tables_and_those_that_a_crash_cut_lose_nothing(
     ids=["cut", "short", "no step", "zeros", "no number", "a later start"],
 )
 def test_damaged_rows_are_left_out_and_counted(
-    rows: list[str], steps: list[int], lost: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    rows: list[str], steps: list[int], lost: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "scalars.csv"
-    found, said = kept(path, (HEAD + "".join(rows)).encode(), capsys)
+    found, said = kept(path, (HEAD + "".join(rows)).encode(), caplog)
     assert found == steps
     assert said.startswith(f"{path}: is damaged; {lost}")
 
 
-def test_an_empty_table_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    steps, said = kept(tmp_path / "scalars.csv", b"", capsys)
+def test_an_empty_table_is_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    steps, said = kept(tmp_path / "scalars.csv", b"", caplog)
     assert steps == []
-    assert "scalars.csv: is empty; what it held of the steps up to 6 is lost" in said
+    assert "scalars.csv: is empty; the rows up to step 6 are lost" in said
 
 
 @pytest.mark.parametrize("data", [b"a,b\n1,2\n", b"\xff\xfe\x00", HEAD[:20].encode(), b"step\n"])
 def test_another_table_is_refused(data: bytes, tmp_path: Path) -> None:
     path = tmp_path / "scalars.csv"
     path.write_bytes(data)
-    with pytest.raises(UserError, match=f"{path}: not the table of this training; move it away"):
+    with pytest.raises(UserError, match=f"{path}: is not of this training; move it away"):
         logs.keep_rows(str(path), COLUMNS, 6)
     assert path.read_bytes() == data
 
@@ -106,7 +106,7 @@ def records(path: Path) -> list[bytes]:
 
 
 def test_damaged_events_are_kept_up_to_the_damage(
-    events: Path, random: np.random.Generator, capsys: pytest.CaptureFixture[str]
+    events: Path, random: np.random.Generator, caplog: pytest.LogCaptureFixture
 ) -> None:
     whole, everything = events.read_bytes(), records(events)
     wanted = len(everything) - 2  # the last are of steps 7 and 8
@@ -117,26 +117,26 @@ def test_damaged_events_are_kept_up_to_the_damage(
         damaged[place] ^= 1 << int(random.integers(8))
         for data, cut in ((bytes(damaged), False), (whole[:place], True)):
             events.write_bytes(data)
+            caplog.clear()
             logs.keep_events(str(events), 6)
             left = min(wanted, int((ends <= place).sum()))
             assert records(events) == everything[:left]
-            said = capsys.readouterr().err
+            said = "".join(caplog.messages)
             between = cut and place in (0, *ends)  # as if no more had been written
             if left < wanted and not between:
-                assert said.startswith(f"{events}: is damaged; what follows its event of step ")
-                assert said.endswith(" is lost\n")
+                assert said.startswith(f"{events}: is damaged; the events after step ")
             elif cut:
                 assert said == ""
 
 
 def test_records_of_another_program_are_named(
-    events: Path, capsys: pytest.CaptureFixture[str]
+    events: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with tf.io.TFRecordWriter(str(events)) as writer:
         writer.write(b"\xff\xff\xff")
     logs.keep_events(str(events), 6)
     assert records(events) == []
-    assert f"{events}: is damaged" in capsys.readouterr().err
+    assert f"{events}: is damaged" in caplog.text
 
 
 # --- a run ---
@@ -154,11 +154,11 @@ def test_a_run_goes_on_with_damaged_logs(run_any: Run, tmp_path: Path) -> None:
     done = run_any("train-dcgan.py", "--dataset", "faces", "--epoch", 301, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "logs/scalars.csv: is damaged; 1 of the rows of steps 1 to 600 are lost" in done.stderr
-    assert "events.out.tfevents.1.x: is damaged; what follows" in done.stderr
+    assert "events.out.tfevents.1.x: is damaged; the events after" in done.stderr
     steps = [int(cells[0]) for cells in rows_of(tmp_path / "logs")]
     assert steps == [*range(1, 300), *range(301, 603)]
     table.write_text("of,something,else\n1,2,3\n")
     again = run_any("train-dcgan.py", "--dataset", "faces", "--epoch", 302, cwd=tmp_path)
     assert again.returncode == 2
-    assert "logs/scalars.csv: not the table of this training" in again.stderr.splitlines()[-1]
+    assert "logs/scalars.csv: is not of this training" in again.stderr.splitlines()[-1]
     assert "Traceback" not in again.stderr

@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
 from helpers import ROOT, TINY, run_script
+from training_runs import tensors
 
 STEPS = 4
 
@@ -39,7 +39,7 @@ def learn(strategy, **options):
         scalars, histograms = trainer.train_step(batch)
     trainer.estimate_statistics(3)
     values = {f"model/{k}": v.numpy() for net in (model.g, model.d) for k, v in net.items()}
-    values |= {f"averaged/{k}": v.numpy() for k, v in trainer.averaged.items()}
+    values |= {f"averaged/{k}": v.numpy() for k, v in trainer.ema.items()}
     for name, optimizer in (("d", trainer.d_optimizer), ("g", trainer.g_optimizer)):
         values |= {f"{name}/{i}": v.numpy() for i, v in enumerate(optimizer.variables)}
     values |= {name: float(value) for name, value in scalars.items()}
@@ -79,12 +79,6 @@ def free_ports(number: int) -> list[int]:
     return ports
 
 
-def tensors(prefix: Path) -> dict[str, np.ndarray]:
-    reader = tf.train.load_checkpoint(str(prefix))
-    names = [n for n in reader.get_variable_to_shape_map() if "OBJECT" not in n]
-    return {name: reader.get_tensor(name) for name in names}
-
-
 def test_two_processes_equal_one_and_only_the_chief_writes(tmp_path: Path, faces16: Path) -> None:
     # 32 faces make an epoch of 4 steps of the global batch of 8.
     options = ("--dataset", faces16, *TINY, "--train-size", 8 * STEPS, "--epoch", 1)
@@ -95,14 +89,7 @@ def test_two_processes_equal_one_and_only_the_chief_writes(tmp_path: Path, faces
     processes = []
     for index in range(2):
         task = {"cluster": {"worker": workers}, "task": {"type": "worker", "index": index}}
-        folders = (
-            "--checkpoint-dir",
-            "model",
-            "--sample-dir",
-            f"s{index}",
-            "--log-dir",
-            f"l{index}",
-        )
+        folders = f"--checkpoint-dir model --sample-dir s{index} --log-dir l{index}".split()
         command = [sys.executable, ROOT / "train-dcgan.py", *options, *folders]
         processes.append(
             subprocess.Popen(

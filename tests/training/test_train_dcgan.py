@@ -114,10 +114,10 @@ def test_tensorboard_reads_the_log(trained: Path) -> None:
     assert json.loads(text.strip("`\n")).items() <= config.items()
     assert json.loads(text.strip("`\n"))["options"] == config["options"]
     assert events.Tags()["graph"]
-    operations = {node.op for node in events.Graph().node}
-    for function in events.Graph().library.function:
-        operations |= {node.op for node in function.node_def}
-    assert {"Conv2D", "MatMul", "Tanh"} <= operations
+    graph = events.Graph()
+    functions = (node for function in graph.library.function for node in function.node_def)
+    assert {"Conv2D", "MatMul", "Tanh"} <= {node.op for node in (*graph.node, *functions)}
+    assert {"z", "generator", "discriminator"} <= {node.name.split("/")[0] for node in graph.node}
 
 
 # --- stopping ---
@@ -188,7 +188,7 @@ def test_two_folders_gray_with_an_unreadable_file(
     done = run_any("train-dcgan.py", *data, *options, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     # 48 files in 6 batches: every epoch comes to the broken one.
-    assert "48 images, 6 steps an epoch" in done.stdout
+    assert "48 images, 6 steps per epoch" in done.stdout
     assert done.stderr.count(f"skipped: {broken}: ") == 1
     saved = tensors(tmp_path / "checkpoint" / "ckpt-12")
     iterations = {k.split("/")[0]: int(v) for k, v in saved.items() if "iteration" in k}
