@@ -1,9 +1,9 @@
 """Plot the distributions of the tutorial's first step, each as PNG and as PDF.
 
-normal-pdf: the density of a normal distribution with samples below it; normal-samples: the samples
-alone; normal-2d: a two-dimensional one with samples; normal-2d-completion: its most probable y once
-x = 1 is known; loss-along-z: the same with images, the completion loss of a face along a line
-through the latent space, by a trained model.
+normal-pdf: the density of a normal distribution, with samples below; normal-samples: the samples
+alone; normal-2d: a two-dimensional normal distribution, with samples; normal-2d-completion: its
+most probable y, given x = 1; loss-along-z: the same idea with images, the completion loss of a face
+along a line through the latent space of a trained model.
 
 examples:
   ./simple-distributions.py
@@ -13,6 +13,7 @@ examples:
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -28,23 +29,24 @@ if TYPE_CHECKING:
     from dcgan_completion.latent.loss_line import LossLine
 
 SEED = 0
+logger = logging.getLogger(__name__)
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The command line."""
+    """Build the command line."""
     parser = cli.ArgumentParser(__doc__)
-    parser.add_argument("--out", metavar="DIR", default=".", help="where the plots go")
+    parser.add_argument("--out", metavar="DIR", default=".", help="folder for the plots")
     settings = CompletionSettings
     options.add_options(parser, settings, settings.default_text, ["checkpoint_dir"])
     return parser
 
 
-def measure_line(asked: str | None, random: np.random.Generator) -> LossLine | None:
-    """The loss along a line through the latent space of a model; None if there is no model.
+def measure_line(asked: str | None, rng: np.random.Generator) -> LossLine | None:
+    """Measure the loss along a line through the latent space; None if there is no model.
 
     Args:
       asked: folder of the model, or one of its checkpoints; None: `checkpoints.select_model`.
-      random: draws the z's between which the line goes.
+      rng: draws the line.
 
     Raises:
       UserError: a model was asked for, and cannot be loaded.
@@ -53,27 +55,27 @@ def measure_line(asked: str | None, random: np.random.Generator) -> LossLine | N
     from dcgan_completion import checkpoints
     from dcgan_completion.latent import loss_line
 
-    path, note = checkpoints.select_model(asked)
+    path = checkpoints.select_model(asked)
     if asked is None and not checkpoints.holds_checkpoint(path):
-        cli.say(f"no model in ./{path}: the loss along z is not plotted (see --checkpoint-dir)")
+        logger.warning(
+            f"there is no model in ./{path}: skipped loss-along-z; name one with --checkpoint-dir"
+        )
         return None
-    if note:
-        print(note)
     model, _ = checkpoints.load_model(path)
-    return loss_line.measure(model, random)
+    return loss_line.measure(model, rng)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Draws the plots."""
+    """Draw the plots."""
     args = build_parser().parse_args(argv)
     utils.check_writable(args.out, "--out")
     import numpy as np
 
     line = measure_line(args.checkpoint_dir, np.random.default_rng(SEED))
-    random = np.random.default_rng(SEED)
-    samples = random.standard_normal(distributions.SAMPLES)
+    rng = np.random.default_rng(SEED)
+    samples = rng.standard_normal(distributions.SAMPLES)
     mean, covariance = distributions.MEAN_2D, distributions.COVARIANCE_2D
-    pairs = random.multivariate_normal(mean, covariance, distributions.SAMPLES_2D)
+    pairs = rng.multivariate_normal(mean, covariance, distributions.SAMPLES_2D)
     plots = {
         "normal-pdf": distributions.plot_pdf(samples),
         "normal-samples": distributions.plot_samples(samples),

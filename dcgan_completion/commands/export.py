@@ -1,12 +1,12 @@
-"""Write a trained model to a new folder, in a format for use elsewhere.
+"""Export a trained model to a new folder, for use elsewhere.
 
-A SavedModel needs TensorFlow and none of our code; TFLite needs LiteRT, ONNX a runtime of ONNX.
-All take any number of images at a time, and are compared with our networks before the folder
-appears. TFLite needs the package ai-edge-litert for that, ONNX tf2onnx, onnx and onnxruntime. A
-checkpoint is for these scripts: the averaged generator, the discriminator, config.json and
-SHA256SUMS, which loading checks by; and the same of the context encoder, if there is one in the
-model's folder, in 16 bits a weight. The folder of a context encoder, or one of its checkpoints, is
-exported alone. docs/use-elsewhere.md has examples.
+A SavedModel needs TensorFlow, but not this toolkit; TFLite files need LiteRT, ONNX files an ONNX
+runtime. All networks take any batch size, and are compared with the originals before the folder
+appears: for that, TFLite needs the package ai-edge-litert, and ONNX needs tf2onnx, onnx and
+onnxruntime. A checkpoint is for this toolkit: the EMA generator, the discriminator, config.json and
+SHA256SUMS, which are verified on loading; and likewise the model's context encoder, if it has one,
+in 16 bits. To export a context encoder alone, name its folder or one of its checkpoints. See
+docs/use-elsewhere.md for examples.
 
 examples:
   ./export.py --format savedmodel faces
@@ -16,52 +16,51 @@ examples:
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 from collections.abc import Sequence
 
 from dcgan_completion import cli
 from dcgan_completion.settings import options
+from dcgan_completion.settings.completion import CompletionSettings
 from dcgan_completion.settings.export import ExportSettings
+
+logger = logging.getLogger(__name__)
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The command line."""
+    """Build the command line."""
     parser = cli.ArgumentParser(__doc__)
-    parser.add_argument("out", metavar="OUT", help="folder to make")
-    options.add_options(parser, ExportSettings, ExportSettings.default_text)
+    parser.add_argument("out", metavar="OUT", help="folder to create")
+    options.add_options(parser, ExportSettings, CompletionSettings.default_text)
     return parser
 
 
-def size_text(folder: str) -> str:
-    """The size of a folder's files, without those of folders in it."""
-    return f"{sum(e.stat().st_size for e in os.scandir(folder) if e.is_file()) / 1e6:.1f} MB"
-
-
 def export_checkpoint(path: str, out: str) -> None:
-    """Exports for these scripts, and says what is where."""
+    """Export a checkpoint for this toolkit; log what was written."""
     from dcgan_completion import checkpoints
     from dcgan_completion.training import checkpointing
 
-    print(f"{checkpointing.export_model(path, out)}: {size_text(out)}")
+    written = [(checkpointing.export_model(path, out), out)]
     if encoder := checkpoints.encoder_folder(out):
-        print(f"{encoder}: {size_text(encoder)}")
+        written.append((encoder, encoder))
+    for name, folder in written:
+        size = sum(e.stat().st_size for e in os.scandir(folder) if e.is_file())
+        logger.info(f"{name}: {size / 1e6:.1f} MB")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Exports the model."""
+    """Export the model."""
     args = build_parser().parse_args(argv)
     settings = ExportSettings(args.out, **options.given_options(args, ExportSettings))
     settings.check()
     cli.prepare_tensorflow()
     from dcgan_completion import checkpoints
 
-    checkpoint_dir, note = checkpoints.select_model(settings.checkpoint_dir)
-    if note:
-        print(note)
+    checkpoint_dir = checkpoints.select_model(settings.checkpoint_dir)
     if settings.format == "checkpoint":
         export_checkpoint(checkpoint_dir, settings.out)
-        return
-    from dcgan_completion.export import run as export_run
+    else:
+        from dcgan_completion.export import run
 
-    for line in export_run.export(settings.format, checkpoint_dir, settings.out):
-        print(os.path.join(settings.out, line))
+        run.export(settings.format, checkpoint_dir, settings.out)

@@ -1,6 +1,7 @@
 """The networks as functions to export: named inputs and outputs, of any batch size.
 
-`EXPORTED` has their names, by which a SavedModel's signatures go, too.
+Their masks are those of the paper, 1 = known, unlike all others in this package: exported models
+keep their interface.
 """
 
 from __future__ import annotations
@@ -16,16 +17,16 @@ from dcgan_completion.model import DCGAN
 
 Arrays = dict[str, np.ndarray]
 FILES = {"generate": "generator", "discriminate": "discriminator", "estimate": "context-encoder"}
-WEIGHT = 0.1  # of the perceptual loss in example inputs
+LAM = 0.1  # weight of the perceptual loss in example inputs
 
 
 @dataclasses.dataclass(frozen=True)
 class Network:
-    """A network, or what is computed with it, as a function of named tensors.
+    """A network, or a loss computed with networks, as a function of named tensors.
 
     Attributes:
-      name: what it does, such as `generate`.
-      function: its inputs by name, each a tensor -> its outputs by name.
+      name: of the SavedModel's signature, such as `generate`.
+      function: input tensors by name -> output tensors by name.
       inputs: shape and type of each input, in order; N, the first axis, is None.
     """
 
@@ -35,25 +36,25 @@ class Network:
 
     @property
     def signature(self) -> list[tf.TensorSpec]:
-        """The inputs in order, by their names."""
+        """The named inputs, in order."""
         return [tf.TensorSpec(s.shape, s.dtype, name) for name, s in self.inputs.items()]
 
     def traced(self) -> tf.types.experimental.PolymorphicFunction:
-        """The function for graphs alone, of tensors of any N."""
+        """Make a graph function for tensors of any N."""
         return tf.function(self.function, input_signature=self.signature, autograph=False)
 
     def run(self, inputs: Mapping[str, np.ndarray]) -> Arrays:
-        """What it computes here, as arrays."""
+        """Compute the outputs, as arrays."""
         outputs = self.function(**{name: tf.constant(value) for name, value in inputs.items()})
         return {name: value.numpy() for name, value in outputs.items()}
 
-    def example(self, number: int, random: np.random.Generator) -> Arrays:
-        """Inputs for `number` rows: masks of 0 and 1, all else uniform in [-1, 1], float32."""
+    def example(self, number: int, rng: np.random.Generator) -> Arrays:
+        """Draw inputs for N = `number`: masks of 0 and 1, others uniform in [-1, 1], float32."""
 
         def draw(name: str, spec: tf.TensorSpec) -> np.ndarray:
             if not spec.shape.rank:
-                return np.float32(WEIGHT)
-            values = random.uniform(-1, 1, [number, *spec.shape[1:]])
+                return np.float32(LAM)
+            values = rng.uniform(-1, 1, [number, *spec.shape[1:]])
             return np.float32(values > 0 if name == "mask" else values)
 
         return {name: draw(name, spec) for name, spec in self.inputs.items()}
@@ -63,20 +64,13 @@ def _floats(*shape: int | None) -> tf.TensorSpec:
     return tf.TensorSpec(shape, tf.float32)
 
 
-def generate(model: DCGAN) -> Network:
-    """G: z [N, z_dim] in [-1, 1] -> images [N, S, S, C] in [-1, 1]."""
-
-    def function(z: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {"images": model.generator(z)}
-
-    return Network("generate", function, {"z": _floats(None, model.z_dim)})
-
-
-def generate_pixels(model: DCGAN) -> Network:
-    """G: z [N, z_dim] in [-1, 1] -> images [N, S, S, C] in [-1, 1], and as pixels of uint8."""
+def generate(model: DCGAN, with_pixels: bool = False) -> Network:
+    """Make G: z [N, z_dim] in [-1, 1] -> images [N, S, S, C] in [-1, 1], and as uint8 pixels."""
 
     def function(z: tf.Tensor) -> dict[str, tf.Tensor]:
         images = model.generator(z)
+        if not with_pixels:
+            return {"images": images}
         levels = tf.clip_by_value(tf.round((images + 1) * 127.5), 0, 255)
         return {"images": images, "pixels": tf.cast(levels, tf.uint8)}
 
@@ -84,7 +78,7 @@ def generate_pixels(model: DCGAN) -> Network:
 
 
 def discriminate(model: DCGAN) -> Network:
-    """D before its sigmoid: images [N, S, S, C] in [-1, 1] -> logits [N], high for real."""
+    """Make D before its sigmoid: images [N, S, S, C] in [-1, 1] -> logits [N], high for real."""
 
     def function(images: tf.Tensor) -> dict[str, tf.Tensor]:
         return {"logits": model.discriminator(images)}
@@ -93,11 +87,12 @@ def discriminate(model: DCGAN) -> Network:
 
 
 def completion_loss(model: DCGAN) -> Network:
-    """`DCGAN.completion_loss` and its gradient.
+    """Make `DCGAN.completion_loss` and its gradient.
 
-    z [N, z_dim], images [N, S, S, C] in [-1, 1], mask [N, S, S, 1] (1 = known, or how much a pixel
-    counts), lam (a scalar: the weight of the perceptual loss) -> contextual, perceptual and total
-    loss, each [N], and the gradient of the total by z, [N, z_dim].
+    z [N, z_dim], images [N, S, S, C] in [-1, 1], mask [N, S, S, 1] (1 = known, 0 = hole; or the
+    weight of each pixel), lam (a scalar: the weight of the perceptual loss) -> contextual,
+    perceptual and total loss, each [N], and the gradient of the total with respect to z,
+    [N, z_dim].
     """
 
     def function(
@@ -105,7 +100,7 @@ def completion_loss(model: DCGAN) -> Network:
     ) -> dict[str, tf.Tensor]:
         with tf.GradientTape() as tape:
             tape.watch(z)
-            # The model's own lam is a number that decides whether D is evaluated; this is a tensor.
+            # The model's own lam must be a number, which decides whether D is evaluated.
             _, contextual, perceptual = model.completion_loss(z, images, mask, lam=1.0)
             total = contextual + lam * perceptual
         return {
@@ -125,17 +120,17 @@ def completion_loss(model: DCGAN) -> Network:
 
 
 def estimate(encoder: ContextEncoder) -> Network:
-    """E: images [N, S, S, C] in [-1, 1], mask [N, S, S, 1] (1 = known) -> estimates, as images.
+    """Make E: images [N, S, S, C] in [-1, 1], mask [N, S, S, 1] (1 = known) -> estimates.
 
-    As `completion.direct.DirectCompleter.estimate`: of an encoder that is symmetric, the mean of
-    two, of the image and of its mirror image. Missing pixels may hold anything.
+    As `Estimator.estimate`: a symmetric encoder's estimate is the mean of those of the image
+    and its mirror image. Pixels of the hole may have any value.
     """
 
     def function(images: tf.Tensor, mask: tf.Tensor) -> dict[str, tf.Tensor]:
         estimates = encoder.estimate(images, mask)
         if encoder.symmetric:
-            turned = encoder.estimate(tf.reverse(images, [2]), tf.reverse(mask, [2]))
-            estimates = (estimates + tf.reverse(turned, [2])) / 2
+            mirrored = encoder.estimate(tf.reverse(images, [2]), tf.reverse(mask, [2]))
+            estimates = (estimates + tf.reverse(mirrored, [2])) / 2
         return {"estimates": estimates}
 
     inputs = {"images": _image_spec(encoder, encoder.channels), "mask": _image_spec(encoder, 1)}
@@ -147,10 +142,10 @@ def _image_spec(model: DCGAN | ContextEncoder, channels: int) -> tf.TensorSpec:
 
 
 def difference(found: Mapping[str, np.ndarray], wanted: Mapping[str, np.ndarray]) -> float:
-    """The largest difference between outputs of the same names; infinite if their shapes differ.
+    """Measure the largest difference between outputs; infinite if names, shapes or types differ.
 
-    Of values beyond 1, such as losses, relative to the largest of them; of integers, what is more
-    than one level, which rounding may be.
+    Relative to the largest value, if that is above 1, as in losses. Between integers, a difference
+    of one level, by rounding, does not count.
     """
     largest = 0.0
     for name, value in wanted.items():

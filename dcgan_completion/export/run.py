@@ -1,7 +1,8 @@
-"""A run of export.py: networks loaded, written to a new folder, checked there, and recorded."""
+"""A run of export.py: networks are loaded, written to a new folder, verified, and recorded."""
 
 from __future__ import annotations
 
+import logging
 import os
 import tempfile
 from collections.abc import Sequence
@@ -20,35 +21,34 @@ from dcgan_completion.model import DCGAN
 from dcgan_completion.settings.export import EXTRAS
 from dcgan_completion.utils import UserError
 
-BATCHES = (1, 7)  # numbers of images for which what was written is checked
+BATCHES = (1, 7)  # sizes of the batches with which the written networks are verified
+
+logger = logging.getLogger(__name__)
 
 
 def networks_for(name: str, model: DCGAN, encoder: ContextEncoder | None) -> list[Network]:
-    """What is exported in a format of `WRITERS`, as far as there is an encoder."""
-    made = {
+    """List what is exported in a format of `WRITERS`, with the encoder if there is one."""
+    networks = {
         "savedmodel": (
-            export_networks.generate_pixels(model),
+            export_networks.generate(model, with_pixels=True),
             export_networks.discriminate(model),
             export_networks.completion_loss(model),
         ),
         "tflite": (export_networks.generate(model),),
         "onnx": (export_networks.generate(model), export_networks.discriminate(model)),
     }[name]
-    return [*made, *([export_networks.estimate(encoder)] if encoder else [])]
+    return [*networks, *([export_networks.estimate(encoder)] if encoder else [])]
 
 
-def export(name: str, path: str, out: str) -> list[str]:
-    """Writes the model that `path` names to a new folder, in a format of `WRITERS`.
+def export(name: str, path: str, out: str) -> None:
+    """Write the model that `path` names to a new folder, in a format of `WRITERS`.
 
-    Its context encoder goes along, and the LICENSE beside the model, if there is one. The folder
-    appears when all of it is written and computes what our networks do.
-
-    Returns:
-      A line on each network.
+    Its context encoder and the LICENSE beside the model are included, if there are any. The folder
+    appears when all networks are written, and agree with the originals; a line on each is logged.
 
     Raises:
-      UserError: as `checkpoints.load_model` and `checkpoints.load_context_encoder`; or what was
-        written computes something else.
+      UserError: as `checkpoints.load_model` and `checkpoints.load_context_encoder`; or a written
+        network disagrees with the original.
     """
     model, prefix = checkpoints.load_model(path)
     inside = checkpoints.encoder_folder(prefix)
@@ -59,38 +59,39 @@ def export(name: str, path: str, out: str) -> list[str]:
         whole = os.path.join(temporary, "model")
         os.mkdir(whole)
         written = WRITERS[name](networks_for(name, model, encoder), whole)
-        lines = [_check(one, name, whole) for one in written]
+        lines = [_verify(one, name, whole) for one in written]
         checkpoints.copy_licence(prefix, whole)
         runs.write_config(whole, _record(name, prefix, model, encoder, written))
         os.rename(whole, out)
-    return lines
+    for line in lines:
+        logger.info(os.path.join(out, line))
 
 
-def _check(exported: Exported, name: str, folder: str) -> str:
-    """A line on a network that was written: its size, and how exactly it computes.
+def _verify(exported: Exported, name: str, folder: str) -> str:
+    """Compare a written network with the original; returns a line on its size and its error.
 
     Raises:
-      UserError: its outputs differ from those of our network.
+      UserError: their outputs differ too much.
     """
-    random, network, worst = np.random.default_rng(0), exported.network, 0.0
+    rng, network, worst = np.random.default_rng(0), exported.network, 0.0
     for number in BATCHES:
-        inputs = network.example(number, random)
+        inputs = network.example(number, rng)
         error = export_networks.difference(exported.run(inputs), network.run(inputs))
         worst = max(worst, error)
         if error > exported.tolerance:
             versions = ", ".join(f"{k} {v}" for k, v in _packages(name).items())
             raise UserError(
-                f"--format {name}: for {number} images, {exported.file} differs from our network "
-                f"by {error:.1g} (at most {exported.tolerance:g}) with {versions}; nothing is "
+                f"--format {name}: for {number} images, {exported.file} differs from the original "
+                f"by {error:.1g}, more than {exported.tolerance:g}, with {versions}; nothing was "
                 "written; try other versions, or another --format"
             )
     path = os.path.join(folder, exported.file)
     size = f"{os.path.getsize(path) / 1e6:.1f} MB, " if os.path.isfile(path) else ""
-    return f"{exported.file}: {size}differs from our network by {worst:.1g} at most"
+    return f"{exported.file}: {size}differs from the original by at most {worst:.1g}"
 
 
 def _packages(name: str) -> dict[str, str | None]:
-    """The versions of what converts and runs a format."""
+    """Look up the versions of the packages that convert and run a format."""
     return runs.versions(("tensorflow", *EXTRAS.get(name, {}).values()))
 
 
@@ -101,7 +102,7 @@ def _record(
     encoder: ContextEncoder | None,
     written: Sequence[Exported],
 ) -> dict[str, Any]:
-    """What config.json says; no paths, which mean nothing elsewhere."""
+    """Make the content of config.json, without paths, which mean nothing elsewhere."""
     return {
         "format": name,
         "checkpoint": os.path.basename(prefix),
@@ -113,7 +114,7 @@ def _record(
 
 
 def _interface(network: Network) -> dict[str, dict[str, str]]:
-    """The inputs and outputs of a network by name: type and shape, with N for any number."""
+    """Describe inputs and outputs of a network by name: type and shape, N for any number."""
 
     def described(spec: tf.TensorSpec) -> str:
         sizes = ["N" if size is None else str(size) for size in spec.shape]

@@ -1,1 +1,1 @@
-"""The latent space: walks, arithmetic, inversion, neighbours, samples."""
+"""The latent space: samples, walks, arithmetic, inversion, neighbours; `Generator`."""

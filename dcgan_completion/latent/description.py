@@ -1,9 +1,10 @@
-"""What networks are made of: layers, shapes, parameters, multiply-adds, as text and as JSON."""
+"""The sub-command `describe`: layers, shapes, parameters, multiply-adds, as text and as JSON."""
 
 from __future__ import annotations
 
 import itertools
 import json
+import logging
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -12,23 +13,27 @@ import tensorflow as tf
 
 from dcgan_completion import checkpoints, utils
 from dcgan_completion.latent import samples
-from dcgan_completion.model import DCGAN, START
+from dcgan_completion.latent.generator import Generator
+from dcgan_completion.model import START
 from dcgan_completion.settings.latent import DescribeSettings
 
 COUNTED = (
-    "multiply-adds per image: those of matrix products and convolutions by their definitions, at "
-    "the borders as if zeros were multiplied; not counted: biases, normalisation, activations"
+    "multiply-adds per image: those of matrix products and convolutions by their definitions, "
+    "with zero padding multiplied, too; not counted: biases, normalisation, activations"
 )
 CONVOLUTION, TRANSPOSED, SAME = (
     "convolution, stride 2",
     "transposed convolution, stride 2",
     "convolution, stride 1",
 )
-# The kind of the layers with a kernel of rank 4, by the beginning of their names.
+# Kinds of layers with a kernel of rank 4, by the prefix of their names.
 GENERATOR = {"conv": TRANSPOSED}
 DISCRIMINATOR = {"conv": CONVOLUTION}
 ENCODER = {"down": CONVOLUTION, "up": TRANSPOSED, "refine": SAME}
+NUMBERS = ("parameters", "statistics", "multiply_adds")
 HEADINGS = ("layer", "kind", "output", "parameters", "statistics", "multiply-adds")
+
+logger = logging.getLogger(__name__)
 
 
 class Layer(NamedTuple):
@@ -38,7 +43,7 @@ class Layer(NamedTuple):
       name: as in a checkpoint's keys.
       kind: what it computes.
       output: shape of its output for one image.
-      parameters: numbers that are trained.
+      parameters: number of trained values.
       statistics: running means and variances.
       multiply_adds: for one image; see COUNTED.
     """
@@ -54,44 +59,43 @@ class Layer(NamedTuple):
 def layers_of(
     variables: Mapping[str, tf.Variable], start: tuple[int, ...], kinds: Mapping[str, str]
 ) -> list[Layer]:
-    """The layers of a network, from its variables' shapes.
+    """List the layers of a network, from the shapes of its variables.
 
     Args:
       variables: by name, LAYER_PART, in the order of the layers.
       start: shape of the network's input for one image.
-      kinds: of layers with a kernel of rank 4, by the beginning of their names.
+      kinds: of layers with a kernel of rank 4, by the prefix of their names.
     """
     layers, shape = [], start
     parts = itertools.groupby(variables.items(), key=lambda item: item[0].rpartition("_")[0])
     for name, group in parts:
         own = {key.rpartition("_")[2]: variable for key, variable in group}
-        kind, shape, products = _step(name, own, shape, kinds)
-        numbers = [
-            sum(math.prod(v.shape) for v in own.values() if v.trainable is trained)
-            for trained in (True, False)
-        ]
-        layers.append(Layer(name, kind, shape, *numbers, products))
+        shapes = {key: variable.numpy().shape for key, variable in own.items()}
+        kind, shape, products = _step(name, shapes, shape, kinds)
+        trained = sum(math.prod(shapes[key]) for key, v in own.items() if v.trainable)
+        others = sum(map(math.prod, shapes.values())) - trained
+        layers.append(Layer(name, kind, shape, trained, others, products))
     return layers
 
 
 def _step(
     name: str,
-    own: Mapping[str, tf.Variable],
+    own: Mapping[str, tuple[int, ...]],
     shape: tuple[int, ...],
     kinds: Mapping[str, str],
 ) -> tuple[str, tuple[int, ...], int]:
-    """A layer's kind, the shape of its output, and its multiply-adds, by its variables."""
+    """Derive a layer's kind, output shape and multiply-adds from the shapes of its variables."""
     if "scale" in own:
         return "batch normalisation", shape, 0
     if "weight" in own:
-        into, out = own["weight"].shape
-        spread = (START, START, out // START**2) if out > 1 else (1,)
-        return "fully connected", spread, into * out
-    kernel = own["kernel"].shape
+        inputs, outputs = own["weight"]
+        output = (START, START, outputs // START**2) if outputs > 1 else (1,)
+        return "fully connected", output, inputs * outputs
+    kernel = own["kernel"]
     if len(kernel) == 3:
         places, _, channels = kernel
         return "fully connected, by channel", shape, places * places * channels
-    kind = next(kind for start, kind in kinds.items() if name.startswith(start))
+    kind = next(kind for prefix, kind in kinds.items() if name.startswith(prefix))
     edge = shape[0]
     area, first, second = math.prod(kernel[:2]), *kernel[2:]
     if kind == TRANSPOSED:
@@ -101,16 +105,12 @@ def _step(
     return kind, (edge, edge, second), edge * edge * area * first * second
 
 
-def describe(model: DCGAN, prefix: str) -> dict[str, Any]:
-    """The networks of a model, and its context encoder's where there is one, for JSON.
+def describe(generator: Generator) -> dict[str, Any]:
+    """Describe the networks of a model, and the context encoder beside it if any, for JSON.
 
-    Args:
-      model: the networks.
-      prefix: of its checkpoint, beside which the context encoder lies.
-
-    Raises:
-      UserError: the context encoder cannot be loaded.
+    Raises UserError as `checkpoints.load_context_encoder`.
     """
+    model, prefix = generator.model, generator.prefix
     image = (model.image_size, model.image_size, model.channels)
     networks = {
         "generator": layers_of(model.g, (model.z_dim,), GENERATOR),
@@ -122,14 +122,13 @@ def describe(model: DCGAN, prefix: str) -> dict[str, Any]:
         # The known pixels, what is interpolated from them, and the mask.
         inputs["context encoder"] = (*image[:2], 2 * encoder.channels + 1)
         networks["context encoder"] = layers_of(encoder.e, inputs["context encoder"], ENCODER)
-    totals = ("parameters", "statistics", "multiply_adds")
     return {
         "checkpoint": prefix,
         "counted": COUNTED,
         "networks": {
             name: {
                 "input": inputs[name],
-                **{total: sum(getattr(layer, total) for layer in layers) for total in totals},
+                **{number: sum(getattr(layer, number) for layer in layers) for number in NUMBERS},
                 "layers": [layer._asdict() for layer in layers],
             }
             for name, layers in networks.items()
@@ -138,7 +137,7 @@ def describe(model: DCGAN, prefix: str) -> dict[str, Any]:
 
 
 def as_text(description: Mapping[str, Any]) -> str:
-    """A table for each network of a description."""
+    """Format a description: a table for each network."""
     blocks = [description["checkpoint"]]
     for name, network in description["networks"].items():
         rows = [
@@ -155,11 +154,11 @@ def _shape(shape: Sequence[int]) -> str:
 
 
 def _numbers(counts: Mapping[str, int]) -> Iterator[str]:
-    return (f"{counts[name]:,}" for name in ("parameters", "statistics", "multiply_adds"))
+    return (f"{counts[name]:,}" for name in NUMBERS)
 
 
 def _table(rows: Sequence[Sequence[str]]) -> str:
-    """Rows below HEADINGS in columns, numbers to the right."""
+    """Align rows below HEADINGS in columns, numbers to the right."""
     rows = [HEADINGS, *rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = []
@@ -172,18 +171,17 @@ def _table(rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(lines)
 
 
-def write_description(settings: DescribeSettings, model: DCGAN, prefix: str) -> int:
-    """Tells, or writes, what the networks are made of; returns the status."""
-    description = describe(model, prefix)
+def write_description(settings: DescribeSettings, generator: Generator) -> None:
+    """Print, or write to files, what the networks consist of."""
+    description = describe(generator)
     as_json = json.dumps(description, indent=2) + "\n"
     for path, text in ((settings.out, as_text(description)), (settings.json, as_json)):
         if path not in (None, "-"):
             samples.make_folder(path)
             utils.write_text(path, text)
             if settings.json != "-":
-                print(f"the description of {prefix} is in {path}")
+                logger.info(f"wrote the description of {generator.prefix} to {path}")
     if settings.json == "-":
         print(as_json, end="")
     elif not settings.out:
         print(as_text(description), end="")
-    return 0

@@ -1,6 +1,6 @@
-"""The plots of the tutorial's first step: densities, samples, and what is most probable.
+"""The plots of the tutorial's first step: densities, samples, most probable values.
 
-Each returns a figure of matplotlib, of which `save` makes files.
+`save` writes the figures that they return.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ SAMPLES, SAMPLES_2D = 35, 200  # points in the plots of samples
 MEAN_2D = np.array([0.0, 0.0])
 COVARIANCE_2D = np.array([[1.0, 0.6], [0.6, 1.0]])
 KNOWN_X = 1.0
-REACH = 4.0  # of the axes of the plots in two dimensions, to both sides
-# Okabe and Ito's colours, which colour-blind readers tell apart; contours are viridis.
+LIMIT = 4.0  # of both axes of the plots in two dimensions, to both sides
+# Okabe and Ito's colours, which colour-blind readers can distinguish; contours are viridis.
 BLUE, RED, GREEN = "#0072B2", "#D55E00", "#009E73"
 DPI = 150  # of PNG
 KINDS = ("png", "pdf")
 
 
 def most_probable_y(x: float, mean: np.ndarray, covariance: np.ndarray) -> float:
-    """The y that maximises a bivariate normal density where x is known.
+    """Find the y that maximises a bivariate normal density where x is known.
 
     The conditional distribution of y is normal, with its mode at its mean
     mu_y + cov_xy / var_x (x - mu_x), for mean [2] and covariance [2, 2].
@@ -39,14 +39,14 @@ def most_probable_y(x: float, mean: np.ndarray, covariance: np.ndarray) -> float
 
 
 def _figure(width: float, height: float) -> Figure:
-    """An empty figure of so many inches."""
+    """Make an empty figure; sizes are in inches."""
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained")
 
 
 def _draw_samples(axes: Axes, samples: np.ndarray) -> None:
-    """Samples, [N], as crosses on a line without an axis of y."""
+    """Draw samples, [N], as crosses on a line without a y axis."""
     axes.scatter(
         samples, np.zeros_like(samples), marker="x", color=RED, alpha=0.8, clip_on=False, zorder=3
     )
@@ -55,7 +55,7 @@ def _draw_samples(axes: Axes, samples: np.ndarray) -> None:
 
 
 def plot_pdf(samples: np.ndarray) -> Figure:
-    """The density of the standard normal distribution, and samples of it, [N], below."""
+    """Plot the standard normal density, and samples of it, [N], below."""
     from scipy.stats import norm
 
     figure = _figure(6, 3.8)
@@ -71,7 +71,7 @@ def plot_pdf(samples: np.ndarray) -> Figure:
 
 
 def plot_samples(samples: np.ndarray) -> Figure:
-    """Samples of the standard normal distribution, [N], on a line."""
+    """Plot samples of the standard normal distribution, [N], on a line."""
     figure = _figure(6, 1.1)
     axes = figure.add_subplot()
     _draw_samples(axes, samples)
@@ -79,10 +79,10 @@ def plot_samples(samples: np.ndarray) -> Figure:
 
 
 def _contours(axes: Axes) -> None:
-    """Contours of the two-dimensional normal density."""
+    """Draw contours of the two-dimensional normal density."""
     from scipy.stats import multivariate_normal
 
-    line = np.linspace(-REACH, REACH, 201)
+    line = np.linspace(-LIMIT, LIMIT, 201)
     grid = np.stack(np.meshgrid(line, line), axis=-1)
     density = multivariate_normal(MEAN_2D, COVARIANCE_2D).pdf(grid)
     axes.contour(grid[..., 0], grid[..., 1], density, levels=8, cmap="viridis")
@@ -90,17 +90,17 @@ def _contours(axes: Axes) -> None:
 
 
 def plot_2d(samples: np.ndarray) -> Figure:
-    """Contours of the two-dimensional normal density, and samples of it, [N, 2]."""
+    """Plot contours of the two-dimensional normal density, and samples of it, [N, 2]."""
     figure = _figure(4.8, 4.8)
     axes = figure.add_subplot(title=f"A normal distribution, {len(samples)} samples")
     _contours(axes)
     axes.scatter(*samples.T, s=10, color=RED, alpha=0.6, linewidths=0)
-    axes.set(xlim=(-REACH, REACH), ylim=(-REACH, REACH))
+    axes.set(xlim=(-LIMIT, LIMIT), ylim=(-LIMIT, LIMIT))
     return figure
 
 
 def plot_completion() -> Figure:
-    """The same contours cut along a known x, and the density along the cut with its maximum."""
+    """Plot the same contours cut along a known x, and the density along the cut."""
     from scipy.stats import multivariate_normal
 
     figure = _figure(9, 4.5)
@@ -110,7 +110,7 @@ def plot_completion() -> Figure:
     left.axvline(KNOWN_X, color=RED)
     left.plot(KNOWN_X, best, "o", color=RED, markersize=8)
     left.set(title=f"known: x = {KNOWN_X:g}")
-    y = np.linspace(-REACH, REACH, 401)
+    y = np.linspace(-LIMIT, LIMIT, 401)
     density = multivariate_normal(MEAN_2D, COVARIANCE_2D)
     along = density.pdf(np.stack([np.full_like(y, KNOWN_X), y], axis=-1))
     right.plot(y, along, color=RED)
@@ -124,10 +124,10 @@ def plot_completion() -> Figure:
 
 
 def plot_loss_line(line: LossLine) -> Figure:
-    """The completion loss along a line in the latent space, and the faces on it below.
+    """Plot the completion loss along a line in the latent space, with the faces on it below.
 
-    The same idea with images: what is known is the face around a hole, and the least loss is where
-    the completion is the most probable.
+    The same idea with images: the face around a hole is known, and the completion is most probable
+    where the loss is smallest.
     """
     figure = _figure(9, 5.6)
     above, middle, below = figure.subplots(3, 1, sharex=True, height_ratios=[5, 2, 2])
@@ -157,12 +157,12 @@ def plot_loss_line(line: LossLine) -> Figure:
 
 
 def _colours(image: np.ndarray) -> np.ndarray:
-    """An image [S, S, C] with three channels, as matplotlib wants it."""
+    """Give an image [S, S, C] three channels, as matplotlib needs."""
     return np.broadcast_to(image, (*image.shape[:2], 3))
 
 
 def save(figure: Figure, folder: str, name: str) -> list[str]:
-    """Writes a figure as a PNG and as a vector PDF; returns their paths."""
+    """Write a figure as a PNG and as a vector PDF; returns their paths."""
     paths = [os.path.join(folder, f"{name}.{kind}") for kind in KINDS]
     for path, kind in zip(paths, KINDS, strict=True):
         # Without the time, so that the same plot is the same file.

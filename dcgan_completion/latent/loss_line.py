@@ -13,21 +13,21 @@ from dcgan_completion.masks.mask import Mask
 from dcgan_completion.model import DCGAN
 
 LAM = 0.1  # weight of the perceptual loss: the paper's
-PART = 64  # z of a batch
+BATCH = 64  # latents
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class LossLine:
-    """What a line z(t) = z(0) + t * direction passes, for t from -1 to 1.
+    """Losses and faces along a line z(t) = z(0) + t * direction, for t from -1 to 1.
 
     Attributes:
       t: where the losses were computed, [M].
       contextual, perceptual: losses of z(t) as a completion of the face G(z(0)) whose centre is
         missing, each [M].
       lam: weight of the perceptual loss in the total.
-      faces_t: where the faces are, [K].
-      faces: G(z(t)) there, uint8 [K, S, S, C].
-      known: the pixels that are known of G(z(0)), the others gray, uint8 [S, S, C].
+      faces_t: where the faces were generated, [K].
+      faces: G(z(t)), uint8 [K, S, S, C].
+      known: G(z(0)) with its missing centre gray, uint8 [S, S, C].
     """
 
     t: np.ndarray
@@ -40,24 +40,22 @@ class LossLine:
 
     @property
     def total(self) -> np.ndarray:
-        """What a search minimises, [M]."""
+        """The loss that a search minimises, [M]."""
         return self.contextual + self.lam * self.perceptual
 
 
-def measure(
-    model: DCGAN, random: np.random.Generator, points: int = 97, faces: int = 9
-) -> LossLine:
-    """The losses at so many places of a random line, and faces between its ends."""
-    middle = random.uniform(-1, 1, model.z_dim).astype(np.float32)
-    # As far as it can go within the cube of all z, in every dimension.
-    direction = np.float32(random.choice([-1, 1], model.z_dim)) * (1 - np.abs(middle))
+def measure(model: DCGAN, rng: np.random.Generator, points: int = 97, faces: int = 9) -> LossLine:
+    """Compute losses at `points` equal steps of a random line, and `faces` faces on it."""
+    middle = rng.uniform(-1, 1, model.z_dim).astype(np.float32)
+    # As far as the cube of all z reaches, in every dimension.
+    direction = np.float32(rng.choice([-1, 1], model.z_dim)) * (1 - np.abs(middle))
     t, faces_t = np.linspace(-1, 1, points), np.linspace(-1, 1, faces)
     face = checkpoints.generate(model, middle[np.newaxis])
     mask = Mask.of_plane(drawing.center(model.image_size))
     known = (~mask.hole).astype(np.float32)
     losses = [
         _losses(model, middle + np.float32(part[:, np.newaxis]) * direction, face, known)
-        for part in np.split(t, range(PART, points, PART))
+        for part in np.split(t, range(BATCH, points, BATCH))
     ]
     contextual, perceptual = np.concatenate(losses, axis=1)
     return LossLine(
@@ -72,7 +70,7 @@ def measure(
 
 
 def _losses(model: DCGAN, z: np.ndarray, face: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """Contextual and perceptual loss of each z, [2, N]."""
-    image = tf.constant(utils.to_signed(face))
-    _, contextual, perceptual = model.completion_loss(tf.constant(z), image, known, lam=1.0)
+    """Compute contextual and perceptual loss of each z: [2, N]."""
+    tensors = (tf.constant(x) for x in (z, utils.to_signed(face), known))
+    _, contextual, perceptual = model.completion_loss(*tensors, lam=1.0)
     return np.stack([contextual, perceptual])

@@ -1,4 +1,4 @@
-"""The settings of an export: which model, in which format, where to, and what it needs."""
+"""The settings of an export. Importing this needs no TensorFlow."""
 
 from __future__ import annotations
 
@@ -20,34 +20,23 @@ EXTRAS = {  # modules that a format needs besides the toolkit's own, and their p
 
 @dataclasses.dataclass(frozen=True)
 class ExportSettings:
-    """What is exported, and how.
+    """What is exported, and how."""
 
-    Attributes:
-      out: the folder to make.
-      format: of FORMATS.
-      checkpoint_dir: of the model; None: `checkpoints.select_model` takes one.
-    """
-
-    out: str
+    out: str  # the folder to make
     format: str = options.option(
-        "savedmodel: for TensorFlow alone, generator, discriminator, completion loss, context "
-        "encoder; tflite: for LiteRT (32 and 16 bits), generator and context encoder; onnx: for "
-        "ONNX runtimes, generator, discriminator, context encoder; checkpoint: for these scripts, "
-        "what is left of a training's",
+        "savedmodel: for TensorFlow without this toolkit: generator, discriminator, completion "
+        "loss, context encoder; tflite: for LiteRT, in 32 and in 16 bits: generator, context "
+        "encoder; onnx: for ONNX runtimes: generator, discriminator, context encoder; checkpoint: "
+        "for this toolkit: a training checkpoint without what only training needs",
         choices=FORMATS,
         default="savedmodel",
     )
     checkpoint_dir: str | None = options.same_option(CompletionSettings, "checkpoint_dir")
 
-    @staticmethod
-    def default_text(field: dataclasses.Field[object]) -> str:
-        """What the help says of a field's default."""
-        return CompletionSettings.default_text(field)
-
     def check(self) -> None:
-        """Raises UserError if `out` exists or cannot be written, or a package is not installed."""
+        """Raise UserError if `out` exists or cannot be written, or a package is not installed."""
         if os.path.lexists(self.out):
-            raise UserError(f"{self.out}: exists; name another folder")
+            raise UserError(f"{self.out}: exists; choose another folder")
         utils.check_writable(self.out, "out")
         utils.check_name(self.out, "TensorFlow")
         packages = EXTRAS.get(self.format, {})
@@ -56,5 +45,5 @@ class ExportSettings:
             raise UserError(
                 f"--format {self.format}: needs {', '.join(missing)}; "
                 f"pip install {' '.join(packages.values())} "
-                "(a checkout's requirements-extras.txt names them, too)"
+                "(in a checkout: pip install -r requirements-extras.txt)"
             )

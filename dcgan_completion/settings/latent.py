@@ -7,297 +7,340 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from typing import Any, ClassVar
 
-from dcgan_completion.faces import aligner as faces
-from dcgan_completion.latent import points
-from dcgan_completion.latent.points import Name, Word
+from dcgan_completion import latents
+from dcgan_completion.faces.template import LANDMARK_SETS
+from dcgan_completion.latents import Name, Word
 from dcgan_completion.settings import options
 from dcgan_completion.settings.commands import (
     CommandSettings,
     DrawnSettings,
     NamedSettings,
-    SeededSettings,
-    refuse_both,
+    number_option,
+    out_option,
+    positional,
 )
-from dcgan_completion.settings.samples import BestSettings, GridSettings, ImagesSettings
 from dcgan_completion.utils import UserError
 
-STRIP, GIF, WEBP = ".png", ".gif", ".webp"  # what a walk is written as
+CONFIG = "config.json"  # as runs.CONFIG, which needs TensorFlow
+STRIP, ANIMATIONS = ".png", (".gif", ".webp")  # what a walk is written as
 PATHS = ("straight", "spherical")
-SIGNS = ("+", "-")
+
+
+def _either(number: str) -> tuple[str, str, str]:
+    """Describe the conflict of named latents with their number."""
+    return "z", number, "both set the number of samples"
+
+
+@dataclasses.dataclass(frozen=True)
+class GridSettings(NamedSettings):
+    """Draw a grid of samples.
+
+    examples:
+      ./sample-dcgan.py grid --n 64 --seed 0 --out samples.png
+      ./sample-dcgan.py grid --rows 4 --columns 10 --numbers --range 0.7 --out numbered.png
+    """
+
+    n: int | None = number_option("--rows times --columns if both are given, else 64")
+    rows: int | None = options.option("rows of the grid (default: as needed)", type=options.edge)
+    columns: int | None = options.option(
+        "columns of the grid (default: as needed for --rows; without it, a square grid)",
+        type=options.edge,
+    )
+    numbers: bool = options.option(
+        "write each sample's number below it", action="store_true", default=False
+    )
+    individual: str | None = options.option(
+        "write each sample to a file of its own in this folder, instead of a grid", metavar="DIR"
+    )
+    out: str = out_option("samples.png")
+
+    NUMBER = "n"
+    CONFLICTS = (
+        _either("n"),
+        *(
+            ("individual", field, "separate files have no grid")
+            for field in ("out", "rows", "columns", "numbers")
+        ),
+    )
+
+    def names(self) -> list[Name]:
+        """As `NamedSettings.names`."""
+        cells = self.rows * self.columns if self.rows and self.columns else None
+        names = super().names() if self.z or self.n or not cells else latents.samples(cells)
+        if cells is not None and len(names) > cells:
+            raise UserError(
+                f"--rows {self.rows} and --columns {self.columns}: hold {cells} samples, not "
+                f"{len(names)}; leave one of them out"
+            )
+        return names
+
+    def outputs(self) -> dict[str, list[str]]:
+        """As `CommandSettings.outputs`."""
+        if self.individual:
+            return {"--individual": self.files_in(self.individual)}
+        return super().outputs()
+
+
+@dataclasses.dataclass(frozen=True)
+class ImagesSettings(NamedSettings):
+    """Write samples to PNG files, or to one NumPy array.
+
+    examples:
+      ./sample-dcgan.py images --count 1000 --out generated
+      ./sample-dcgan.py images --count 100000 --npy faces.npy
+    """
+
+    count: int | None = number_option(64)
+    npy: str | None = options.option(
+        "write one uint8 array [N, S, S, C] instead of PNGs; numpy.load(FILE, mmap_mode='r') opens "
+        "it without reading it into memory",
+        metavar="FILE",
+    )
+    out: str = out_option(
+        "generated", "folder for the PNGs, SEED-NUMBER.png, and config.json", "DIR"
+    )
+
+    NUMBER, SUFFIX = "count", ""
+    CONFLICTS = (_either("count"), ("npy", "out", "samples go to one place"))
+
+    def outputs(self) -> dict[str, list[str]]:
+        """As `CommandSettings.outputs`."""
+        if self.npy is None:
+            return {"--out": [*self.files_in(self.out), os.path.join(self.out, CONFIG)]}
+        if not self.npy.lower().endswith(".npy"):
+            raise UserError(f"--npy {self.npy}: is NumPy's format; name it {self.npy}.npy")
+        self.names()
+        return {"--npy": [self.npy]}
+
+
+@dataclasses.dataclass(frozen=True)
+class BestSettings(DrawnSettings):
+    """Draw the most realistic of many samples, as rated by the discriminator.
+
+    They are cherry-picked, and the image says so: they are not typical of the model.
+
+    examples:
+      ./sample-dcgan.py best --count 16 --of 1000 --out best.png
+      ./sample-dcgan.py best --count 4 --of 100 --seed 5 --checkpoint-dir checkpoint
+    """
+
+    count: int = options.option("samples to show, the best first", type=options.edge, default=16)
+    of: int = options.option("samples to choose from", type=options.picture_count, default=256)
+    out: str = out_option("best.png")
+
+    def outputs(self) -> dict[str, list[str]]:
+        """As `CommandSettings.outputs`."""
+        if self.count > self.of:
+            raise UserError(
+                f"--count {self.count}: is more than --of {self.of}; lower it, or raise --of"
+            )
+        return super().outputs()
 
 
 @dataclasses.dataclass(frozen=True)
 class WalkSettings(NamedSettings):
-    """Walk through the latent space: from one z to the next, at a constant speed.
+    """Walk through the latent space, from one z to the next at constant speed.
 
     examples:
       ./sample-dcgan.py walk --points 5 --loop --out walk
       ./sample-dcgan.py walk 3 17 inverted.npz:0 --path spherical --frames 90 --out walk.gif
     """
 
-    points: int | None = options.option(
-        "number of samples of the seed to go through, if no Z is named (default: 4)",
-        type=options.edge,
-    )
-    frames: int = options.option("pictures of the walk, in all", type=options.edge, default=60)
+    points: int | None = number_option(4, options.edge)
+    frames: int = options.option("number of frames of the walk", type=options.edge, default=60)
     path: str = options.option(
-        "straight: along lines; spherical: by equal angles, with the lengths of z interpolated; "
-        "z is then clipped to [-1, 1]",
+        "straight: straight lines; spherical: spherical interpolation (slerp) of the direction of "
+        "z and linear interpolation of its norm, clipped to [-1, 1]",
         choices=PATHS,
         default="straight",
     )
     loop: bool = options.option(
-        "back to the first z; the last frame leads to the first one",
+        "return to the first z, so that the animation repeats without a jump",
         action="store_true",
         default=False,
     )
-    strip: int = options.option("frames that the strip shows", type=options.edge, default=10)
-    delay: int = options.option("milliseconds that a frame stays", type=options.edge, default=50)
-    out: str = options.same_option(
-        CommandSettings,
-        "out",
-        default="walk",
-        help_text="NAME.png, a strip; NAME.gif, NAME.webp, animations; or NAME, for all three",
+    strip: int = options.option("number of frames in the strip", type=options.edge, default=10)
+    delay: int = options.option(
+        "duration of a frame in milliseconds", type=options.edge, default=50
+    )
+    out: str = out_option(
+        "walk", "NAME.png: a strip of frames; NAME.gif, NAME.webp: an animation; NAME: all three"
     )
 
-    NUMBER: ClassVar[str] = "points"
-    SUFFIX: ClassVar[str] = ""
+    NUMBER, DEFAULT_NUMBER, SUFFIX = "points", 4, ""
+    CONFLICTS = (_either("points"),)
 
     def names(self) -> list[Name]:
-        """As `NamedSettings.names`.
-
-        Raises:
-          UserError: there is one alone.
-        """
-        names = super().names() if self.z else points.samples(self.points or 4)
+        """As `NamedSettings.names`."""
+        names = super().names()
         if len(names) < 2:
-            raise UserError("a walk goes from one z to another: name two at least")
+            raise UserError("Z: a walk needs at least two latents; name more, or raise --points")
         return names
 
     def outputs(self) -> dict[str, list[str]]:
         """As `CommandSettings.outputs`."""
-        self.names()
-        suffixes = (STRIP, GIF, WEBP)
-        if self.out.lower().endswith(suffixes):
-            return {"--out": [self.out]}
-        return {"--out": [self.out + suffix for suffix in suffixes]}
+        suffixes = (STRIP, *ANIMATIONS)
+        named = super().outputs()
+        whole = self.out.lower().endswith(suffixes)
+        return named if whole else {"--out": [self.out + suffix for suffix in suffixes]}
 
 
 @dataclasses.dataclass(frozen=True)
 class SweepSettings(NamedSettings):
-    """Change single values of a z from -1 to 1, a row of pictures for each.
+    """Vary one dimension of z at a time from -1 to 1, in a row of images each.
 
     examples:
       ./sample-dcgan.py sweep 3 --dims 0 1 2 --out sweep.png
       ./sample-dcgan.py sweep inverted.npz:0 --rows 5
     """
 
-    dims: tuple[int, ...] = options.option(
-        "values of z, from 0 on (default: the --rows that change the picture most)",
+    dims: tuple[int, ...] | None = options.option(
+        "dimensions of z to vary, counted from 0 (default: the --rows with the largest effect)",
         type=options.index,
         nargs="+",
         metavar="I",
-        default=(),
     )
     rows: int | None = options.option(
-        "number of values, without --dims (default: 8)", type=options.edge
+        "number of dimensions, if --dims is not given (default: 8)", type=options.edge
     )
-    steps: int = options.option("pictures from -1 to 1", type=options.edge, default=9)
-    out: str = options.same_option(CommandSettings, "out", default="sweep.png")
+    steps: int = options.option("images per row", type=options.edge, default=9)
+    out: str = out_option("sweep.png")
 
-    @classmethod
-    def check(cls, given: dict[str, Any]) -> None:
-        """As `CommandSettings.check`."""
-        refuse_both(given, "dims", ["rows"], "both say which rows there are")
+    DEFAULT_NUMBER = 1
+    CONFLICTS = (("dims", "rows", "both set the number of rows"),)
 
     def names(self) -> list[Name]:
-        """The latent, one alone: by default the seed's first sample."""
-        names = points.expand(self.z) if self.z else points.samples(1)
+        """As `NamedSettings.names`."""
+        names = super().names()
         if len(names) > 1:
-            raise UserError(f"Z: {len(names)} latents are named; a sweep is around one")
+            raise UserError(f"Z: {len(names)} latents are named; a sweep starts from one")
         return names
-
-    def outputs(self) -> dict[str, list[str]]:
-        """As `CommandSettings.outputs`."""
-        self.names()
-        return super().outputs()
-
-
-def _term_word(text: str) -> Word | str:
-    """argparse type: a sign, or as `points.word`."""
-    return text if text in SIGNS else points.word(text)
 
 
 @dataclasses.dataclass(frozen=True)
 class ArithmeticSettings(DrawnSettings):
-    """Reckon with faces: A - B + C, each the mean z of several samples.
+    """Do latent arithmetic, A - B + C, where each term is the mean z of several samples.
 
     In the paper, smiling woman - neutral woman + neutral man is a smiling man (Radford et al. 2016,
-    figure 7). The picture shows the samples, their means, and around the result eight more, from z
-    with a little uniform noise.
+    figure 7). The image shows the samples, the mean of each term, and the result among eight
+    variations, for which uniform noise is added to its z.
 
     examples:
       ./sample-dcgan.py arithmetic 3 17 40 - 4 9 11 + 5 8 12 --out arithmetic.png
       ./sample-dcgan.py arithmetic inverted.npz:0 - 0-99 + 200-299 --noise 0.1
     """
 
-    z: tuple[Word | str, ...] = ()
+    z: tuple[Word | str, ...] = positional(
+        f"terms separated by - or +, each one or several {latents.HELP}",
+        "+",
+        "Z",
+        type=latents.term_word,
+    )
     noise: float = options.option(
-        "half the width of the noise around the result",
+        "amplitude of the noise",
         type=options.non_negative_float,
         default=0.25,
     )
-    out: str = options.same_option(CommandSettings, "out", default="arithmetic.png")
+    out: str = out_option("arithmetic.png")
 
-    POSITIONAL: ClassVar[dict[str, dict[str, Any]]] = {
-        "z": {
-            "nargs": "+",
-            "type": _term_word,
-            "metavar": "Z",
-            "help": f"terms with - or + between them, each one or several {points.HELP}",
-        }
-    }
-
-    def named_terms(self) -> list[tuple[str, list[Name]]]:
-        """Sign and latents of each term.
-
-        Raises:
-          UserError: a term is empty, or as `points.expand`.
-        """
-        terms: list[tuple[str, list[Word]]] = []
-        for item in self.z:
-            if isinstance(item, str):
-                terms.append((item, []))
-            else:
-                if not terms:
-                    terms.append(("+", []))
-                terms[-1][1].append(item)
-        if not all(words for _, words in terms):
-            raise UserError("Z: a sign has no z behind it; name A - B + C, such as 3 17 - 4 9 + 5")
-        return [(sign, points.expand(words)) for sign, words in terms]
+    def terms(self) -> list[tuple[str, list[Name]]]:
+        """List sign and latents of each term; raise UserError as `latents.expand_terms`."""
+        return latents.expand_terms(self.z)
 
     def outputs(self) -> dict[str, list[str]]:
         """As `CommandSettings.outputs`."""
-        self.named_terms()
+        self.terms()
         return super().outputs()
 
 
 @dataclasses.dataclass(frozen=True)
-class InvertSettings(SeededSettings):
-    """Find the z whose picture G(z) is nearest to a photo's face.
+class InvertSettings(CommandSettings):
+    """Find the z whose image G(z) is nearest to the face in a photo.
 
-    Writes z, names and PSNR into a .npz file, for all sub-commands that take Z, and beside it a PNG
-    with each face and its reconstruction.
+    Writes z, file names and PSNR to a .npz file, which all sub-commands that take Z can read, and
+    beside it a PNG with each face and its reconstruction.
 
     examples:
       ./sample-dcgan.py invert photo.jpg --out inverted.npz
       ./sample-dcgan.py invert aligned/a.png aligned/b.png --aligned --restarts 8
     """
 
-    photos: tuple[str, ...] = ()
+    photos: tuple[str, ...] = positional("photos, or folders of them", "+", "PHOTO")
+    seed: int = options.same_option(
+        DrawnSettings, "seed", help_text="random seed of the starting points of the searches"
+    )
     aligned: bool = options.option(
-        "the photos are aligned faces of the model's size; otherwise the largest face of each is "
-        "aligned as by align-dlib.py",
+        "the photos are aligned faces of the model's size; without this option, the largest face "
+        "of each is aligned as by align-dlib.py",
         action="store_true",
         default=False,
     )
     landmarks: str = options.option(
-        "the landmarks to align, those that the model's faces were aligned by",
-        choices=tuple(faces.LANDMARK_SETS),
+        "landmarks to align by; must be those that the model's training faces were aligned by",
+        choices=tuple(LANDMARK_SETS),
         default="innerEyesAndBottomLip",
     )
-    n_iter: int = options.option("iterations of the search", type=options.positive_int, default=200)
+    n_iter: int = options.option("iterations of a search", type=options.positive_int, default=200)
     restarts: int = options.option(
-        "searches for each face, from the nearest of generated faces; the best one counts",
+        "searches per face, starting from the nearest generated faces; the best one is kept",
         type=options.update_count,
         default=2,
     )
     max_pixels: int = options.max_pixels_option()
-    out: str = options.same_option(
-        CommandSettings,
-        "out",
-        default="inverted.npz",
-        help_text="file to write, NAME.npz; NAME.png shows the faces",
-    )
+    out: str = out_option("inverted.npz", "file to write, NAME.npz; NAME.png shows the faces")
 
-    POSITIONAL: ClassVar[dict[str, dict[str, Any]]] = {
-        "photos": {"nargs": "+", "metavar": "PHOTO", "help": "photos, or folders of them"}
-    }
-    SUFFIX: ClassVar[str] = points.SUFFIX
-
-    @property
-    def sheet(self) -> str:
-        """Path of the picture."""
-        return self.out[: -len(self.SUFFIX)] + ".png"
-
-    def outputs(self) -> dict[str, list[str]]:
-        """As `CommandSettings.outputs`."""
-        return {"--out": [self.out, self.sheet]}
+    SUFFIX, BESIDE = latents.SUFFIX, ".png"
 
 
 @dataclasses.dataclass(frozen=True)
 class NeighboursSettings(NamedSettings):
-    """Find the faces of a folder that samples are nearest to: has the model learned them by heart?
+    """Find the nearest neighbours of samples in a folder of faces, to check for memorisation.
 
-    By pixels, and by dlib's embedding, which says who somebody is. The picture has a row for each
-    sample; the table beside it, NAME.csv, has the files.
+    Two distances are used: pixel differences, and dlib's face embedding, which compares identities.
+    The image has a row for each sample; the table beside it, NAME.csv, lists the files.
 
     examples:
       ./sample-dcgan.py neighbours --dataset data/your-dataset/aligned --n 8
       ./sample-dcgan.py neighbours 3 17 --dataset aligned --count 5 --out neighbours.png
     """
 
-    dataset: str | None = options.option(
-        "folder of aligned faces, such as those of the training", metavar="FOLDER", required=True
+    dataset: str = options.option(
+        "folder of aligned faces, such as the training set", metavar="FOLDER", required=True
     )
-    n: int | None = options.option("number of samples (default: 8)", type=options.edge)
-    count: int = options.option("nearest faces to show", type=options.update_count, default=3)
+    n: int | None = number_option(8, options.edge)
+    count: int = options.option("neighbours per sample", type=options.update_count, default=3)
     limit: int | None = options.option(
-        "take that many of the dataset's faces, evenly spaced (default: all)",
+        "compare with N faces of the dataset, evenly spaced (default: all)",
         type=options.positive_int,
         metavar="N",
     )
     workers: int = options.option(
-        "processes for dlib", type=options.worker_count, default=os.cpu_count()
+        "number of dlib processes", type=options.worker_count, default=os.cpu_count()
     )
-    cache: str | None = options.option("for embeddings (default: in ~/.cache)", metavar="DIR")
+    cache: str | None = options.option(
+        "folder to cache embeddings in (default: in ~/.cache)", metavar="DIR"
+    )
     max_pixels: int = options.max_pixels_option()
-    out: str = options.same_option(CommandSettings, "out", default="neighbours.png")
+    out: str = out_option("neighbours.png")
 
-    NUMBER: ClassVar[str] = "n"
-
-    @property
-    def table(self) -> str:
-        """Path of the table."""
-        return self.out[: -len(self.SUFFIX)] + ".csv"
-
-    def names(self) -> list[Name]:
-        """As `NamedSettings.names`."""
-        return super().names() if self.z else points.samples(self.n or 8)
-
-    def outputs(self) -> dict[str, list[str]]:
-        """As `CommandSettings.outputs`."""
-        self.names()
-        return {"--out": [self.out, self.table]}
+    NUMBER, DEFAULT_NUMBER, BESIDE = "n", 8, ".csv"
+    CONFLICTS = (_either("n"),)
 
 
 @dataclasses.dataclass(frozen=True)
 class DescribeSettings(CommandSettings):
-    """Tell what the networks are made of: layers, shapes, parameters, multiply-adds per image.
+    """Describe the networks: layers, shapes, parameters, multiply-adds per image.
 
     examples:
       ./sample-dcgan.py describe
       ./sample-dcgan.py describe --checkpoint-dir checkpoint --json -
     """
 
-    json: str | None = options.option("the same as JSON; - for the terminal", metavar="FILE")
-    out: str | None = options.same_option(
-        CommandSettings, "out", help_text="file for the text (default: the terminal)"
-    )
+    json: str | None = options.option("write the description as JSON; - for stdout", metavar="FILE")
+    out: str | None = out_option(None, "text file to write (default: stdout)")
 
-    SUFFIX: ClassVar[str] = ""
+    SUFFIX = ""
 
     def outputs(self) -> dict[str, list[str]]:
         """As `CommandSettings.outputs`."""

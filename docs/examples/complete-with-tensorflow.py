@@ -1,4 +1,4 @@
-"""Complete the middle of an aligned face by a model exported by ./export.py --format savedmodel.
+"""Complete the centre of an aligned face with a model exported by ./export.py --format savedmodel.
 
 python complete-with-tensorflow.py MODEL FACE.png COMPLETED.png
 """
@@ -15,7 +15,7 @@ network = model.signatures
 size = network["discriminate"].structured_input_signature[1]["images"].shape[1]
 z_dim = network["generate"].structured_input_signature[1]["z"].shape[1]
 photo = np.asarray(Image.open(face).convert("RGB").resize((size, size)), np.float32) / 127.5 - 1
-mask = np.ones([size, size, 1], np.float32)  # 1 = known
+mask = np.ones([size, size, 1], np.float32)  # 1 = known, unlike the masks of the commands
 mask[size // 4 : -size // 4, size // 4 : -size // 4] = 0
 z = np.random.default_rng(0).uniform(-1, 1, [8, z_dim]).astype(np.float32)  # 8 searches at once
 known = {"images": tf.stack([photo] * 8), "mask": tf.stack([mask] * 8), "lam": tf.constant(0.1)}

@@ -24,9 +24,9 @@ def test_a_lone_term_is_its_mean_with_its_sign() -> None:
     np.testing.assert_array_equal(arithmetic.combine([("-", z)])[0], [-2, -4])
 
 
-def test_the_neighbourhood_has_the_exact_result_in_its_middle(random: np.random.Generator) -> None:
+def test_variations_surround_the_exact_result(random: np.random.Generator) -> None:
     z = random.uniform(-1, 1, 500)
-    square = arithmetic.neighbourhood(z, 0.25, random)
+    square = arithmetic.variations(z, 0.25, random)
     assert square.shape == (9, 500)
     np.testing.assert_array_equal(square[4], z)
     noise = np.delete(square, 4, axis=0) - z
@@ -34,4 +34,4 @@ def test_the_neighbourhood_has_the_exact_result_in_its_middle(random: np.random.
     # The variance of uniform noise.
     np.testing.assert_allclose(noise.var(), 0.25**2 / 3, rtol=0.05)
     assert len(np.unique(noise, axis=0)) == 8
-    np.testing.assert_array_equal(arithmetic.neighbourhood(z, 0, random), np.tile(z, (9, 1)))
+    np.testing.assert_array_equal(arithmetic.variations(z, 0, random), np.tile(z, (9, 1)))

@@ -7,10 +7,10 @@ import json
 import numpy as np
 import pytest
 
-from dcgan_completion import checkpoints
 from dcgan_completion.encoders import ContextEncoder, count_encoder_weights
 from dcgan_completion.latent import description
 from dcgan_completion.latent.description import DISCRIMINATOR, ENCODER, GENERATOR, layers_of
+from dcgan_completion.latent.generator import Generator
 from dcgan_completion.model import DCGAN, count_weights
 
 M = 5 * 5  # a kernel
@@ -95,8 +95,7 @@ def test_multiply_adds_of_a_context_encoder() -> None:
 
 
 def test_text_and_json_say_the_same(guided: object) -> None:
-    model, prefix = checkpoints.load_model(str(guided))
-    found = json.loads(json.dumps(description.describe(model, prefix)))
+    found = json.loads(json.dumps(description.describe(Generator.from_pretrained(guided))))
     assert list(found["networks"]) == ["generator", "discriminator", "context encoder"]
     text = description.as_text(found)
     for name, network in found["networks"].items():

@@ -1,4 +1,4 @@
-"""export.py: what other programs make of an exported model is what we make of it."""
+"""export.py: other programs compute the same with an exported model as the toolkit does."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -28,16 +29,26 @@ from dcgan_completion.utils import UserError
 SCRIPT = "export.py"
 SHIPPED = ROOT / "data" / "pretrained"
 EXAMPLE = ROOT / "docs" / "examples" / "complete-with-tensorflow.py"
-BATCHES = (1, 7)
 Z_DIM = 8
 CLOSE = {"": 1e-4, "-float16": 1e-2}  # in [-1, 1]
 LEVELS = {"": 1, "-float16": 2}
+# Of each network: the SavedModel's signature, its inputs, its output.
+NETWORKS = {
+    "generator": ("generate", ["z"], "images"),
+    "discriminator": ("discriminate", ["images"], "logits"),
+    "context-encoder": ("estimate", ["images", "mask"], "estimates"),
+}
+
+Arrays = dict[str, np.ndarray]
 
 
 def needs(name: str) -> pytest.MarkDecorator:
     """Skips a test where a format's packages are not installed."""
     missing = [p for module, p in EXTRAS[name].items() if not importlib.util.find_spec(module)]
     return pytest.mark.skipif(bool(missing), reason=f"not installed: {', '.join(missing)}")
+
+
+FORMATS = ["savedmodel", *(pytest.param(name, marks=needs(name)) for name in EXTRAS)]
 
 
 @pytest.fixture(scope="module")
@@ -51,46 +62,132 @@ def source(vivid: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def inputs(size: int, z_dim: int, number: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Latents, images in [-1, 1] and masks."""
-    random = np.random.default_rng(number)
-    z = random.uniform(-1, 1, [number, z_dim]).astype(np.float32)
-    images = random.integers(0, 256, [number, size, size, 3], np.uint8)
-    mask = np.float32(random.uniform(size=[number, size, size, 1]) < 0.5)
-    return z, utils.to_signed(images), mask
+def inputs(size: int, z_dim: int, number: int) -> Arrays:
+    """Latents, images in [-1, 1] and masks, 1 = known."""
+    rng = np.random.default_rng(number)
+    z = rng.uniform(-1, 1, [number, z_dim]).astype(np.float32)
+    images = utils.to_signed(rng.integers(0, 256, [number, size, size, 3], np.uint8))
+    return {
+        "z": z,
+        "images": images,
+        "mask": np.float32(rng.uniform(size=images.shape) < 0.5)[..., :1],
+    }
 
 
-def ours(folder: Path, z: np.ndarray, images: np.ndarray, mask: np.ndarray) -> dict:
+def ours(folder: Path, values: Arrays) -> Arrays:
     """What the toolkit's own functions make of inputs, by network."""
     model, prefix = checkpoints.load_model(str(folder))
     encoder, _ = checkpoints.load_context_encoder(checkpoints.encoder_folder(prefix))
     assert encoder.symmetric
-    completer = Estimator(encoder, batch_size=len(z))
+    images, mask = utils.to_uint8(values["images"]), Mask(values["mask"] == 0)
     return {
-        "generator": model.generator(tf.constant(z)).numpy(),
-        "pixels": checkpoints.generate(model, z),
-        "discriminator": model.discriminator(tf.constant(images)).numpy(),
-        "context-encoder": completer.estimate(utils.to_uint8(images), Mask(mask == 0)),
+        "generator": model.generator(tf.constant(values["z"])).numpy(),
+        "pixels": checkpoints.generate(model, values["z"]),
+        "discriminator": model.discriminator(tf.constant(values["images"])).numpy(),
+        "context-encoder": Estimator(encoder, batch_size=len(images)).estimate(images, mask),
     }
 
 
-def assert_same_images(found: np.ndarray, wanted: np.ndarray, kind: str = "") -> None:
-    assert found.shape == wanted.shape
-    assert found.dtype == np.float32
-    assert np.abs(found - wanted).max() <= CLOSE[kind]
-    levels = utils.to_uint8(found).astype(int) - utils.to_uint8(wanted)
-    assert np.abs(levels).max() <= LEVELS[kind]
+# --- what runs an export: network, file name's suffix, inputs -> its output ---
 
 
-def assert_recorded(folder: Path, name: str, files: set[str]) -> None:
-    """config.json names the networks, and no path; the licence is there."""
-    config = json.loads((folder / "config.json").read_text())
-    assert config["program"] == "dcgan-completion"
-    assert config["format"] == name
-    assert config["checkpoint"] == "ckpt-11"
-    assert config["architecture"]["z_dim"] == Z_DIM
+def call(folder: Path, name: str, **values: np.ndarray) -> Arrays:
+    loaded = tf.saved_model.load(str(folder))  # holds the weights
+    outputs = loaded.signatures[name](**{key: tf.constant(value) for key, value in values.items()})
+    return {key: value.numpy() for key, value in outputs.items()}
+
+
+def run_savedmodel(folder: Path, network: str, _kind: str, values: Arrays) -> np.ndarray:
+    name, _, output = NETWORKS[network]
+    return call(folder, name, **values)[output]
+
+
+def run_tflite(folder: Path, network: str, kind: str, values: Arrays) -> np.ndarray:
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(model_path=str(folder / f"{network}{kind}.tflite"))
+    details = {
+        d["name"].split("_")[-1].split(":")[0]: d["index"] for d in interpreter.get_input_details()
+    }
+    assert set(details) == set(values)
+    for key, value in values.items():
+        interpreter.resize_tensor_input(details[key], value.shape)
+    interpreter.allocate_tensors()
+    for key, value in values.items():
+        interpreter.set_tensor(details[key], value)
+    interpreter.invoke()
+    (output,) = interpreter.get_output_details()
+    return interpreter.get_tensor(output["index"])
+
+
+def run_onnx(folder: Path, network: str, _kind: str, values: Arrays) -> np.ndarray:
+    import onnx
+    import onnxruntime
+
+    path = str(folder / f"{network}.onnx")
+    onnx.checker.check_model(path, full_check=True)
+    (opset,) = [o.version for o in onnx.load(path).opset_import if o.domain == ""]
+    assert opset >= 17
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    assert all(x.shape[0] == "N" for x in (*session.get_inputs(), *session.get_outputs()))
+    (found,) = session.run(None, values)
+    return found
+
+
+Runner = Callable[[Path, str, str, Arrays], np.ndarray]
+RUNNERS: dict[str, tuple[Runner, tuple[str, ...], tuple[str, ...]]] = {
+    "savedmodel": (run_savedmodel, tuple(NETWORKS), ("",)),
+    "tflite": (run_tflite, ("generator", "context-encoder"), ("", "-float16")),
+    "onnx": (run_onnx, tuple(NETWORKS), ("",)),
+}
+
+
+def check_export(name: str, source: Path, folder: Path, size: int, z_dim: int) -> None:
+    """Compares all networks of an export with the toolkit's."""
+    runner, networks, kinds = RUNNERS[name]
+    for number in (1, 7):
+        values = inputs(size, z_dim, number)
+        wanted = ours(source, values)
+        for network in networks:
+            given = {key: values[key] for key in NETWORKS[network][1]}
+            for kind in kinds:
+                found = runner(folder, network, kind, given)
+                assert found.shape == wanted[network].shape
+                assert found.dtype == np.float32
+                if network == "discriminator":
+                    np.testing.assert_allclose(found, wanted[network], rtol=1e-4, atol=1e-4)
+                    continue
+                assert np.abs(found - wanted[network]).max() <= CLOSE[kind]
+                levels = utils.to_uint8(found).astype(int) - utils.to_uint8(wanted[network])
+                assert np.abs(levels).max() <= LEVELS[kind]
+        if name == "savedmodel":
+            pixels = call(folder, "generate", z=values["z"])["pixels"]
+            assert pixels.dtype == np.uint8
+            assert np.abs(pixels.astype(int) - wanted["pixels"]).max() <= 1
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_an_export_computes_what_we_do_and_is_recorded(
+    name: str, source: Path, run_here: Run, tmp_path: Path
+) -> None:
+    done = run_here("--format", name, "--checkpoint-dir", source, "model", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    folder = tmp_path / "model"
+    check_export(name, source, folder, 16, Z_DIM)
+    _, networks, kinds = RUNNERS[name]
+    files = {f"{network}{kind}.{name}" for network in networks for kind in kinds}
+    if name == "savedmodel":
+        signatures = ("generate", "discriminate", "completion_loss", "estimate")
+        files = {f"signature {signature}" for signature in signatures}
+    else:
+        assert {path.name for path in folder.iterdir()} == files | {"LICENSE", "config.json"}
+    text = (folder / "config.json").read_text()
+    config = json.loads(text)
+    assert (config["program"], config["format"]) == ("dcgan-completion", name)
+    assert (config["checkpoint"], config["architecture"]["z_dim"]) == ("ckpt-11", Z_DIM)
     assert set(config["networks"]) == files
-    assert str(folder.parent) not in (folder / "config.json").read_text()
+    assert str(tmp_path) not in text
     assert (folder / "LICENSE").read_text() == "not for sale"
 
 
@@ -104,48 +201,14 @@ def saved(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def call(signatures: dict, name: str, **values: np.ndarray) -> dict[str, np.ndarray]:
-    outputs = signatures[name](**{key: tf.constant(value) for key, value in values.items()})
-    return {key: value.numpy() for key, value in outputs.items()}
-
-
-def check_savedmodel(source: Path, folder: Path, size: int, z_dim: int) -> None:
-    loaded = tf.saved_model.load(str(folder))  # holds the weights
-    signatures = loaded.signatures
-    for number in BATCHES:
-        z, images, mask = inputs(size, z_dim, number)
-        wanted = ours(source, z, images, mask)
-        made = call(signatures, "generate", z=z)
-        assert_same_images(made["images"], wanted["generator"])
-        assert made["pixels"].dtype == np.uint8
-        assert np.abs(made["pixels"].astype(int) - wanted["pixels"]).max() <= 1
-        logits = call(signatures, "discriminate", images=images)["logits"]
-        np.testing.assert_allclose(logits, wanted["discriminator"], rtol=1e-4, atol=1e-4)
-        estimates = call(signatures, "estimate", images=images, mask=mask)["estimates"]
-        assert_same_images(estimates, wanted["context-encoder"])
-
-
-def test_a_savedmodel_computes_what_we_do(source: Path, saved: Path) -> None:
-    check_savedmodel(source, saved, 16, Z_DIM)
-    assert_recorded(
-        saved,
-        "savedmodel",
-        {f"signature {n}" for n in ("generate", "discriminate", "completion_loss", "estimate")},
-    )
-
-
-def test_its_completion_loss_is_the_papers(saved: Path, model: DCGAN) -> None:
-    loaded = tf.saved_model.load(str(saved))
-    signatures = loaded.signatures
-    z, images, mask = inputs(16, Z_DIM, 3)
-    made = np.float64(call(signatures, "generate", z=z)["images"])
-    logits = np.float64(call(signatures, "discriminate", images=np.float32(made))["logits"])
-    contextual = np.sum(mask * np.abs(made - images), axis=(1, 2, 3))
+def test_its_completion_loss_is_the_papers(saved: Path) -> None:
+    values = inputs(16, Z_DIM, 3)
+    made = np.float64(call(saved, "generate", z=values["z"])["images"])
+    logits = np.float64(call(saved, "discriminate", images=np.float32(made))["logits"])
+    contextual = np.sum(values["mask"] * np.abs(made - values["images"]), axis=(1, 2, 3))
     perceptual = np.log1p(np.exp(-logits))
     for lam in (0.0, 0.1, 7.0):
-        found = call(
-            signatures, "completion_loss", z=z, images=images, mask=mask, lam=np.float32(lam)
-        )
+        found = call(saved, "completion_loss", **values, lam=np.float32(lam))
         np.testing.assert_allclose(found["contextual"], contextual, rtol=1e-4)
         np.testing.assert_allclose(found["perceptual"], perceptual, rtol=1e-3, atol=1e-5)
         total = contextual + lam * perceptual
@@ -155,8 +218,8 @@ def test_its_completion_loss_is_the_papers(saved: Path, model: DCGAN) -> None:
 def test_its_gradient_is_that_of_finite_differences(saved: Path) -> None:
     loaded = tf.saved_model.load(str(saved))
     loss = loaded.signatures["completion_loss"]
-    z, images, mask = inputs(16, Z_DIM, 2)
-    random = np.random.default_rng(5)
+    z, images, mask = inputs(16, Z_DIM, 2).values()
+    rng = np.random.default_rng(5)
     # Far from the images, so that no |G(z) - image| changes its sign on the way.
     images = np.float32(np.where(images > 0, 1.5, -1.5))
     lam, step = tf.constant(2.0), 2e-4  # kinks of ReLU are farther apart
@@ -168,7 +231,7 @@ def test_its_gradient_is_that_of_finite_differences(saved: Path) -> None:
     gradient = loss(z=tf.constant(z), images=images, mask=mask, lam=lam)["gradient"].numpy()
     assert gradient.shape == z.shape
     for _ in range(4):
-        direction = random.normal(size=z.shape)
+        direction = rng.normal(size=z.shape)
         slope = (total(z + step * direction) - total(z - step * direction)) / (2 * step)
         expected = np.sum(gradient * direction, axis=1)
         scale = np.linalg.norm(gradient, axis=1) * np.linalg.norm(direction, axis=1)
@@ -177,22 +240,16 @@ def test_its_gradient_is_that_of_finite_differences(saved: Path) -> None:
 
 def test_a_signature_can_be_differentiated(saved: Path, model: DCGAN) -> None:
     loaded = tf.saved_model.load(str(saved))
-    z, images, _ = (tf.constant(value) for value in inputs(16, Z_DIM, 2))
+    z, images, _ = (tf.constant(value) for value in inputs(16, Z_DIM, 2).values())
     with tf.GradientTape(persistent=True) as tape:
         tape.watch([z, images])
         distances = (loaded.signatures["generate"](z=z)["images"] - images) ** 2
         ours = (model.generator(z) - images) ** 2
         logits = loaded.signatures["discriminate"](images=images)["logits"]
         our_logits = model.discriminator(images)
-    np.testing.assert_allclose(
-        tape.gradient(distances, z), tape.gradient(ours, z), rtol=1e-3, atol=1e-3
-    )
-    np.testing.assert_allclose(
-        tape.gradient(logits, images),
-        tape.gradient(our_logits, images),
-        rtol=1e-3,
-        atol=1e-3,
-    )
+    for found, wanted, by in ((distances, ours, z), (logits, our_logits, images)):
+        gradients = tape.gradient(found, by), tape.gradient(wanted, by)
+        np.testing.assert_allclose(*gradients, rtol=1e-3, atol=1e-3)
 
 
 def test_the_example_completes_a_face_without_our_code(
@@ -233,105 +290,19 @@ def test_without_an_encoder_there_is_no_estimate(
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
 
-# --- TFLite ---
-
-
-def check_tflite(source: Path, folder: Path, size: int, z_dim: int) -> None:
-    from ai_edge_litert.interpreter import Interpreter
-
-    for network in ("generator", "context-encoder"):
-        for kind in CLOSE:
-            interpreter = Interpreter(model_path=str(folder / f"{network}{kind}.tflite"))
-            details = {
-                d["name"].split("_")[-1].split(":")[0]: d["index"]
-                for d in interpreter.get_input_details()
-            }
-            for number in BATCHES:
-                z, images, mask = inputs(size, z_dim, number)
-                values = {"z": z} if network == "generator" else {"images": images, "mask": mask}
-                assert set(details) == set(values)
-                for key, value in values.items():
-                    interpreter.resize_tensor_input(details[key], value.shape)
-                interpreter.allocate_tensors()
-                for key, value in values.items():
-                    interpreter.set_tensor(details[key], value)
-                interpreter.invoke()
-                (output,) = interpreter.get_output_details()
-                wanted = ours(source, z, images, mask)[network]
-                assert_same_images(interpreter.get_tensor(output["index"]), wanted, kind)
-
-
-@needs("tflite")
-def test_tflite_computes_what_we_do(source: Path, run_here: Run, tmp_path: Path) -> None:
-    done = run_here("--format", "tflite", "--checkpoint-dir", source, "model", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
-    check_tflite(source, tmp_path / "model", 16, Z_DIM)
-    files = {f"{n}{kind}.tflite" for n in ("generator", "context-encoder") for kind in CLOSE}
-    assert_recorded(tmp_path / "model", "tflite", files)
-    assert {path.name for path in (tmp_path / "model").iterdir()} == files | {
-        "LICENSE",
-        "config.json",
-    }
-
-
-# --- ONNX ---
-
-
-def check_onnx(source: Path, folder: Path, size: int, z_dim: int) -> None:
-    import onnx
-    import onnxruntime
-
-    for network in ("generator", "discriminator", "context-encoder"):
-        path = str(folder / f"{network}.onnx")
-        onnx.checker.check_model(path, full_check=True)
-        (opset,) = [o.version for o in onnx.load(path).opset_import if o.domain == ""]
-        assert opset >= 17
-        session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-        assert all(x.shape[0] == "N" for x in (*session.get_inputs(), *session.get_outputs()))
-        for number in BATCHES:
-            z, images, mask = inputs(size, z_dim, number)
-            values = {"z": z, "images": images, "mask": mask}
-            given = {x.name: values[x.name] for x in session.get_inputs()}
-            (found,) = session.run(None, given)
-            wanted = ours(source, z, images, mask)[network]
-            if network == "discriminator":
-                np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-4)
-            else:
-                assert_same_images(found, wanted)
-
-
-@needs("onnx")
-def test_onnx_computes_what_we_do(source: Path, run_here: Run, tmp_path: Path) -> None:
-    done = run_here("--format", "onnx", "--checkpoint-dir", source, "model", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
-    check_onnx(source, tmp_path / "model", 16, Z_DIM)
-    files = {f"{name}.onnx" for name in ("generator", "discriminator", "context-encoder")}
-    assert_recorded(tmp_path / "model", "onnx", files)
-    assert {path.name for path in (tmp_path / "model").iterdir()} == files | {
-        "LICENSE",
-        "config.json",
-    }
-
-
 # --- the shipped model ---
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "name",
-    ["savedmodel", *(pytest.param(name, marks=needs(name)) for name in EXTRAS)],
-)
+@pytest.mark.parametrize("name", FORMATS)
 def test_the_shipped_model_is_exported_with_its_terms(
     name: str, run_here: Run, tmp_path: Path
 ) -> None:
-    check = {"savedmodel": check_savedmodel, "tflite": check_tflite, "onnx": check_onnx}[name]
     done = run_here("--format", name, "model", cwd=tmp_path)  # nothing else is named
     assert done.returncode == 0, done.stderr
     assert "non-commercial research" in done.stdout
     assert (tmp_path / "model" / "LICENSE").read_bytes() == (SHIPPED / "LICENSE").read_bytes()
-    check(SHIPPED, tmp_path / "model", 64, 100)
+    check_export(name, SHIPPED, tmp_path / "model", 64, 100)
 
 
 # --- what is refused ---
@@ -359,10 +330,11 @@ def test_each_mistake_is_one_line_and_leaves_nothing(
     (tmp_path / "dangling").symlink_to("nowhere")
     before = contents(tmp_path)
     for words, texts in {
-        ("there", "--checkpoint-dir", source): ("there: exists", "name another"),
+        ("there", "--checkpoint-dir", source): ("there: exists", "choose another"),
         ("file", "--checkpoint-dir", source): ("file: exists",),
         ("dangling", "--checkpoint-dir", source): ("dangling: exists",),
         ("new", "--checkpoint-dir", "nothing"): ("--checkpoint-dir nothing", "no checkpoint"),
+        ("new", "--format", "checkpoint", "--checkpoint-dir", "no"): ("no", "no checkpoint"),
         ("new", "--checkpoint-dir", source / "context-encoder"): ("not a DCGAN's",),
     }.items():
         assert_refused(run_here(*words, cwd=tmp_path), *texts)
@@ -392,7 +364,9 @@ def test_an_export_that_computes_something_else_is_not_kept(
         return [first._replace(run=run), *written[1:]]
 
     monkeypatch.setitem(export_formats.WRITERS, "savedmodel", write)
-    with pytest.raises(UserError, match=r"generate differs from our network by .*nothing is writ"):
+    with pytest.raises(
+        UserError, match=r"generate differs from the original by .*nothing was writ"
+    ):
         export_run.export("savedmodel", str(vivid), str(tmp_path / "model"))
     assert contents(tmp_path) == {}
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import csv
+import functools
 import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 from helpers import Run, assert_refused, contents, load_picture, save_picture
+from scipy.spatial.distance import cdist
 
-from dcgan_completion import checkpoints
-from dcgan_completion.latent import neighbours, points
+from dcgan_completion import checkpoints, latents
+from dcgan_completion.evaluation import nearest_faces
 from dcgan_completion.model import DCGAN
 
 SCRIPT = "sample-dcgan.py"
@@ -25,13 +27,16 @@ def test_the_nearest_of_blocks_are_the_nearest_of_all(
     others = random.integers(0, 256, [40, 8, 8, 3], np.uint8)
     others[[11, 30]] = images[2]  # equally near: the first one comes first
 
-    def describe(some: np.ndarray, keep: bool) -> np.ndarray:
-        assert keep == (some is not images)
+    def corners(some: np.ndarray) -> np.ndarray:
         return some[:, :2, :2].reshape(len(some), -1) / 255
 
+    distances_to = {
+        "pixels": functools.partial(nearest_faces.pixel_distances, images),
+        "corners": lambda some: cdist(corners(images), corners(some)),
+    }
     blocks = (others[i : i + block] for i in range(0, 40, block))
-    found = neighbours.nearest_faces(images, blocks, 3, describe)
-    for by, scale, crop in (("pixels", 1, 8), ("dlib", 255 / np.sqrt(12), 2)):
+    found = nearest_faces.find_nearest(blocks, 3, distances_to)
+    for by, scale, crop in (("pixels", 1, 8), ("corners", 255 / np.sqrt(12), 2)):
         pairs = images[:, None, :crop, :crop] - others[None, :, :crop, :crop].astype(np.float64)
         distances = np.sqrt(np.square(pairs).mean(axis=(2, 3, 4)))
         order = np.argsort(distances, axis=1, kind="stable")[:, :3]
@@ -41,16 +46,17 @@ def test_the_nearest_of_blocks_are_the_nearest_of_all(
     assert found["pixels"].numbers[2, :2].tolist() == [11, 30]
 
 
-def test_fewer_faces_than_asked_for_are_all_shown() -> None:
+def test_fewer_faces_than_asked_for_are_all_found() -> None:
     images = np.zeros([2, 4, 4, 1], np.uint8)
-    found = neighbours.nearest_faces(images, iter([images]), 5, lambda some, _: some[:, 0, 0])
+    by_pixels = {"pixels": functools.partial(nearest_faces.pixel_distances, images)}
+    found = nearest_faces.find_nearest([images], 5, by_pixels)
     assert found["pixels"].numbers.tolist() == [[0, 1], [0, 1]]
 
 
 @pytest.fixture
 def dataset(model: DCGAN, tmp_path: Path) -> Path:
     """A folder with samples 3 to 8 of seed 2, as 3.png to 8.png."""
-    images = checkpoints.generate(model, points.draw(2, 3, 6, model.z_dim))
+    images = checkpoints.generate(model, latents.draw(2, 3, 6, model.z_dim))
     for number, image in enumerate(images, 3):
         save_picture(tmp_path / "faces" / f"{number}.png", image)
     return tmp_path / "faces"

@@ -12,8 +12,9 @@ import tensorflow as tf
 from helpers import Run, assert_refused, contents, load_picture, load_script, save_picture
 from PIL import Image
 
-from dcgan_completion import checkpoints
-from dcgan_completion.latent import inversion, paths, points, samples
+from dcgan_completion import checkpoints, latents
+from dcgan_completion.latent import inversion, samples, walks
+from dcgan_completion.latent.generator import Generator
 from dcgan_completion.model import DCGAN
 from dcgan_completion.photos.portraits import PORTRAITS
 from dcgan_completion.settings.latent import COMMANDS
@@ -57,10 +58,10 @@ def run(run_here: Run, vivid: Path, tmp_path: Path) -> Run:
 def test_every_sub_command_has_help_with_two_examples_that_parse(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    parser = load_script(SCRIPT).build_parser()
+    script = load_script(SCRIPT)
     for name, settings in COMMANDS.items():
         with pytest.raises(SystemExit) as caught:
-            parser.parse_args([name, "--help"])
+            script.read_settings([name, "--help"])
         assert caught.value.code == 0
         text = capsys.readouterr().out
         for option in ("--checkpoint-dir", "--out", "--overwrite", "--traceback"):
@@ -69,9 +70,9 @@ def test_every_sub_command_has_help_with_two_examples_that_parse(
         lines = text.partition("\nexamples:\n")[2].strip().splitlines()
         assert len(lines) == 2
         for line in lines:
-            script, command, *words = shlex.split(line)
-            assert (script, command) == (f"./{SCRIPT}", name)
-            settings.of_command_line(parser.parse_args([command, *words]))
+            command, *words = shlex.split(line)
+            assert (command, words[0]) == (f"./{SCRIPT}", name)
+            assert type(script.read_settings(words)) is settings
 
 
 def test_plain_help_lists_all(run_here: Run, tmp_path: Path) -> None:
@@ -103,17 +104,19 @@ def test_a_grid_has_the_rows_and_columns_that_are_asked_for(
     run: Run, model: DCGAN, tmp_path: Path
 ) -> None:
     shapes = {
-        (("--rows", 2, "--columns", 3)): (2, 3),
-        (("--rows", 2, "--n", 5)): (2, 3),
-        (("--columns", 4, "--n", 5)): (2, 4),
-        (("--rows", 3, "--columns", 2, "--n", 5)): (3, 2),
-        (("--n", 7)): (3, 3),
+        ("--rows", 2, "--columns", 3): (6, 2, 3),
+        ("--rows", 2, "--n", 5): (5, 2, 3),
+        ("--columns", 4, "--n", 5): (5, 2, 4),
+        ("--rows", 3, "--columns", 2, "--n", 5): (5, 3, 2),
+        ("--n", 7): (7, 3, 3),
     }
-    for words, (rows, columns) in shapes.items():
-        run("grid", *words, "--out", "a.png", "--overwrite")
-        grid = load_picture(tmp_path / "a.png")
+    for words, (number, rows, columns) in shapes.items():
+        told = run("grid", *words, "--out", "new/a.png", "--overwrite")
+        assert f"wrote {number} samples of " in told
+        grid = load_picture(tmp_path / "new" / "a.png")
         assert grid.shape == (16 * rows, 16 * columns, 3)
-        assert_same(cells(grid)[:5], pictures(model, 0, 1, 2, 3, 4))
+        assert_same(cells(grid)[:number], pictures(model, *range(number)))
+        assert (cells(grid)[number:] == 255).all()
 
 
 def test_a_numbered_grid_shows_the_same_pictures(run: Run, model: DCGAN, tmp_path: Path) -> None:
@@ -128,9 +131,9 @@ def test_named_latents_and_a_range_are_drawn(run: Run, model: DCGAN, tmp_path: P
     run("grid", 7, "2-3", "--range", 0.5, "--out", "a.png", "--columns", 3)
     assert_same(cells(load_picture(tmp_path / "a.png")), pictures(model, 7, 2, 3, limit=0.5))
     z = np.random.default_rng(3).uniform(-1.5, 1.5, [2, model.z_dim])
-    points.write_latents(str(tmp_path / "z.npz"), z)
+    latents.write(str(tmp_path / "z.npz"), z)
     told = run("grid", "z.npz", "--out", "b.png")
-    assert f"{100 * (np.abs(z) > 1).mean():.2g} % of the values of z were outside" in told
+    assert f"clipped {100 * (np.abs(z) > 1).mean():.2g} % of the values of z" in told
     expected = checkpoints.generate(model, np.clip(z, -1, 1)).astype(int)
     assert_same(cells(load_picture(tmp_path / "b.png")), expected)
 
@@ -138,11 +141,13 @@ def test_named_latents_and_a_range_are_drawn(run: Run, model: DCGAN, tmp_path: P
 def test_images_are_the_grids_pictures_one_by_one(run: Run, model: DCGAN, tmp_path: Path) -> None:
     run("images", "--count", 70, "--seed", 9, "--out", "each")
     run("images", "--count", 70, "--seed", 9, "--npy", "new/all.npy")
+    run("grid", "--n", 70, "--seed", 9, "--individual", "alike")
     expected = pictures(model, *range(70), seed=9)
     files = [tmp_path / "each" / f"9-{i:05d}.png" for i in range(70)]
     assert_same(np.stack([load_picture(path) for path in files]), expected)
-    assert len(list((tmp_path / "each").iterdir())) == 71
-    config = json.loads((tmp_path / "each" / "config.json").read_text())
+    each = contents(tmp_path / "each")
+    config = json.loads(each.pop("config.json"))
+    assert contents(tmp_path / "alike") == each
     assert (config["seed"], config["options"]["count"]) == (9, 70)
     array = np.load(tmp_path / "new" / "all.npy", mmap_mode="r")
     assert isinstance(array, np.memmap)
@@ -178,7 +183,7 @@ def test_the_best_are_those_that_the_discriminator_prefers(
 ) -> None:
     z = np.random.default_rng(2).uniform(-1, 1, [90, model.z_dim])
     logits = model.discriminator(model.generator(tf.constant(z, tf.float32))).numpy()
-    found, values = samples.most_real(model, 5, 90, 2, 1.0)
+    found, values = samples.most_realistic(model, 5, 90, 2, 1.0)
     np.testing.assert_allclose(values, np.sort(logits)[::-1][:5], rtol=1e-3, atol=1e-4)
     np.testing.assert_allclose(logits[found], values, rtol=1e-3, atol=1e-4)
     told = run("best", "--count", 5, "--of", 90, "--seed", 2)
@@ -191,7 +196,7 @@ def test_the_best_are_those_that_the_discriminator_prefers(
 
 def test_a_walk_is_written_as_strip_and_animations(run: Run, model: DCGAN, tmp_path: Path) -> None:
     told = run("walk", 3, 5, "--frames", 9, "--strip", 3, "--seed", 1)
-    assert "outside" not in told  # straight walks stay in the cube
+    assert "clipped" not in told  # straight walks stay in the cube
     strip = cells(load_picture(tmp_path / "walk.png"))
     assert len(strip) == 3
     assert_same(strip[[0, 2]], pictures(model, 3, 5, seed=1))
@@ -216,10 +221,10 @@ def test_a_walk_in_one_format_loops_and_is_a_function_of_its_seed(run: Run, tmp_
 def test_the_share_of_a_spherical_walk_that_is_clipped_is_told(run: Run, tmp_path: Path) -> None:
     z = np.ones([2, 8])
     z[1, 0] = -1
-    points.write_latents(str(tmp_path / "corners.npz"), z)
+    latents.write(str(tmp_path / "corners.npz"), z)
     told = run("walk", "corners.npz", "--path", "spherical", "--frames", 3, "--out", "a.png")
     # In the middle, seven of eight values are above 1, and one is 0.
-    assert f"{100 * 7 / 24:.2g} % of the values of z were outside [-1, 1]" in told
+    assert f"clipped {100 * 7 / 24:.2g} % of the values of z" in told
 
 
 def test_a_sweep_takes_the_values_that_change_the_picture_most(
@@ -232,12 +237,12 @@ def test_a_sweep_takes_the_values_that_change_the_picture_most(
         low[i], high[i] = -1, 1
         ends = checkpoints.generate(model, np.stack([low, high])).astype(float)
         effects.append(np.abs(ends[0] - ends[1]).mean())
-    np.testing.assert_allclose(paths.influence(model, z), effects, atol=0.05)
+    np.testing.assert_allclose(walks.influence(Generator(model, ""), z), effects, atol=0.05)
     told = run("sweep", "--rows", 3, "--steps", 5)
     most = " ".join(map(str, np.argsort(effects)[::-1][:3]))
-    assert f"values {most} of z, those that change this picture most" in told
+    assert f"dimensions {most} of z, those that change this image most" in told
     told = run("sweep", 0, "--dims", 6, 1, "--out", "a.png")
-    assert "values 6 1 of z, by" in told
+    assert "dimensions 6 1 of z, to a.png" in told
 
 
 # --- arithmetic, inversion, description ---
@@ -289,10 +294,9 @@ def test_photos_are_aligned_as_by_the_alignment(run_any: Run, model: DCGAN, tmp_
     assert done.returncode == 0, done.stderr
     photo = str(tmp_path / "photos" / "a.png")
     settings = load_script(SCRIPT).read_settings(["invert", photo])
-    failed: list[str] = []
-    paths_found, images = inversion.load_faces(settings, model, failed)
-    assert (paths_found, failed) == ([photo], [])
-    np.testing.assert_array_equal(images[0], load_picture(tmp_path / "aligned" / "a.png"))
+    found = inversion.load_faces(settings, [photo], Generator(model, ""))
+    assert list(found) == [photo]
+    np.testing.assert_array_equal(found[photo], load_picture(tmp_path / "aligned" / "a.png"))
 
 
 def test_a_photo_without_a_face_is_named(run_here: Run, vivid: Path, tmp_path: Path) -> None:
@@ -328,21 +332,27 @@ REFUSED = {
     "too many for the grid": (("grid", "--rows", 2, "--columns", 2, "--n", 5), ("--rows 2", "5")),
     "two numbers": (("grid", "3", "--n", 5), ("Z and --n", "leave one")),
     "numbers of single files": (("grid", "--individual", "a", "--numbers"), ("--numbers",)),
+    "a grid and files": (("--out", "a.png", "--individual", "a"), ("--out", "--individual")),
+    "not a png": (("--out", "a.jpg"), ("--out a.jpg", "PNG", "a.jpg.png")),
+    "below a file": (("--out", "here.png/a.png"), ("--out here.png", "is a file")),
+    "a file as folder": (("--individual", "here.png"), ("--individual here.png", "is a file")),
+    "no sample": (("--n", 0), ("--n", "0")),
+    "seed below 0": (("--seed=-1",), ("--seed", "-1")),
     "one file twice": (("images", 3, 3), ("generated/0-00003.png", "written twice")),
     "two places": (("images", "--npy", "a.npy", "--out", "b"), ("--npy and --out",)),
     "no npy": (("images", "--npy", "a.png"), ("--npy a.png", "a.png.npy")),
     "a range above 1": (("grid", "--range", 1.5), ("--range", "1 at most")),
     "a range of 0": (("grid", "--range", 0), ("--range", "above 0")),
     "more than there are": (("best", "--count", 9, "--of", 8), ("--count 9", "--of 8")),
-    "a walk of one": (("walk", 3), ("two at least",)),
-    "a walk of one point": (("walk", "--points", 1), ("two at least",)),
+    "a walk of one": (("walk", 3), ("at least two",)),
+    "a walk of one point": (("walk", "--points", 1), ("at least two", "--points")),
     "a sweep of two": (("sweep", 3, 4), ("2 latents",)),
-    "no such value": (("sweep", "--dims", 8), ("--dims 8", "from 0 to 7")),
+    "no such dimension": (("sweep", "--dims", 8), ("--dims 8", "0 to 7")),
     "two kinds of rows": (("sweep", "--dims", 1, "--rows", 2), ("--dims and --rows",)),
     "a sign at the end": (("arithmetic", 3, "-"), ("sign", "A - B + C")),
     "two signs": (("arithmetic", 3, "-", "+", 4), ("sign", "A - B + C")),
     "no file": (("walk", "none.npz"), ("none.npz: no such file",)),
-    "another word": (("walk", "3", "x"), ("'x' is not the z", "FILE.npz")),
+    "another word": (("walk", "3", "x"), ("is not a latent's name", "FILE.npz")),
     "no data set": (("neighbours",), ("--dataset",)),
     "an empty data set": (("neighbours", "--dataset", "empty"), ("--dataset empty", "no images")),
     "no photo": (("invert", "none.jpg"), ("none.jpg",)),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -22,15 +21,6 @@ NAMES = (*OF_NORMALS, "loss-along-z")
 FILES = [f"{name}.{kind}" for name in NAMES for kind in ("png", "pdf")]
 # Okabe and Ito (2008), "Color universal design", and black, gray and white.
 OKABE_ITO = {"#e69f00", "#56b4e9", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#cc79a7"}
-
-
-@pytest.fixture(scope="module")
-def drawn(
-    vivid: Path, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Path, subprocess.CompletedProcess]:
-    folder = tmp_path_factory.mktemp("drawn")
-    words = ("--out", "new/figures", "--checkpoint-dir", vivid)
-    return folder, run_script(SCRIPT, *words, cwd=folder)
 
 
 @pytest.fixture(scope="module")
@@ -54,12 +44,14 @@ def figures(line: loss_line.LossLine) -> dict[str, Figure]:
 # --- files ---
 
 
-def test_five_pictures_are_drawn(drawn: tuple[Path, subprocess.CompletedProcess]) -> None:
-    folder, done = drawn
-    figures = folder / "new" / "figures"
-    assert {path.name for path in figures.iterdir()} == set(FILES)
-    assert [path.name for path in folder.iterdir()] == ["new"]
+def test_five_plots_are_drawn_and_a_second_run_draws_the_same(
+    vivid: Path, run_here: Run, tmp_path: Path
+) -> None:
+    done = run_script(SCRIPT, "--out", "new/figures", "--checkpoint-dir", vivid, cwd=tmp_path)
     assert done.stdout.split() == [f"new/figures/{name}" for name in FILES]
+    assert [path.name for path in tmp_path.iterdir()] == ["new"]
+    figures = tmp_path / "new" / "figures"
+    assert {path.name for path in figures.iterdir()} == set(FILES)
     for name in NAMES:
         with Image.open(figures / f"{name}.png") as picture:
             assert picture.format == "PNG"
@@ -69,14 +61,11 @@ def test_five_pictures_are_drawn(drawn: tuple[Path, subprocess.CompletedProcess]
         pdf = (figures / f"{name}.pdf").read_bytes()
         assert pdf.startswith(b"%PDF-")
         assert (b"/Subtype /Image" in pdf) == (name == "loss-along-z")  # all else is vectors
-
-
-def test_a_second_run_draws_the_same(
-    drawn: tuple[Path, subprocess.CompletedProcess], vivid: Path, run_here: Run, tmp_path: Path
-) -> None:
-    done = run_here("--checkpoint-dir", vivid, cwd=tmp_path)  # without --out: here
+    first = contents(figures)
+    (tmp_path / "again").mkdir()
+    done = run_here("--checkpoint-dir", vivid, cwd=tmp_path / "again")  # without --out: here
     assert done.returncode == 0, done.stderr
-    assert contents(tmp_path) == contents(drawn[0] / "new" / "figures")
+    assert contents(tmp_path / "again") == first
 
 
 def test_without_any_model_the_others_are_drawn(
@@ -85,7 +74,7 @@ def test_without_any_model_the_others_are_drawn(
     monkeypatch.setattr(checkpoints, "SHIPPED", str(tmp_path / "nowhere"))
     done = run_here("--out", "figures", cwd=tmp_path)
     assert done.returncode == 0
-    assert "the loss along z is not plotted" in done.stderr
+    assert "no model in ./checkpoint: skipped loss-along-z" in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert {path.stem for path in (tmp_path / "figures").iterdir()} == set(OF_NORMALS)
 

@@ -1,4 +1,4 @@
-"""Points of the latent space: how a command line names them, drawn from a seed, kept in files.
+"""Latents: how a command line names them, drawn from a seed, stored in files.
 
 Latents are float64 [N, z_dim] in [-1, 1]. Importing this needs no TensorFlow.
 """
@@ -6,8 +6,6 @@ Latents are float64 [N, z_dim] in [-1, 1]. Importing this needs no TensorFlow.
 from __future__ import annotations
 
 import argparse
-import enum
-import itertools
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -20,24 +18,16 @@ from dcgan_completion.utils import UserError
 
 SUFFIX = ".npz"
 BATCH = 64  # latents that are drawn, and images that are generated, at a time
-MOST = 10**6  # samples of a seed that can be named
+MAX_SAMPLES = 10**6  # of a seed: their numbers have six digits at most
+SIGNS = ("+", "-")
 HELP = (
-    "latents: NUMBER or FIRST-LAST, samples of --seed, from 0 on, as `grid --numbers` shows them; "
-    "FILE.npz, all of a file with an array z, such as `invert` writes, and complete.py "
-    "(logs/z.npz); FILE.npz:NUMBER or FILE.npz:FIRST-LAST, some of them"
+    "latents: NUMBER or FIRST-LAST, samples of --seed, as numbered by `grid --numbers`; FILE.npz, "
+    "all rows of the array z in a file that `invert` or complete.py (logs/z.npz) has written; "
+    "FILE.npz:NUMBER or FILE.npz:FIRST-LAST, some of its rows"
 )
 _WORD = re.compile(
     r"(?:(?P<file>.+\.npz)(?P<colon>:)?)?(?:(?P<first>\d{1,6})(?:-(?P<last>\d{1,6}))?)?"
 )
-
-
-class Purpose(enum.IntEnum):
-    """What random numbers of the seed are for, besides the samples (see `draw`).
-
-    Above those of completion.randomness, whose streams are of the same kind.
-    """
-
-    NOISE = 16  # around the result of an arithmetic
 
 
 class Word(NamedTuple):
@@ -74,7 +64,7 @@ class Name(NamedTuple):
 
 
 def word(text: str) -> Word:
-    """argparse type: see HELP."""
+    """Parse what names latents, see HELP: an argparse type."""
     found = _WORD.fullmatch(text)
     if found:
         file, first, last = found["file"] or "", found["first"], found["last"]
@@ -84,102 +74,117 @@ def word(text: str) -> Word:
         if valid and int(last or first) >= int(first):
             return Word(file, int(first), int(last or first))
     raise argparse.ArgumentTypeError(
-        f"{text!r} is not the z of a sample: name NUMBER, FIRST-LAST, FILE.npz or FILE.npz:NUMBER"
+        f"{text!r} is not a latent's name: NUMBER, FIRST-LAST, FILE.npz or FILE.npz:NUMBER"
     )
 
 
+def term_word(text: str) -> Word | str:
+    """Parse a sign, or what names latents: an argparse type."""
+    return text if text in SIGNS else word(text)
+
+
 def expand(words: Sequence[Word]) -> list[Name]:
-    """The latents that words name, one by one, in their order.
+    """List the latents that words name, one by one, in their order.
 
     Raises:
       UserError: a file cannot be read, or has fewer latents.
     """
-    names = []
+    names: list[Name] = []
     for file, first, last in words:
-        if file:
-            number = len(read_latents(file))
-            if last is None:
-                last = number - 1
-            elif last >= number:
-                raise UserError(f"{file}:{last}: the file has {number} latents, from 0 on")
-        names += [Name(file, i) for i in range(first, last + 1)]
+        number = len(read(file)) if file else MAX_SAMPLES
+        stop = number if last is None else last + 1
+        if stop > number:
+            raise UserError(
+                f"{file}:{last}: the file has {number} latents; the last one is {number - 1}"
+            )
+        names += [Name(file, i) for i in range(first, stop)]
     return names
 
 
+def expand_terms(words: Sequence[Word | str]) -> list[tuple[str, list[Name]]]:
+    """List sign and latents of each term of a sum; the first one may have no sign.
+
+    Raises:
+      UserError: a term is empty, or as `expand`.
+    """
+    terms: list[tuple[str, list[Word]]] = [] if words and words[0] in SIGNS else [("+", [])]
+    for item in words:
+        if isinstance(item, str):
+            terms.append((item, []))
+        else:
+            terms[-1][1].append(item)
+    if not all(own for _, own in terms):
+        raise UserError("Z: no latent follows a sign; write A - B + C, such as 3 17 - 4 9 + 5")
+    return [(sign, expand(own)) for sign, own in terms]
+
+
 def samples(count: int) -> list[Name]:
-    """The first samples of the seed."""
+    """List the first samples of the seed."""
     return [Name("", i) for i in range(count)]
 
 
 def draw(seed: int, first: int, count: int, z_dim: int, limit: float = 1.0) -> np.ndarray:
-    """Samples number `first` to `first + count - 1` of a seed, float64 [count, z_dim].
+    """Draw samples number `first` to `first + count - 1` of a seed: float64 [count, z_dim].
 
-    Uniform in [-limit, limit]. Sample number i is the same, wherever drawing starts, and whatever
-    the limit, but for its scale.
+    Uniform in [-limit, limit]. Sample number i is the same wherever drawing starts, and whatever
+    the limit is, but for its scale.
     """
-    random = np.random.default_rng(seed)
-    random.bit_generator.advance(first * z_dim)  # each value takes one step of the generator
-    return limit * random.uniform(-1, 1, [count, z_dim])
+    bits = np.random.PCG64(seed)  # that of np.random.default_rng
+    bits.advance(first * z_dim)  # each value takes one step
+    return limit * np.random.Generator(bits).uniform(-1, 1, [count, z_dim])
 
 
-def latents(
+def named(
     names: Sequence[Name],
     seed: int,
     z_dim: int,
     limit: float = 1.0,
     files: dict[str, np.ndarray] | None = None,
 ) -> np.ndarray:
-    """The latents of some names, float64 [N, z_dim]; those of files as they are there.
+    """Draw or read the latents with some names: float64 [N, z_dim].
 
     Args:
       names: of samples, or of latents in files.
       seed, limit: of the samples, as for `draw`.
       z_dim: length of a latent.
-      files: latents of files that have been read, by path; those that are read are added.
+      files: cache of the latents of files, by path.
 
     Raises:
       UserError: a file cannot be read, or has latents of another length.
     """
     z = np.empty([len(names), z_dim])
     files = {} if files is None else files
-    # Runs of consecutive numbers of one file, or of the seed.
-    for (file, _), run in itertools.groupby(
-        enumerate(names), key=lambda item: (item[1].file, item[1].number - item[0])
-    ):
-        places = [place for place, _ in run]
-        first, count = names[places[0]].number, len(places)
-        rows = slice(places[0], places[0] + count)
+    for row, (file, number) in zip(z, names, strict=True):
         if not file:
-            z[rows] = draw(seed, first, count, z_dim, limit)
+            row[:] = draw(seed, number, 1, z_dim, limit)
             continue
-        stored = files.get(file)
-        if stored is None:
-            stored = files[file] = read_latents(file)
-        if stored.shape[1] != z_dim:
+        if file not in files:
+            files[file] = read(file)
+        if files[file].shape[1] != z_dim:
             raise UserError(
-                f"{file}: its latents have {stored.shape[1]} values, those of the model {z_dim}; "
-                "name the model that they were found with (--checkpoint-dir)"
+                f"{file}: its latents have {files[file].shape[1]} dimensions, those of the model "
+                f"{z_dim}; name the model that they were found with (--checkpoint-dir)"
             )
-        z[rows] = stored[first : first + count]
+        row[:] = files[file][number]
     return z
 
 
 def batches(
     names: Sequence[Name], seed: int, z_dim: int, limit: float = 1.0
 ) -> Iterator[np.ndarray]:
-    """As `latents`, BATCH at a time: memory does not grow with their number."""
+    """Yield latents as `named` does, BATCH at a time, so that any number fits into memory."""
     files: dict[str, np.ndarray] = {}
     for first in range(0, len(names), BATCH):
-        yield latents(names[first : first + BATCH], seed, z_dim, limit, files)
+        yield named(names[first : first + BATCH], seed, z_dim, limit, files)
 
 
 def clip(z: np.ndarray) -> tuple[np.ndarray, float]:
-    """Latents clipped to the cube [-1, 1]^z_dim, and the share of their values outside of it."""
+    """Clip latents to the cube [-1, 1]^z_dim; returns the share of values outside of it, too."""
     return np.clip(z, -1, 1), float((np.abs(z) > 1).mean())
 
 
-def read_latents(path: str) -> np.ndarray:
-    """The latents in a file, its array `z`: float64 [N, z_dim], N above 0.
+def read(path: str) -> np.ndarray:
+    """Read the latents in a file, its array `z`: float64 [N, z_dim], N above 0.
 
     Raises:
       UserError: the file cannot be read, or holds no finite latents.
@@ -195,13 +200,13 @@ def read_latents(path: str) -> np.ndarray:
         ) from None
     if z.ndim != 2 or 0 in z.shape or not np.isfinite(z).all():
         raise UserError(
-            f"{path}: its array z is no table of finite numbers, a row for each latent; "
+            f"{path}: its array z is not a matrix of finite numbers with a row for each latent; "
             "./sample-dcgan.py invert writes such files"
         )
     return z
 
 
-def write_latents(path: str, z: np.ndarray, **more: np.ndarray) -> None:
-    """Writes latents [N, z_dim] as the array `z` of a .npz file, with more arrays beside it."""
+def write(path: str, z: np.ndarray, **more: np.ndarray) -> None:
+    """Write latents [N, z_dim] as the array `z` of a .npz file, with more arrays beside it."""
     with utils.replacing(path) as temporary, open(temporary, "wb") as file:
         np.savez(file, z=np.asarray(z, np.float32), **more)
