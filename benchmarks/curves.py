@@ -1,8 +1,7 @@
-#!/usr/bin/env python3
 """Draw the losses of several trainings in one picture, as rolling averages.
 
 examples:
-  python benchmarks/curves.py --out precision.png float32=run-a/logs bfloat16=run-b/logs
+  python -m benchmarks.curves --out precision.png float32=run-a/logs bfloat16=run-b/logs
 """
 
 from __future__ import annotations
@@ -12,8 +11,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import numpy as np
 
@@ -28,14 +25,14 @@ PLOTS = {"d_loss": "discriminator", "g_loss": "generator"}
 
 
 def read_losses(folder: str, last_step: int) -> dict[str, np.ndarray]:
-    """Losses by name, each [steps], from the scalars.csv in a folder of logs."""
+    """Read losses by name, each [steps], from the scalars.csv in a folder of logs."""
     with open(Path(folder) / "scalars.csv", newline="", encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file) if int(row["step"]) <= last_step]
     return {name: np.array([float(row[name]) for row in rows]) for name in PLOTS}
 
 
 def plot_run(axes: Sequence[Axes], label: str, losses: dict[str, np.ndarray], window: int) -> None:
-    """Adds a run's rolling averages to the plots, and prints its means over the second half."""
+    """Add a run's rolling averages to the plots, and print its means over the second half."""
     for plot, name in zip(axes, PLOTS, strict=True):
         average = np.convolve(losses[name], np.full(window, 1 / window), mode="valid")
         plot.plot(np.arange(window, len(losses[name]) + 1), average, label=label)
@@ -43,15 +40,15 @@ def plot_run(axes: Sequence[Axes], label: str, losses: dict[str, np.ndarray], wi
         print(f"{label}, {name}: {half.mean():.3f} on average over the second half of steps")
 
 
-def main() -> None:
-    parser = cli.ArgumentParser(__doc__)
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = cli.ArgumentParser(__doc__, prog="python -m benchmarks.curves")
     parser.add_argument("runs", nargs="+", metavar="NAME=LOGS")
     parser.add_argument("--steps", type=options.positive_int, default=500)
     parser.add_argument(
-        "--window", type=options.positive_int, default=25, help="steps averaged over"
+        "--window", type=options.positive_int, default=25, help="steps of a rolling average"
     )
     parser.add_argument("--out", required=True, metavar="FILE")
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8, 3.2), layout="constrained")
@@ -70,4 +67,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(cli.run_main(lambda _: main()))
+    sys.exit(cli.run_main(main))

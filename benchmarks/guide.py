@@ -1,64 +1,61 @@
-#!/usr/bin/env python3
-"""Measure completions over the settings of a guided search: how near, how sharp, how like.
+"""Measure completions over the settings of a guided search: how near, how sharp, how alike.
 
 The context encoder's estimate alone (direct) and the unguided search stand beside them. Faces that
 evaluate.py --limit N reports on are left out: settings are chosen on others.
 
 examples:
-  python benchmarks/guide.py --dataset lfw-aligned --mask-type center left --guide 0.5 1 2
-  python benchmarks/guide.py --dataset lfw-aligned --guide 0 0.25 0.5 1 2 4 --plot guide.png
+  python -m benchmarks.guide --dataset lfw-aligned --mask-type center left --guide 0.5 1 2
+  python -m benchmarks.guide --dataset lfw-aligned --guide 0.25 0.5 1 2 4 --plot guide.png
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import sys
-from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from dcgan_completion import cli, utils
-from dcgan_completion.masks import mask as masks
+from dcgan_completion.masks import drawing
 from dcgan_completion.settings import options
-from dcgan_completion.settings.masks import MaskSettings
-from dcgan_completion.settings.search import SearchSettings
 
 if TYPE_CHECKING:
-    from dcgan_completion.encoders import ContextEncoder
-    from dcgan_completion.evaluation.benchmark import KnownFaces
-    from dcgan_completion.masks.mask import Mask
-    from dcgan_completion.model import DCGAN
+    from dcgan_completion.evaluation.methods import Method
+    from dcgan_completion.evaluation.results import MetricValues
+    from dcgan_completion.inpaint.inpainter import Inpainter
 
-SHOWN = {"psnr": 2, "ssim": 3, "sharpness": 3, "identity": 3, "found": 3}
+DIGITS = {"psnr": 2, "ssim": 3, "sharpness": 3, "identity": 3, "found": 3}
 FRACTION = 0.8  # of random pixels missing
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = cli.ArgumentParser(__doc__)
+    parser = cli.ArgumentParser(__doc__, prog="python -m benchmarks.guide")
     parser.add_argument("--dataset", required=True, metavar="DIR", help="aligned faces")
-    parser.add_argument("--checkpoint-dir", default="data/pretrained", help="with an encoder")
+    parser.add_argument("--checkpoint-dir", metavar="DIR", help="a model with an encoder")
     parser.add_argument("--skip", type=int, default=256, help="evenly spaced faces to leave out")
     parser.add_argument("--faces", type=options.positive_int, default=64, help="number of faces")
     parser.add_argument(
-        "--mask-type", nargs="+", choices=masks.MASK_TYPES, default=["center"], help="masks"
+        "--mask-type", nargs="+", choices=drawing.MASK_TYPES, default=["center"], help="masks"
     )
-    number = options.non_negative_float
-    parser.add_argument("--guide", nargs="+", type=number, default=[0.5], help="weights")
-    parser.add_argument("--mix", nargs="+", type=number, default=[0.0, 0.04], help="shares")
-    parser.add_argument("--n-iter", nargs="+", type=options.positive_int, default=[40])
-    parser.add_argument("--average", nargs="+", type=options.positive_int, default=[1])
-    parser.add_argument("--seed", type=options.seed, default=0)
+    for name, default in (("guide", [0.5]), ("mix", [0.0, 0.04])):
+        help_text = f"values of complete.py's --{name}"
+        number = options.non_negative_float
+        parser.add_argument(f"--{name}", nargs="+", type=number, default=default, help=help_text)
+    for name, default in (("n-iter", [40]), ("average", [1])):
+        help_text = f"values of complete.py's --{name}"
+        number = options.positive_int
+        parser.add_argument(f"--{name}", nargs="+", type=number, default=default, help=help_text)
+    parser.add_argument("--seed", type=options.seed, default=0, help="of masks and searches")
     parser.add_argument("--plot", metavar="FILE", help="PSNR against sharpness, as a PNG")
     return parser
 
 
 def choose_faces(folder: str, skip: int, number: int) -> list[str]:
-    """Paths of evenly spaced faces, without those that evaluate.py --limit `skip` takes."""
+    """Choose evenly spaced faces, without those that evaluate.py --limit `skip` takes."""
     from dcgan_completion.evaluation import face_sets
 
     paths = utils.list_images(folder)
@@ -66,55 +63,29 @@ def choose_faces(folder: str, skip: int, number: int) -> list[str]:
     return face_sets.evenly_spaced([path for path in paths if path not in left_out], number)
 
 
-def completions(
-    args: argparse.Namespace,
-    networks: tuple[DCGAN, ContextEncoder],
-    images: np.ndarray,
-    mask: Mask,
-    precision: str,
-) -> Iterator[tuple[str, np.ndarray]]:
-    """Yields the name of a setting and what it makes of the images."""
-    from dcgan_completion.inpaint import blending
-    from dcgan_completion.inpaint.completer import NEAR, Completer
-    from dcgan_completion.inpaint.direct import DirectCompleter
+def make_methods(args: argparse.Namespace, inpainter: Inpainter) -> list[Method]:
+    """Make a method of each setting."""
+    from dcgan_completion.evaluation.methods import search_method
 
-    model, encoder = networks
-    common = {"batch_size": 64, "precision": precision}
-    direct = DirectCompleter(encoder, **common)
-    estimate = direct.source(images, mask)
-    size = images.shape[1]
-    near = masks.nearness(mask.known, NEAR * size)
-    yield "direct", direct.complete(images, mask)
-    unguided = SearchSettings.of("auto")
-    yield (
-        "auto unguided",
-        Completer(model, unguided, **common).complete(images, mask, args.seed).completed,
-    )
-    for average in args.average:
-        for n_iter in args.n_iter:
-            for guide in args.guide:
-                given = {"average": average, "n_iter": n_iter, "mix": 0.0, "guide": guide}
-                search = SearchSettings.of("auto", guided=True, **given)
-                completer = Completer(model, search, encoder=encoder, **common)
-                generated = completer.complete(images, mask, args.seed).generated
-                for mix in args.mix:
-                    source = generated
-                    if mix:
-                        source = blending.mix(generated, estimate, mix * size, near)
-                    name = f"{average} x {n_iter}, guide {guide:g}, mix {mix:.4g}"
-                    yield name, blending.fill(images, mask, source, search.blend)
+    tried = {"direct": {"approach": "direct"}, "auto unguided": {"guide": 0.0}}
+    for average, n_iter, guide, mix in itertools.product(
+        args.average, args.n_iter, args.guide, args.mix
+    ):
+        if guide or not mix:  # without a guide there is no estimate to mix in
+            given = {"average": average, "n_iter": n_iter, "guide": guide, "mix": mix}
+            tried[f"{average} x {n_iter}, guide {guide:g}, mix {mix:.4g}"] = given
+    return [search_method(inpainter, name, given, batch=64) for name, given in tried.items()]
 
 
-def measure_setting(faces: KnownFaces, completed: np.ndarray, mask: Mask) -> dict[str, float]:
-    """Means over the faces; of sharpness the ratio of sums."""
-    values = faces.measure(completed, mask, "")
-    means = {name: float(np.nanmean(values[name])) for name in SHOWN if name != "sharpness"}
+def means_of(values: MetricValues) -> dict[str, float]:
+    """Average over the faces; sharpness is the ratio of sums."""
+    means = {name: float(np.nanmean(values[name])) for name in DIGITS if name != "sharpness"}
     sums = [np.nansum(values[name]) for name in ("gradient_energy", "original_gradient_energy")]
     return means | {"sharpness": float(sums[0] / sums[1])}
 
 
 def draw(rows: dict[str, dict[str, float]], path: str) -> None:
-    """PSNR against sharpness: a line for each search and mix over the guide's weights."""
+    """Plot PSNR against sharpness: a line for each search and mix over the guide's weights."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(6.4, 4.4), layout="constrained")
@@ -131,7 +102,7 @@ def draw(rows: dict[str, dict[str, float]], path: str) -> None:
         guide, mix = rest.split(", mix ")
         label = f"{search}, mix {mix}" if mix != "0" else f"{search}, all from G(z)"
         lines.setdefault(label, []).append((guide, values))
-    for (label, points), marker in zip(lines.items(), "osv^Dx+<>", strict=False):
+    for (label, points), marker in zip(lines.items(), itertools.cycle("osv^Dx+<>")):
         places = [(v["sharpness"], v["psnr"]) for _, v in points]
         axes.plot(*zip(*places, strict=True), marker=marker, label=label)
         for (guide, _), place in zip(points, places, strict=True):
@@ -146,31 +117,28 @@ def draw(rows: dict[str, dict[str, float]], path: str) -> None:
 def main(argv: Sequence[str] | None = None) -> None:
     args = build_parser().parse_args(argv)
     cli.prepare_tensorflow()
-    from dcgan_completion import checkpoints, devices
-    from dcgan_completion.evaluation import embeddings, face_sets
-    from dcgan_completion.evaluation.benchmark import KnownFaces
-    from dcgan_completion.masks import source as mask_source
+    from dcgan_completion.evaluation import embeddings, face_sets, tables
+    from dcgan_completion.evaluation.benchmark import Benchmark
+    from dcgan_completion.evaluation.cases import Faces
+    from dcgan_completion.inpaint.inpainter import Inpainter
 
-    model, prefix = checkpoints.load_model(args.checkpoint_dir)
-    encoder, _ = checkpoints.load_context_encoder(checkpoints.encoder_folder(prefix))
+    inpainter = Inpainter.from_pretrained(args.checkpoint_dir)
+    methods = make_methods(args, inpainter)
     paths = choose_faces(args.dataset, args.skip, args.faces)
-    images = face_sets.load_faces(paths, model.image_size, model.channels)
-    precision = devices.Precision.choose("auto").used
+    images = face_sets.load_faces(paths, inpainter.image_size, inpainter.channels)
     cache = embeddings.EmbeddingCache(embeddings.default_cache())
-    result: dict[str, Any] = {}
+    result: dict[str, dict[str, dict[str, float]]] = {}
     with embeddings.FaceReader(1, cache) as reader:
-        faces = KnownFaces.of(images, reader)
+        bench = Benchmark(Faces(images, FRACTION), methods, [args.seed], reader)
         for kind in args.mask_type:
-            options = {"fraction": FRACTION} if kind == "random" else {}
-            settings = MaskSettings.of(mask_type=kind, **options)
-            mask = mask_source.draw_masks(settings, images, args.seed)
-            print(f"\n{kind}, {len(images)} faces\n\n| setting | {' | '.join(SHOWN)} |")
-            print(f"| --- |{' --- |' * len(SHOWN)}", flush=True)
-            rows = result[kind] = {}
-            for name, completed in completions(args, (model, encoder), images, mask, precision):
-                rows[name] = measure_setting(faces, completed, mask)
-                cells = [f"{rows[name][metric]:.{digits}f}" for metric, digits in SHOWN.items()]
-                print(f"| {name} | {' | '.join(cells)} |", flush=True)
+            metrics = bench.evaluate(kind, shown=0).metrics
+            result[kind] = {name: means_of(values) for name, values in metrics.items()}
+            rows = [
+                [name, *(f"{means[metric]:.{digits}f}" for metric, digits in DIGITS.items())]
+                for name, means in result[kind].items()
+            ]
+            print(f"\n{kind}, {len(images)} faces\n")
+            print(tables.table(["setting", *DIGITS], rows), flush=True)
     if args.plot:
         draw(result[args.mask_type[0]], args.plot)
     print(json.dumps(result))

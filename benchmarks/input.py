@@ -1,9 +1,8 @@
-#!/usr/bin/env python3
 """Time the input of training: decoding alone, and the start on a very large folder.
 
 examples:
-  python benchmarks/input.py
-  python benchmarks/input.py --dataset data/your-dataset/aligned --files 100000
+  python -m benchmarks.input
+  python -m benchmarks.input --dataset data/your-dataset/aligned --files 100000
 """
 
 from __future__ import annotations
@@ -16,9 +15,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from dcgan_completion import cli, utils
 from dcgan_completion.settings import options
@@ -30,7 +28,7 @@ GIB = 2**30
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = cli.ArgumentParser(__doc__)
+    parser = cli.ArgumentParser(__doc__, prog="python -m benchmarks.input")
     parser.add_argument("--dataset", metavar="DIR", help="aligned images (default: drawn faces)")
     parser.add_argument("--batch-size", type=options.positive_int, default=64, help="images a step")
     parser.add_argument(
@@ -46,7 +44,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def link_files(sources: list[str], folder: Path, number: int) -> None:
-    """Fills `folder` with `number` hard links to the sources in turn, a thousand a folder."""
+    """Fill `folder` with `number` hard links to the sources in turn, a thousand a folder."""
     originals = folder / "originals"
     originals.mkdir()
     copies = []
@@ -55,15 +53,14 @@ def link_files(sources: list[str], folder: Path, number: int) -> None:
         copies[-1].write_bytes(Path(source).read_bytes())
     tree = folder / "tree"
     for i in range(number):
-        if i % PER_FOLDER == 0:
-            place = tree / f"{i // PER_FOLDER:05d}"
-            place.mkdir(parents=True)
+        place = tree / f"{i // PER_FOLDER:05d}"
+        place.mkdir(parents=True, exist_ok=True)
         copy = copies[i % len(copies)]
         os.link(copy, place / f"{i:07d}{copy.suffix}")
 
 
 def resident(pid: int) -> int:
-    """Bytes of a process' memory that are resident now; 0 if it has ended."""
+    """Read a process' resident memory in bytes; 0 if it has ended."""
     try:
         with open(f"/proc/{pid}/status", encoding="utf-8") as file:
             lines = [line for line in file if line.startswith("VmRSS:")]
@@ -73,7 +70,7 @@ def resident(pid: int) -> int:
 
 
 def train_on(tree: Path, folder: Path, batch_size: int, steps: int) -> dict[str, float]:
-    """Runs train-dcgan.py on the tree: seconds to the first step, and its memory over time."""
+    """Run train-dcgan.py on the tree: seconds to the first step, and its memory over time."""
     places = {name: str(folder / name) for name in ("checkpoint", "sample", "log")}
     command = [sys.executable, str(ROOT / "train-dcgan.py"), "--dataset", str(tree)]
     command += ["--gf-dim", "8", "--df-dim", "8", "--batch-size", str(batch_size)]
@@ -102,10 +99,10 @@ def train_on(tree: Path, folder: Path, batch_size: int, steps: int) -> dict[str,
     }
 
 
-def main() -> None:
-    args = build_parser().parse_args()
+def main(argv: Sequence[str] | None = None) -> None:
+    args = build_parser().parse_args(argv)
     cli.prepare_tensorflow()
-    import measure
+    from benchmarks import measure
 
     measure.print_machine()
     with tempfile.TemporaryDirectory() as temporary, measure.images_in(args.dataset) as images:
@@ -118,10 +115,10 @@ def main() -> None:
     print(f"| seconds from the command to the first step | {large['first_step_s']:.1f} |")
     print(f"| resident GiB then | {large['gib_at_first_step']:.2f} |")
     print(f"| resident GiB after {args.steps} steps | {large['gib_at_last_step']:.2f} |")
-    print(f"| most resident GiB | {large['peak_gib']:.2f} |")
+    print(f"| peak of resident GiB | {large['peak_gib']:.2f} |")
     result = {"input_images_per_s": streamed, "cached_images_per_s": kept, "files": args.files}
     print(json.dumps(result | large))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(cli.run_main(main))

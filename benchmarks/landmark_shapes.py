@@ -1,11 +1,10 @@
-#!/usr/bin/env python3
 """Fit the Gaussian of faces' shapes that photos/landmark_shapes.py holds, and print its numbers.
 
 The shapes are dlib's landmarks of the largest faces of photos, and their mirror images, turned,
 scaled and moved to the mean; the components are their principal ones.
 
 example:
-  python benchmarks/landmark_shapes.py celeba-raw utkface-raw --every 40
+  python -m benchmarks.landmark_shapes celeba-raw utkface-raw --every 40
 """
 
 from __future__ import annotations
@@ -13,9 +12,6 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import numpy as np
 
@@ -24,7 +20,7 @@ from dcgan_completion.settings import options
 from dcgan_completion.utils import UserError
 
 COMPONENTS = 8
-ROUNDS = 5  # of bringing shapes to the mean, and taking their mean
+ROUNDS = 5  # of superimposing shapes on their mean, and averaging them
 # dlib's landmarks of a face in its mirror image.
 MIRROR = np.r_[
     np.arange(16, -1, -1), np.arange(26, 16, -1), 27:31, np.arange(35, 30, -1), 45:41:-1, 47, 46,
@@ -34,7 +30,7 @@ MIRROR = np.r_[
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = cli.ArgumentParser(__doc__)
+    parser = cli.ArgumentParser(__doc__, prog="python -m benchmarks.landmark_shapes")
     parser.add_argument(
         "photos", nargs="+", metavar="FOLDER", help="raw photos, searched with all below it"
     )
@@ -45,8 +41,8 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def read_shapes(paths: Sequence[str]) -> np.ndarray:
-    """dlib's landmarks of the photos' largest faces, [N, 68, 2]; photos without a face are none."""
-    from dcgan_completion.evaluation.photo_benchmark import largest_face, load_photo
+    """Find dlib's landmarks of the photos' largest faces, [N, 68, 2]; others are left out."""
+    from dcgan_completion.evaluation.photo_cases import largest_face, load_photo
     from dcgan_completion.faces.aligner import FaceAligner
     from dcgan_completion.settings.photos import LANDMARKS
 
@@ -55,13 +51,13 @@ def read_shapes(paths: Sequence[str]) -> np.ndarray:
         try:
             shapes.append(largest_face(load_photo(path, 3), aligner))
         except UserError:
-            cli.say(f"left out: {path}")
+            cli.print_error(f"left out: {path}")
     return np.stack(shapes)
 
 
-def bring(shape: np.ndarray, aim: np.ndarray) -> np.ndarray:
-    """A shape, [68, 2], turned, scaled and moved to another, by least squares."""
-    some, others = (points @ np.array([1, 1j]) for points in (shape, aim))
+def superimpose(shape: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Turn, scale and move a shape, [68, 2], to another by least squares."""
+    some, others = (points @ np.array([1, 1j]) for points in (shape, target))
     away = some - some.mean()
     factor = np.vdot(away, others - others.mean()) / np.vdot(away, away)
     moved = factor * away + others.mean()
@@ -69,14 +65,14 @@ def bring(shape: np.ndarray, aim: np.ndarray) -> np.ndarray:
 
 
 def fit(shapes: np.ndarray) -> np.ndarray:
-    """The mean shape and the components, each scaled by its deviation: [1 + COMPONENTS, 68, 2]."""
-    from dcgan_completion.faces.aligner import TEMPLATE
+    """Fit the mean shape and components, scaled by deviation: [1 + COMPONENTS, 68, 2]."""
+    from dcgan_completion.faces.template import TEMPLATE
 
     every = np.concatenate([shapes, shapes[:, MIRROR] * [-1, 1]])
     mean = TEMPLATE
     for _ in range(ROUNDS):
-        mean = bring(np.mean([bring(shape, mean) for shape in every], axis=0), TEMPLATE)
-    rest = np.stack([bring(shape, mean) - mean for shape in every]).reshape(len(every), -1)
+        mean = superimpose(np.mean([superimpose(shape, mean) for shape in every], axis=0), TEMPLATE)
+    rest = np.stack([superimpose(shape, mean) - mean for shape in every]).reshape(len(every), -1)
     values, vectors = np.linalg.eigh(rest.T @ rest / len(rest))
     scaled = vectors[:, ::-1].T[:COMPONENTS] * np.sqrt(values[::-1][:COMPONENTS, np.newaxis])
     return np.concatenate([mean[np.newaxis], scaled.reshape(-1, 68, 2)])

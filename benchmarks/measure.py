@@ -1,4 +1,4 @@
-"""What the benchmarks share: the limit that matrix products set, and timing against it."""
+"""Shared by the benchmarks: the limit that matrix products set, and timing against it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ DRAW_FACES = Path(__file__).resolve().parent.parent / "data" / "draw-faces.py"
 
 
 def best_of(function: Callable[[], object], repeats: int) -> float:
-    """The shortest of several runs, in seconds."""
+    """Time the shortest of several runs, in seconds."""
     seconds = []
     for _ in range(repeats):
         start = time.perf_counter()
@@ -33,7 +33,7 @@ def best_of(function: Callable[[], object], repeats: int) -> float:
 
 
 def matmul_gflops(dtype: str) -> float:
-    """The best rate of TensorFlow's and (in float32) NumPy's matrix products now, GFLOP/s."""
+    """Measure the best rate of TensorFlow's and (float32) NumPy's matrix products, GFLOP/s."""
     rates = []
     for edge in (2048, 4096):
         flop = 2 * edge**3
@@ -46,7 +46,7 @@ def matmul_gflops(dtype: str) -> float:
 
 
 def network_layers(architecture: dict[str, int], net: str) -> list[tuple[int, int, int]]:
-    """(edge of the smaller side, wide channels, narrow channels) of a network's convolutions.
+    """List (edge of the smaller side, wide channels, narrow channels) of a network's convolutions.
 
     `net` is generator or discriminator; both are listed from the image inwards.
     """
@@ -59,12 +59,12 @@ def network_layers(architecture: dict[str, int], net: str) -> list[tuple[int, in
 
 
 def convolution_flop(layers: list[tuple[int, int, int]]) -> list[int]:
-    """FLOP of one pass of one image through each convolution of `network_layers`."""
+    """Count the FLOP of one pass of one image through each convolution of `network_layers`."""
     return [2 * edge**2 * wide * narrow * KERNEL**2 for edge, wide, narrow in layers]
 
 
 def step_flop(architecture: dict[str, int], batch_size: int, g_updates: int) -> int:
-    """FLOP of the convolutions of one training step.
+    """Count the FLOP of the convolutions of one training step.
 
     A pass through a network counts once forward, once for the gradient of its input and once
     for that of its kernels; D's update needs no gradient of its images.
@@ -77,7 +77,7 @@ def step_flop(architecture: dict[str, int], batch_size: int, g_updates: int) -> 
 
 
 def encoder_step_flop(encoder: ContextEncoder, batch_size: int) -> int:
-    """FLOP of the convolutions of one training step of a context encoder, counted as above."""
+    """Count the FLOP of the convolutions of one training step of a context encoder."""
     edges = {
         name: encoder.image_size // 2 ** (int(name.removesuffix("_kernel")[-1]) + 1)
         for name in encoder.e
@@ -90,7 +90,7 @@ def encoder_step_flop(encoder: ContextEncoder, batch_size: int) -> int:
 
 
 def print_machine() -> None:
-    """The processor and those of its flags that matter here."""
+    """Print the processor and those of its flags that matter here."""
     flags = [f for f in devices.processor_flags() if f.startswith(("avx", "amx", "fma", "bf16"))]
     print(f"processor: {devices.processor()}")
     print(f"flags: {' '.join(flags) or 'unknown'}")
@@ -100,7 +100,7 @@ def print_machine() -> None:
 
 @contextlib.contextmanager
 def images_in(folder: str | None) -> Iterator[str]:
-    """`folder`; if it is None, a temporary one with 4,000 drawn faces of 64 pixels."""
+    """Provide `folder`; if it is None, a temporary one with 4,000 drawn faces of 64 pixels."""
     if folder:
         yield folder
         return
@@ -111,7 +111,7 @@ def images_in(folder: str | None) -> Iterator[str]:
 
 
 def input_rates(folder: str, batch_size: int) -> tuple[float, float]:
-    """Images a second of an epoch of training's input, from disk and from memory.
+    """Measure images a second of an epoch of training's input, from disk and from memory.
 
     The first epoch warms up: it imports the decoder and brings the files into the system's cache.
     """

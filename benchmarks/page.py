@@ -1,14 +1,13 @@
-#!/usr/bin/env python3
-"""Time the page as its user does: to the page, a ready model, a preview, the finished picture.
+"""Time the page as its users do: to the page, a ready model, a preview, the finished picture.
 
 On an idle server, over HTTP as the page asks; a photo of up to 12 megapixels with a face in it.
-With --clients many pages ask at once, each with a photo of a megapixel: what becomes of them, and
+With --clients many pages ask at once, each with a photo of a megapixel; reports how they end, and
 the memory of the server's processes together, which needs /proc.
 
 examples:
-  python benchmarks/page.py
-  python benchmarks/page.py --clients 100
-  python benchmarks/page.py --photo photo.jpg --checkpoint-dir checkpoint
+  python -m benchmarks.page
+  python -m benchmarks.page --clients 100
+  python -m benchmarks.page --photo photo.jpg --checkpoint-dir checkpoint
 """
 
 from __future__ import annotations
@@ -24,21 +23,20 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from dcgan_completion import cli
 from dcgan_completion.settings import options
 
 GOALS = {"command to page": 1, "to a ready model": 10, "stroke to preview": 0.3, "finished": 3}
-MOST = 3.0  # GiB: the goal for memory
+MAX_MEMORY = 3.0  # GiB: the goal for memory
 LARGE, SMALL = 3464, 1000  # pixels: edge of a photo of 12 megapixels, and of one
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = cli.ArgumentParser(__doc__)
+    parser = cli.ArgumentParser(__doc__, prog="python -m benchmarks.page")
     parser.add_argument("--checkpoint-dir", metavar="DIR", help="folder of the model")
     parser.add_argument(
         "--photo", metavar="FILE", help="with a face; a portrait scaled to 12 megapixels without it"
@@ -53,16 +51,17 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 class RefusedError(Exception):
-    """A status that is no success."""
+    """A response with a status of 300 or more."""
 
 
 class Server:
     """A server of its own, and requests to it."""
 
     def __init__(self, checkpoint_dir: str | None) -> None:
-        command = [sys.executable, str(Path(cli.__file__).with_name("serve.py")), "--port", "0"]
+        command = [sys.executable, str(Path(__file__).parents[1] / "serve.py"), "--port", "0"]
         command += ["--checkpoint-dir", checkpoint_dir] if checkpoint_dir else []
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert self.process.stdout is not None
         address = self.process.stdout.readline().strip()
         self.host, self.token = address.removeprefix("http://").split("/#")
 
@@ -80,7 +79,7 @@ class Server:
 
 
 def make_photo(path: str | None, edge: int = LARGE) -> bytes:
-    """The photo's file; without one, a portrait of that many pixels squared."""
+    """Read the photo's file; without one, make a portrait of that many pixels squared."""
     if path is not None:
         return Path(path).read_bytes()
     from PIL import Image
@@ -94,7 +93,7 @@ def make_photo(path: str | None, edge: int = LARGE) -> bytes:
 
 
 def stroke(corners: list[list[float]]) -> tuple[bytes, int, int]:
-    """A mask over the middle of a face, as PNG, and where it lies."""
+    """Draw a mask over the middle of a face, as PNG; return its place, too."""
     import numpy as np
     from PIL import Image
 
@@ -106,7 +105,7 @@ def stroke(corners: list[list[float]]) -> tuple[bytes, int, int]:
 
 
 def measure(server: Server, photo: bytes, runs: int) -> dict[str, list[float]]:
-    """Seconds from a stroke to its preview, and from Enter to the finished picture."""
+    """Time previews after a stroke, and finished pictures after Enter, in seconds."""
     at = "/api/photos/" + server.ask("POST", "/api/photos", photo)["id"]
     faces = server.ask("GET", f"{at}/faces")["faces"]
     assert faces, "no face is found in the photo; name another one"
@@ -127,7 +126,7 @@ def measure(server: Server, photo: bytes, runs: int) -> dict[str, list[float]]:
 
 
 def children_of(pid: int) -> list[int]:
-    """A process and all that it has started, and those, ..."""
+    """List a process and all its descendants."""
     found = [pid]
     for task in Path(f"/proc/{pid}/task").glob("*/children"):
         try:
@@ -139,7 +138,7 @@ def children_of(pid: int) -> list[int]:
 
 
 def memory(pid: int) -> float:
-    """GiB that a process and its children hold; what they share counts for each."""
+    """Sum the GiB of a process and its descendants; shared pages count for each."""
     pages = 0
     for one in children_of(pid):
         try:
@@ -150,10 +149,10 @@ def memory(pid: int) -> float:
 
 
 class Watch:
-    """The most memory that a process tree has held; a context manager."""
+    """The peak memory of a process tree; a context manager."""
 
     def __init__(self, pid: int) -> None:
-        self.most, self._pid, self._over = 0.0, pid, threading.Event()
+        self.peak, self._pid, self._over = 0.0, pid, threading.Event()
         self._thread = threading.Thread(target=self._look)
 
     def __enter__(self) -> Watch:
@@ -166,11 +165,11 @@ class Watch:
 
     def _look(self) -> None:
         while not self._over.wait(0.05):
-            self.most = max(self.most, memory(self._pid))
+            self.peak = max(self.peak, memory(self._pid))
 
 
 def visit(server: Server, photo: bytes, mask: tuple[bytes, int, int]) -> str:
-    """What becomes of a client: a picture, or what it was refused with."""
+    """Act as a client; return how it ends: with a picture, or with an error."""
     at, (data, left, top) = "", mask
     try:
         at = "/api/photos/" + server.ask("POST", "/api/photos", photo)["id"]
@@ -186,7 +185,7 @@ def visit(server: Server, photo: bytes, mask: tuple[bytes, int, int]) -> str:
 
 
 def crowd(server: Server, clients: int) -> None:
-    """Prints what becomes of clients that come at once, and the memory that they take."""
+    """Print how clients that come at once end, and the memory that they take."""
     photo = make_photo(None, SMALL)
     at = "/api/photos/" + server.ask("POST", "/api/photos", photo)["id"]
     mask = stroke(server.ask("GET", f"{at}/faces")["faces"][0]["corners"])
@@ -201,10 +200,10 @@ def crowd(server: Server, clients: int) -> None:
         print(f"{count} clients: {end}")
     time.sleep(1)
     print(f"one more afterwards: {visit(server, photo, mask)}")
-    print(f"memory: {idle:.2f} GiB before, {watch.most:.2f} at the most (goal: {MOST})")
+    print(f"memory: {idle:.2f} GiB before, {watch.peak:.2f} at the peak (goal: {MAX_MEMORY})")
 
 
-def main(argv: list[str] | None = None) -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     args = build_parser().parse_args(argv)
     photo = make_photo(args.photo)
     start = time.perf_counter()

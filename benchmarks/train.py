@@ -1,9 +1,8 @@
-#!/usr/bin/env python3
 """Time the training step against the rate of plain matrix products, measured in the same run.
 
 examples:
-  python benchmarks/train.py
-  python benchmarks/train.py --peer torch --steps 10
+  python -m benchmarks.train
+  python -m benchmarks.train --peer torch --steps 10
 """
 
 from __future__ import annotations
@@ -13,18 +12,15 @@ import json
 import statistics
 import sys
 import time
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Any
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from dcgan_completion import cli
 from dcgan_completion.settings import options
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = cli.ArgumentParser(__doc__)
+    parser = cli.ArgumentParser(__doc__, prog="python -m benchmarks.train")
     parser.add_argument("--steps", type=options.positive_int, default=8, help="measured steps")
     parser.add_argument("--batch-size", type=options.positive_int, default=64, help="images a step")
     parser.add_argument("--dataset", metavar="DIR", help="aligned images (default: drawn faces)")
@@ -34,7 +30,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def tensorflow_step(dtype: str, batch_size: int, images: Any) -> Callable[[], float]:
-    """A training step of this project that waits for its result."""
+    """Make a training step of this project that waits for its result."""
     from dcgan_completion.model import DCGAN
     from dcgan_completion.settings.training import Rules
     from dcgan_completion.training.trainer import DCGANTrainer
@@ -49,7 +45,7 @@ def tensorflow_step(dtype: str, batch_size: int, images: Any) -> Callable[[], fl
 
 
 def summary(seconds: float, batch_size: int, gflop: float, rate: float) -> dict[str, float]:
-    """What a step's time means, for the JSON; `rate` is that of matrix products, GFLOP/s."""
+    """Summarise a step's time for the JSON; `rate` is that of matrix products, GFLOP/s."""
     return {
         "step_s": seconds,
         "images_per_s": batch_size / seconds,
@@ -59,9 +55,8 @@ def summary(seconds: float, batch_size: int, gflop: float, rate: float) -> dict[
 
 
 def encoder_step(dtype: str, batch_size: int, images: Any) -> tuple[Callable[[], float], float]:
-    """A training step of the context encoder, masks drawn beside it, and its GFLOP."""
-    import measure
-
+    """Make a training step of the context encoder, masks apart; return its GFLOP, too."""
+    from benchmarks import measure
     from dcgan_completion.encoders import ContextEncoder
     from dcgan_completion.settings.training import EncoderRules
     from dcgan_completion.training.encoder_trainer import ContextEncoderTrainer
@@ -78,7 +73,7 @@ def encoder_step(dtype: str, batch_size: int, images: Any) -> tuple[Callable[[],
 
 
 def print_encoder(dtypes: list[str], batch_size: int, steps: int, images: Any) -> dict[str, Any]:
-    """Times the context encoder's step; what it prints as a table, by precision."""
+    """Time the context encoder's step; print a table, and return it by precision."""
     result: dict[str, Any] = {"float32": None, "bfloat16": None}
     print("\n| context encoder | s a step | images/s | matrix product, GFLOP/s | share of limit |")
     print("| --- | --- | --- | --- | --- |")
@@ -97,8 +92,8 @@ def print_encoder(dtypes: list[str], batch_size: int, steps: int, images: Any) -
 def time_steps(
     steps: dict[str, Callable[[], float]], dtype: str, number: int
 ) -> tuple[dict[str, float], float]:
-    """Median seconds of each kind of step, taken in turn, and the best matrix product between."""
-    import measure
+    """Time each kind of step in turn: median seconds, and the best matrix product between."""
+    from benchmarks import measure
 
     for step in steps.values():
         step()
@@ -115,9 +110,10 @@ def time_steps(
 
 
 def kernel_rates(dtype: str, batch_size: int, layer: tuple[int, int, int]) -> dict[str, float]:
-    """GFLOP/s of the three kernels of one convolution, each alone."""
-    import measure
+    """Measure GFLOP/s of the three kernels of one convolution, each alone."""
     import tensorflow as tf
+
+    from benchmarks import measure
 
     edge, wide, narrow = layer
     big = tf.cast(tf.random.normal([batch_size, 2 * edge, 2 * edge, narrow]), dtype)
@@ -144,7 +140,7 @@ def kernel_rates(dtype: str, batch_size: int, layer: tuple[int, int, int]) -> di
 
 
 def print_kernels(dtypes: list[str], batch_size: int, architecture: dict[str, int]) -> None:
-    import measure
+    from benchmarks import measure
 
     print("\nGFLOP/s of each kernel alone; G's layers are D's, transposed: an input gradient of D")
     print("is a forward pass of G.\n")
@@ -158,26 +154,26 @@ def print_kernels(dtypes: list[str], batch_size: int, architecture: dict[str, in
 
 
 def torch_step(dtype: str, batch_size: int, images: Any) -> Callable[[], float] | None:
-    """The same step in PyTorch, None where it is not installed."""
+    """Make the same step in PyTorch; None where it is not installed."""
     try:
-        import peer_torch
+        from benchmarks import peer_torch
     except ImportError:
         print("torch is not installed: no comparison", file=sys.stderr)
         return None
     return peer_torch.make_step(dtype, batch_size, images)
 
 
-def main() -> None:
-    args = build_parser().parse_args()
+def main(argv: Sequence[str] | None = None) -> None:
+    args = build_parser().parse_args(argv)
     cli.prepare_tensorflow()
-    import measure
     import numpy as np
 
+    from benchmarks import measure
     from dcgan_completion import devices
 
     measure.print_machine()
-    random = np.random.default_rng(0)
-    images = random.integers(0, 256, [args.batch_size, 64, 64, 3], dtype=np.uint8)
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, [args.batch_size, 64, 64, 3], dtype=np.uint8)
     architecture = {"image_size": 64, "channels": 3, "gf_dim": 64, "df_dim": 64}
     gflop = measure.step_flop(architecture, args.batch_size, g_updates=2) / 1e9
     print(f"convolutions of one step: {gflop:.1f} GFLOP\n")
@@ -219,4 +215,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(cli.run_main(main))

@@ -31,16 +31,16 @@ from dcgan_completion.utils import UserError
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The command line; an option that is left out is None."""
+    """Make the parser; an option that is left out is None."""
     parser = cli.ArgumentParser(__doc__)
     faces = "aligned faces, searched with all below it"
     parser.add_argument("faces", nargs="?", metavar="FOLDER", help=faces)
-    options.add_options(parser, EvaluationSettings, settings.default_text)
+    options.add_options(parser, EvaluationSettings, options.plain_default)
 
     def add_group(title: str, task: type, base: type = EvaluationSettings) -> Any:
         group = parser.add_argument_group(title)
         names = settings.own_options(task, base)
-        options.add_options(group, task, settings.default_text, names)
+        options.add_options(group, task, options.plain_default, names)
         return group
 
     add_group("completion of faces or photos", CompletingSettings)
@@ -53,7 +53,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def read_settings(args: argparse.Namespace) -> EvaluationSettings:
-    """The settings of the task that is asked for.
+    """Read the settings of the task that is asked for.
 
     Raises:
       UserError: none is, or several; an option belongs to another one; or as the settings' `of`.
@@ -74,34 +74,33 @@ def read_settings(args: argparse.Namespace) -> EvaluationSettings:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Evaluates a model."""
+    """Evaluate a model."""
     args = build_parser().parse_args(argv)
     asked = read_settings(args)
     utils.limit_pixels(asked.max_pixels)
     cli.prepare_tensorflow()
     from dcgan_completion import checkpoints, devices, runs
-    from dcgan_completion.evaluation import embeddings, methods, run
+    from dcgan_completion.evaluation import embeddings, run
+    from dcgan_completion.inpaint.inpainter import Inpainter
 
     asked = dataclasses.replace(asked, cache=asked.cache or embeddings.default_cache())
     utils.check_writable(asked.out, "--out")
     utils.check_writable(asked.cache, "--cache")
     precision = devices.Precision.choose(asked.precision).used
-    path, note = checkpoints.select_model(asked.checkpoint_dir)
-    if note:
-        cli.say(note)
-    model, prefix = checkpoints.load_model(path)
-    used = {"precision": precision, "checkpoint": prefix}
+    cli.keep_stdout_for_results()
+    path = checkpoints.select_model(asked.checkpoint_dir)
+    inpainter = Inpainter(*checkpoints.load_model(path), precision)
+    used: dict[str, Any] = {"precision": precision, "checkpoint": inpainter.prefix}
     encoder = None
     if isinstance(asked, CompletingSettings):
-        encoder = methods.load_encoder(asked, model, prefix)
+        if {"auto", "direct"} & set(asked.approach):
+            encoder = inpainter.encoder(f"; --approach {settings.UNGUIDED} completes without it")
         used["context_encoder"] = encoder and checkpoints.network_hash(
             encoder.architecture, encoder.e
         )
     config = runs.record(vars(args) | dataclasses.asdict(asked) | used)
     if isinstance(asked, GeneratorSettings):
-        dumped, text = run.evaluate_generator(asked, model, config)
+        dumped, text = run.evaluate_generator(asked, inpainter, config)
     else:
-        photos = isinstance(asked, PhotoBenchmarkSettings)
-        evaluate = run.evaluate_photos if photos else run.evaluate_completion
-        dumped, text = evaluate(asked, model, encoder, precision, config)
+        dumped, text = run.evaluate_completion(asked, inpainter, encoder is not None, config)
     print(dumped if asked.json else text, end="")

@@ -8,8 +8,6 @@ import cv2
 import numpy as np
 from skimage.restoration import inpaint_biharmonic
 
-from dcgan_completion.masks.mask import Mask
-
 RADIUS = 3  # pixels: how far around each pixel OpenCV's methods look, as in its documentation
 
 # an image, uint8 [S, S, C], and its hole, bool [S, S] -> the image with its hole filled, uint8
@@ -25,17 +23,17 @@ def _opencv(image: np.ndarray, hole: np.ndarray, flag: int) -> np.ndarray:
 
 
 def telea(image: np.ndarray, hole: np.ndarray) -> np.ndarray:
-    """Fast marching from the hole boundary (Telea 2004, J. Graphics Tools 9(1)), by OpenCV."""
+    """March fast from the hole boundary (Telea 2004, J. Graphics Tools 9(1)), by OpenCV."""
     return _opencv(image, hole, cv2.INPAINT_TELEA)
 
 
 def navier_stokes(image: np.ndarray, hole: np.ndarray) -> np.ndarray:
-    """Isophotes continued as a fluid flows (Bertalmio et al. 2001, CVPR), by OpenCV."""
+    """Continue isophotes as a fluid flows (Bertalmio et al. 2001, CVPR), by OpenCV."""
     return _opencv(image, hole, cv2.INPAINT_NS)
 
 
 def biharmonic(image: np.ndarray, hole: np.ndarray) -> np.ndarray:
-    """The smoothest surface through the known pixels (Damelin and Hoang 2018), by scikit-image."""
+    """Fit the smoothest surface to the known pixels (Damelin and Hoang 2018), by scikit-image."""
     filled = inpaint_biharmonic(image, hole, channel_axis=-1)  # float in 0..1
     return np.clip(np.rint(255 * filled), 0, 255).astype(np.uint8)
 
@@ -47,25 +45,16 @@ INPAINTING: dict[str, Inpaint] = {
 }
 
 
-def inpaint_all(inpaint: Inpaint, images: np.ndarray, mask: Mask) -> np.ndarray:
-    """Images, uint8 [N, S, S, C], with their holes filled; the mask is one of pixels."""
-    return np.stack([inpaint(*pair) for pair in zip(images, mask.hole[..., 0], strict=True)])
-
-
 class MeanFace:
-    """Fills the hole of every face with the mean of the other faces that are evaluated.
+    """The mean of all faces that are evaluated but one.
 
-    The face itself is left out: with it, 1 / N of the truth would be in its own completion.
+    A face itself is left out: with it, 1 / N of the truth would be in its own completion.
     """
 
     def __init__(self, images: np.ndarray) -> None:
-        """`images`: all faces that are evaluated, uint8 [N, S, S, C], at least two."""
+        """Take all faces that are evaluated, uint8 [N, S, S, C], at least two."""
         self._sum, self._others = images.sum(axis=0, dtype=np.int64), len(images) - 1
 
     def without(self, images: np.ndarray) -> np.ndarray:
-        """The mean of the faces other than each of some of them, uint8 [n, S, S, C]."""
+        """Compute the mean of the faces other than each of some of them, uint8 [n, S, S, C]."""
         return np.rint((self._sum - images) / self._others).astype(np.uint8)
-
-    def complete(self, images: np.ndarray, mask: Mask) -> np.ndarray:
-        """Some of those faces, uint8 [n, S, S, C], with their holes filled."""
-        return np.where(mask.filled, self.without(images), images)

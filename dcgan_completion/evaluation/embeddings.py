@@ -26,7 +26,7 @@ NETWORK = "dlib_face_recognition_resnet_model_v1.dat"
 
 
 class FaceEmbeddings(NamedTuple):
-    """What dlib says of some images.
+    """The result of dlib's models for some images.
 
     Attributes:
       embeddings: by the face recognition network, float32 [N, 128]; dlib takes two photos for
@@ -39,7 +39,7 @@ class FaceEmbeddings(NamedTuple):
 
 
 def face_chip(image: np.ndarray) -> np.ndarray:
-    """An aligned face, uint8 [S, S, C], as dlib's models take it, uint8 [150, 150, 3].
+    """Prepare an aligned face, uint8 [S, S, C], for dlib's models: uint8 [150, 150, 3].
 
     dlib wants more around the face than an aligned image has: it gets a margin of repeated edge
     pixels (12 for 64), and is scaled with cubic interpolation.
@@ -59,20 +59,20 @@ class _FaceModels:
 
 
 def _describe_face(models: _FaceModels, image: np.ndarray) -> np.ndarray:
-    """Embedding of an image, uint8 [S, S, C], and whether a face is found, 0 or 1: [129]."""
+    """Compute the row of an image, uint8 [S, S, C]: see `EmbeddingCache`."""
     chip = face_chip(image)
     found = len(models.detector(chip, 0)) > 0
     return np.array([*models.network.compute_face_descriptor(chip), found], np.float32)
 
 
 def default_cache() -> str:
-    """The folder where embeddings are kept between runs."""
+    """Choose the folder where embeddings are kept between runs."""
     root = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
     return os.path.join(root, "dcgan-completion")
 
 
 class EmbeddingCache:
-    """What `FaceReader` has found, on disk: a small file for each image, by its pixels' hash.
+    """Descriptions of faces on disk: a small file for each image, by the hash of its pixels.
 
     A row is the embedding of an image, then 1 if a face was found, else 0: float32 [129].
     """
@@ -86,7 +86,7 @@ class EmbeddingCache:
         return os.path.join(self._folder, digest[:2], f"{digest}.npy")
 
     def get(self, image: np.ndarray) -> np.ndarray | None:
-        """The row that was stored for an image; None if there is none, or it is damaged."""
+        """Return the row stored for an image; None if there is none, or it is damaged."""
         try:
             check_regular(self._path(image))
             with open(self._path(image), "rb") as file:
@@ -97,7 +97,7 @@ class EmbeddingCache:
         return row if whole and np.isfinite(row).all() else None
 
     def put(self, image: np.ndarray, row: np.ndarray) -> None:
-        """Stores an image's row in an atomic write."""
+        """Store an image's row in an atomic write."""
         path = self._path(image)
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with replacing(path) as temporary, open(temporary, "wb") as file:
@@ -105,10 +105,10 @@ class EmbeddingCache:
 
 
 class FaceReader:
-    """Describes faces with dlib in processes side by side; a context manager."""
+    """Describes faces with dlib in parallel processes; a context manager."""
 
     def __init__(self, workers: int, cache: EmbeddingCache | None = None) -> None:
-        """Starts nothing yet.
+        """Start nothing yet.
 
         Args:
           workers: number of processes.
@@ -122,7 +122,7 @@ class FaceReader:
             workers,
             _FaceModels,
             faces.installed_model(NETWORK, "dlib's face recognition network"),
-            if_killed="a process that runs dlib was killed, perhaps for want of memory; run the "
+            if_killed="a process that runs dlib was killed, perhaps out of memory; run the "
             "command again with a lower --workers",
         )
 
@@ -139,7 +139,7 @@ class FaceReader:
         keep: bool = True,
         advance: Callable[[int], None] = lambda _number: None,
     ) -> FaceEmbeddings:
-        """Embeddings of images, uint8 [N, S, S, C].
+        """Describe images, uint8 [N, S, S, C].
 
         Args:
           images: any number of them.
@@ -169,12 +169,12 @@ class FaceReader:
 
 
 def identity_distance(some: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Euclidean distances between embeddings, row by row of two sets [N, 128]: float64 [N]."""
+    """Compute Euclidean distances between two sets of embeddings, row by row: float64 [N]."""
     return np.linalg.norm(some.astype(np.float64) - others, axis=1)
 
 
 def frechet_distance(some: np.ndarray, others: np.ndarray) -> float:
-    """The Frechet distance between Gaussians fitted to two sets of embeddings, [N, d] each.
+    """Compute the Frechet distance between Gaussians fitted to two sets of embeddings, [N, d] each.
 
     |m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)), Dowson and Landau 1982 (J. Multivariate Anal.
     12(3)). The formula is the FID's (Heusel et al. 2017, arXiv:1706.08500), the number is not:
@@ -202,7 +202,7 @@ def frechet_distance(some: np.ndarray, others: np.ndarray) -> float:
 
 
 def diversity(embeddings: np.ndarray) -> float:
-    """Mean Euclidean distance over all pairs of embeddings, [N, d]; NaN for fewer than two."""
+    """Average the Euclidean distance over all pairs of embeddings, [N, d]; NaN without a pair."""
     from scipy.spatial.distance import pdist
 
     return float(pdist(embeddings).mean()) if len(embeddings) > 1 else float("nan")

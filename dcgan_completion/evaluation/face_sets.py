@@ -1,4 +1,4 @@
-"""Sets of faces on disk, real ones and those of training: listed, told apart, loaded."""
+"""Sets of faces on disk, real ones and training faces: listed, kept apart, loaded."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 from dcgan_completion import utils
 from dcgan_completion.utils import UserError
 
-FEWEST = 4  # real faces, for a Frechet distance with an error
+MIN_REAL = 4  # real faces, for a Frechet distance with an error
 
 
 class FaceSets(NamedTuple):
@@ -29,14 +29,14 @@ class FaceSets(NamedTuple):
 
 
 def evenly_spaced(items: Sequence[Any], number: int | None) -> list[Any]:
-    """`number` of the items in equal steps from the first one on; all, if there are no more."""
+    """Choose `number` of the items in equal steps from the first one on; all if there are fewer."""
     if number is None or number >= len(items):
         return list(items)
     return [items[i * len(items) // number] for i in range(number)]
 
 
 def load_faces(paths: Sequence[str], size: int, channels: int) -> np.ndarray:
-    """Images of the model's size, uint8 [N, size, size, channels].
+    """Load images of the model's size, uint8 [N, size, size, channels].
 
     Raises:
       UserError: a file is no image, too large to be read, or of another size.
@@ -55,7 +55,7 @@ def load_faces(paths: Sequence[str], size: int, channels: int) -> np.ndarray:
 
 
 def list_faces(folders: Sequence[str], flag: str, only: Set[str], without: Set[str]) -> list[str]:
-    """Paths of the images below some folders, each file once.
+    """List the images below some folders, each file once.
 
     Args:
       folders: in the order of the result.
@@ -75,13 +75,19 @@ def list_faces(folders: Sequence[str], flag: str, only: Set[str], without: Set[s
             if (not only or names & only) and not (names | {real}) & without:
                 paths.setdefault(real, path)
     if not paths:
-        which = " that --holdout lists" if only else " besides held-out ones" if without else ""
+        which = (
+            " that --holdout lists"
+            if only
+            else " besides those that are held out"
+            if without
+            else ""
+        )
         raise UserError(f"{flag} {folders[0]}: holds no images{which}")
     return list(paths.values())
 
 
 def list_completed(folder: str, limit: int | None, out: str) -> list[str]:
-    """Paths of the faces to complete below a folder, all or `limit` evenly spaced ones.
+    """List the faces to complete below a folder, all or `limit` evenly spaced ones.
 
     None is below `out`, the folder of the results.
 
@@ -95,7 +101,7 @@ def list_completed(folder: str, limit: int | None, out: str) -> list[str]:
 
 
 def list_sets(real: Sequence[str], training: Sequence[str], holdout: str | None) -> FaceSets:
-    """Real faces to compare with, and those that a model was trained on.
+    """List real faces to compare with, and those that a model was trained on.
 
     Args:
       real, training: folders.
@@ -107,7 +113,7 @@ def list_sets(real: Sequence[str], training: Sequence[str], holdout: str | None)
     """
     names = utils.read_names(holdout, "--holdout") if holdout else set()
     paths = list_faces(real, "--real", names, set())
-    if len(paths) < FEWEST:
+    if len(paths) < MIN_REAL:
         raise UserError(f"--real {real[0]}: {len(paths)} faces are too few to compare with")
     if not training:
         return FaceSets(paths, [])
@@ -116,7 +122,7 @@ def list_sets(real: Sequence[str], training: Sequence[str], holdout: str | None)
 
 
 def list_linear(folders: Sequence[str], holdout: str | None, completed: Sequence[str]) -> list[str]:
-    """Paths of the faces that the linear estimate is fitted to.
+    """List the faces that the linear estimate is fitted to.
 
     Args:
       folders: in the order of the result.
@@ -140,8 +146,8 @@ def list_linear(folders: Sequence[str], holdout: str | None, completed: Sequence
             twin = alike.get(_digest(path))
         if twin:
             raise UserError(
-                f"--linear: {path} is a face to complete ({twin}), whose completion must not know "
-                "it; list its name in --holdout FILE, or take it out of the folder"
+                f"--linear: {path} is a face to complete ({twin}), which the estimate must not "
+                "know; list its name in --holdout FILE, or take it out of the folder"
             )
     return paths
 

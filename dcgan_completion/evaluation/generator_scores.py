@@ -6,49 +6,34 @@ faces that were held out.
 
 from __future__ import annotations
 
-import dataclasses
+import functools
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from scipy.spatial.distance import cdist
 
-from dcgan_completion import checkpoints
-from dcgan_completion.evaluation import embeddings, image_metrics
+from dcgan_completion import checkpoints, latents
+from dcgan_completion.evaluation import embeddings, image_metrics, nearest_faces
 from dcgan_completion.evaluation.embeddings import FaceReader
 from dcgan_completion.evaluation.face_sets import FaceSets, evenly_spaced, load_faces
 from dcgan_completion.evaluation.progress import Progress, describe, silent
 from dcgan_completion.evaluation.results import GeneratorScore
 from dcgan_completion.evaluation.statistics import Estimate, estimate, jackknife
-from dcgan_completion.inpaint.completer import Completer
-from dcgan_completion.masks import source as mask_source
+from dcgan_completion.inpaint.inversion import invert
 from dcgan_completion.model import DCGAN
 from dcgan_completion.settings.evaluation import GeneratorSettings
-from dcgan_completion.settings.masks import MaskSettings
 from dcgan_completion.settings.search import SearchSettings
 
-BATCH = 64  # images that are inverted in one search
 NEAREST = 64  # samples, and held-out faces, whose nearest training face is sought
 NEAREST_DRAWN = 5000  # training faces that are compared by their embeddings
-BLOCK = 1000  # training faces that are loaded at once
 # Settings of adam that invert G: the squared difference alone, without the perceptual loss.
 INVERSION = {"distance": "l2", "n_iter": 600, "lr": 0.05, "lam": 0.0}
 
 
-def invert(model: DCGAN, images: np.ndarray, seed: int) -> np.ndarray:
-    """Reconstructions by G of whole faces; faces and reconstructions are uint8 [N, S, S, C].
-
-    The search is that of INVERSION.
-    """
-    batch = min(BATCH, len(images))
-    completer = Completer(model, SearchSettings.of("adam", **INVERSION), batch_size=batch)
-    mask = mask_source.draw_masks(MaskSettings("full"), images, seed)
-    return completer.complete(images, mask, seed).generated
-
-
-@dataclasses.dataclass(frozen=True)
-class Nearest:
-    """The training face nearest to each of some images, by two distances.
+class NearestTraining(NamedTuple):
+    """The training face nearest to each of N images, by two distances.
 
     Attributes:
       pixels: distances, root mean squared differences of values in 0..1, [N].
@@ -62,50 +47,32 @@ class Nearest:
     by_identity: np.ndarray
 
 
-def _nearest_pixels(images: np.ndarray, training: Sequence[str], progress: Progress) -> np.ndarray:
-    """Numbers of the training files nearest to images, uint8 [N, S, S, C], by pixels: int [N]."""
-    size, channels = images.shape[2:]
-    queries = images.reshape(len(images), -1).astype(np.float32) / 255
-    best, number = np.full(len(images), np.inf), np.zeros(len(images), int)
-    with progress(total=len(training), desc="training faces, by pixels") as bar:
-        for first in range(0, len(training), BLOCK):
-            paths = training[first : first + BLOCK]
-            block = load_faces(paths, size, channels).reshape(len(paths), -1)
-            block = block.astype(np.float32) / 255
-            # |q - t|^2 - |q|^2: the last term is the same for all t
-            squares = np.square(block).sum(axis=1) - 2 * queries @ block.T
-            nearer = squares.min(axis=1) < best
-            number[nearer] = first + squares.argmin(axis=1)[nearer]
-            best = np.minimum(best, squares.min(axis=1))
-            bar.update(len(paths))
-    return number
-
-
 def nearest_training(
     images: np.ndarray,
     training: Sequence[str],
     seed: int,
     reader: FaceReader,
     progress: Progress = silent,
-) -> Nearest:
-    """The training faces nearest to images, uint8 [N, S, S, C].
+) -> NearestTraining:
+    """Find the training faces nearest to images, uint8 [N, S, S, C].
 
     By pixels among all of them, by embedding among 5,000 that are drawn by the seed. Files are
     read as by `face_sets.load_faces`.
     """
     size, channels = images.shape[2:]
-    numbers = _nearest_pixels(images, training, progress)
-    by_pixels = load_faces([training[i] for i in numbers], size, channels)
-    squares = np.square((images.astype(np.float64) - by_pixels) / 255)
+    with progress(total=len(training), desc="training faces, by pixels") as bar:
+        blocks = nearest_faces.load_blocks(training, size, channels, bar.update)
+        by_pixels = functools.partial(nearest_faces.pixel_distances, images)
+        pixels = nearest_faces.find_nearest(blocks, 1, {"pixels": by_pixels})["pixels"]
     drawn = np.random.default_rng(seed).permutation(len(training))[:NEAREST_DRAWN]
     faces = load_faces([training[i] for i in sorted(drawn)], size, channels)
     known = describe(reader, faces, progress, "training faces, by embedding").embeddings
     own = describe(reader, images, progress, "samples and held-out faces").embeddings
     distances = cdist(own, known)
-    return Nearest(
-        np.sqrt(squares.mean(axis=(1, 2, 3))),
+    return NearestTraining(
+        pixels.distances[:, 0] / 255,
         distances.min(axis=1),
-        by_pixels,
+        load_faces([training[i] for i in pixels.numbers[:, 0]], size, channels),
         faces[distances.argmin(axis=1)],
     )
 
@@ -119,7 +86,7 @@ def _ratio(some: Estimate, other: Estimate) -> Estimate:
 
 
 def compare_sets(some: np.ndarray, real: np.ndarray, seed: int) -> dict[str, Estimate]:
-    """Metrics of the embeddings of samples (`some`) and of real faces, [N, 128] each.
+    """Compare the embeddings of samples (`some`) with those of real faces, [N, 128] each.
 
     The distance between two halves of the real faces, drawn by the seed, shows what a perfect
     generator would reach with sets of that size.
@@ -145,12 +112,12 @@ def _score_inversion(
     reader: FaceReader,
     progress: Progress,
 ) -> GeneratorScore:
-    """How well G reconstructs faces, uint8 [N, S, S, C], whose embeddings are `identities`."""
-    inverted = invert(model, faces, seed)
+    """Score how well G reconstructs faces, uint8 [N, S, S, C] with embeddings `identities`."""
+    _, inverted = invert(model, faces, seed, SearchSettings.of("adam", **INVERSION))
     own = describe(reader, inverted, progress, "inverted faces", keep=False).embeddings
-    all_hole = np.zeros([*faces.shape[:3], 1], np.float32)  # every pixel is generated, and counts
+    everywhere = np.ones([*faces.shape[:3], 1], bool)
     metrics = {
-        "inversion_psnr": estimate(image_metrics.psnr(faces, inverted, all_hole)),
+        "inversion_psnr": estimate(image_metrics.psnr(faces, inverted, everywhere)),
         "inversion_identity": estimate(embeddings.identity_distance(own, identities)),
     }
     sheet = {"real": faces[:NEAREST], "inverted": inverted[:NEAREST]}
@@ -165,7 +132,7 @@ def _score_nearest(
     reader: FaceReader,
     progress: Progress,
 ) -> GeneratorScore:
-    """How near samples and held-out faces, uint8 [N, S, S, C], come to training faces."""
+    """Score how near samples and held-out faces, uint8 [N, S, S, C], are to training faces."""
     pictures = np.concatenate([generated, held_out])
     (seed,) = settings.seed
     nearest = nearest_training(pictures, training, seed, reader, progress)
@@ -191,10 +158,10 @@ def score(
     reader: FaceReader,
     progress: Progress = silent,
 ) -> GeneratorScore:
-    """Scores a model's generator.
+    """Score a model's generator.
 
     Args:
-      model: with its averaged generator.
+      model: with its EMA generator.
       sets: the faces that `settings` name.
       settings: numbers of faces, and the one seed of all draws; the samples are those of
         sample-dcgan.py with the same seed.
@@ -207,7 +174,7 @@ def score(
     (seed,) = settings.seed
     real = evenly_spaced(sets.real, settings.samples)
     faces = load_faces(real, model.image_size, model.channels)
-    z = np.random.default_rng(seed).uniform(-1, 1, [settings.samples, model.z_dim])
+    z = latents.draw(seed, 0, settings.samples, model.z_dim)
     generated = checkpoints.generate(model, z)
     own = describe(reader, generated, progress, "samples", keep=False)
     known = describe(reader, faces, progress, "real faces")

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import numpy as np
 
-GRAY = (0.299, 0.587, 0.114)  # weights of red, green and blue: ITU-R BT.601, as Pillow's "L"
+GRAY = (0.299, 0.587, 0.114)  # shares of red, green and blue: ITU-R BT.601, as Pillow's "L"
 
 
 def psnr(original: np.ndarray, completed: np.ndarray, hole: np.ndarray) -> np.ndarray:
-    """Peak signal-to-noise ratio in the hole, in dB, float64 [N].
+    """Compute the peak signal-to-noise ratio in the hole, in dB, float64 [N].
 
     -10 log10 of the mean squared difference over the hole's pixels and channels, with values
     in 0..1. Infinite where the hole is restored exactly, NaN where there is none.
@@ -24,15 +24,14 @@ def psnr(original: np.ndarray, completed: np.ndarray, hole: np.ndarray) -> np.nd
 
 
 def ssim(original: np.ndarray, completed: np.ndarray, hole: np.ndarray) -> np.ndarray:
-    """Structural similarity in the hole, at most 1, float64 [N]; NaN where there is no hole.
+    """Compute the structural similarity in the hole, at most 1, float64 [N]; NaN without a hole.
 
     The map of Wang et al. 2004 (IEEE TIP 13(4); Gaussian window of sigma 1.5) is computed
     over the whole image, by channel, and averaged over the hole's pixels: windows at the hole
     boundary see known pixels, too.
     """
-    from skimage.metrics import (
-        structural_similarity,
-    )  # slow to import; processes do without it
+    # Slow to import, and processes do without it.
+    from skimage.metrics import structural_similarity
 
     values = np.full(len(original), np.nan)
     for i, plane in enumerate(hole[..., 0]):
@@ -52,7 +51,7 @@ def ssim(original: np.ndarray, completed: np.ndarray, hole: np.ndarray) -> np.nd
 
 
 def gradient_energy(images: np.ndarray, hole: np.ndarray) -> np.ndarray:
-    """Squared differences of neighbouring grey values in the hole, summed, float64 [N].
+    """Sum squared differences of neighbouring grey values in the hole, float64 [N].
 
     The energy of the image gradient, a measure of focus (Subbarao et al. 1993, Optical Engineering
     32(11)), with values in 0..1. A completion's, divided by the original's, is its sharpness.

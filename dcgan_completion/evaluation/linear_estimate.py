@@ -1,7 +1,6 @@
 """The linear estimate of a hole: the conditional mean of a Gaussian fitted to training faces.
 
-`LinearEstimate` is the Gaussian, and what it expects; `fit_files` fits one to files, or reads it
-from a cache on disk.
+`LinearEstimate` is the Gaussian; `fit_files` fits one to files, or reads it from a cache on disk.
 """
 
 from __future__ import annotations
@@ -25,18 +24,18 @@ from dcgan_completion.masks.mask import Mask
 
 COMPONENTS = 1024
 NOISE = 8  # times the mean variance that the components leave: the best of 1 to 16 (LFW)
-LEAST_NOISE = 1 / 12 / 255**2  # the variance of rounding to whole levels
-LEAST_VARIANCE = 1e-6  # of a component, as a share of the first one's: below it, float32 rounds
+MIN_NOISE = 1 / 12 / 255**2  # the variance of rounding to whole levels
+MIN_VARIANCE = 1e-6  # of a component, as a share of the first one's: below it, float32 rounds
 OVERSAMPLED, ROUNDS = 128, 6  # of the subspace iteration: further vectors, and its rounds
 BLOCK = 1024  # faces in memory at a time
 VERSION = 1  # raise it when the same files give another estimate: cached ones are then not used
 
-# --- the Gaussian ---------------------------------------------------------------------------
+# --- the Gaussian ---
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class LinearEstimate:
-    """A Gaussian of faces, x = mean + s components + noise, and what it expects in a hole.
+    """A Gaussian of faces: x = mean + s components + noise.
 
     Probabilistic principal component analysis (Tipping and Bishop 1999, J. R. Statist. Soc. B
     61(3)) of faces and their mirror images. x are the P = S * S * C values of an image, in 0..1.
@@ -61,7 +60,7 @@ class LinearEstimate:
     def fit(
         cls, blocks: Callable[[], Iterable[np.ndarray]], components: int = COMPONENTS
     ) -> LinearEstimate:
-        """Fits it to faces.
+        """Fit one to faces.
 
         The covariance of a set that holds the mirror image of each face maps even images (equal to
         their mirror image) to even ones, and odd ones (its negative) to odd ones. So
@@ -79,20 +78,20 @@ class LinearEstimate:
         values = np.concatenate([half.variances for half in halves])
         rank = min(2 * faces - 1, int(np.prod(shape)))
         order = np.argsort(values)[::-1][: min(components, rank // 2)]
-        order = order[values[order] > max(LEAST_VARIANCE * values.max(), LEAST_NOISE)]
+        order = order[values[order] > max(MIN_VARIANCE * values.max(), MIN_NOISE)]
         rest = sum(half.trace for half in halves) - values[order].sum()
         noise = NOISE * rest / (np.prod(shape) - len(order))
         return cls(
             halves[0].mean,
             np.concatenate([half.components for half in halves])[order],
             values[order].astype(np.float64),
-            float(max(noise, LEAST_NOISE)),
+            float(max(noise, MIN_NOISE)),
             shape,
             faces,
         )
 
     def estimate(self, images: np.ndarray, mask: Mask) -> np.ndarray:
-        """What is expected of images, given their known pixels: uint8 [N, S, S, C].
+        """Compute the conditional mean of images, given their known pixels: uint8 [N, S, S, C].
 
         The mean of s, given known values x, is (V V' / noise + 1 / variances)^-1 V (x - mean) /
         noise, where V are the components at the known values. Equal masks are solved together.
@@ -120,7 +119,7 @@ class LinearEstimate:
         return result
 
     def _products_at(self, places: np.ndarray, seen: np.ndarray) -> np.ndarray:
-        """V V' of V, `seen`, the components at some values: from the others, if those are fewer."""
+        """Compute V V' of V, `seen`, the components at some values; from the others if fewer."""
         if 2 * places.sum() <= len(places):
             return seen @ seen.T
         others = self.components[:, ~places].astype(np.float64)
@@ -149,7 +148,7 @@ class _Half:
 
 
 def _fit_half(blocks: Iterable[np.ndarray], sign: int, components: int) -> _Half:
-    """The part of blocks of faces, uint8 [n, S, S, C], that is even (sign 1) or odd (-1).
+    """Fit the part of blocks of faces, uint8 [n, S, S, C], that is even (sign 1) or odd (-1).
 
     Each even or odd image is given by its left half, Q = P / 2 values, scaled to the same length.
     """
@@ -174,7 +173,7 @@ def _fit_half(blocks: Iterable[np.ndarray], sign: int, components: int) -> _Half
     variances, vectors = _leading(covariance, min(components, len(covariance)))
 
     def whole(rows: np.ndarray) -> np.ndarray:
-        """Even or odd images [n, P] of their left halves, [n, Q]."""
+        """Complete even or odd images [n, P] from their left halves, [n, Q]."""
         left = rows.reshape(-1, shape[0], shape[1] // 2, shape[2]) / np.float32(np.sqrt(2))
         both = np.concatenate([left, sign * left[:, :, ::-1]], axis=2)
         return both.reshape(len(rows), -1).astype(np.float32)
@@ -186,7 +185,7 @@ def _fit_half(blocks: Iterable[np.ndarray], sign: int, components: int) -> _Half
 
 
 def _leading(covariance: np.ndarray, number: int) -> tuple[np.ndarray, np.ndarray]:
-    """The largest eigenvalues of a covariance, rising, and their vectors as columns.
+    """Compute the largest eigenvalues of a covariance, rising, and their vectors as columns.
 
     Where few of many are asked for: by subspace iteration (Halko et al. 2011, SIAM Review 53(2),
     algorithm 4.4). Of a spectrum such as that of faces the values are right to a few digits at the
@@ -209,7 +208,7 @@ def _leading(covariance: np.ndarray, number: int) -> tuple[np.ndarray, np.ndarra
     return values[-number:], basis @ vectors[:, -number:]
 
 
-# --- files ----------------------------------------------------------------------------------
+# --- files ---
 
 
 def fit_files(
@@ -219,7 +218,7 @@ def fit_files(
     cache: str,
     progress: Progress = silent,
 ) -> LinearEstimate:
-    """The estimate from files of faces, fitted to them or read from the cache.
+    """Fit the estimate to files of faces, or read it from the cache.
 
     It is cached by a hash of the files' real paths, sizes and times of change; a damaged file in
     the cache is replaced.
@@ -260,7 +259,7 @@ def _key(paths: Sequence[str], size: int, channels: int) -> str:
 
 
 def _read(path: str, shape: tuple[int, int, int]) -> LinearEstimate | None:
-    """The cached estimate for images of a shape; None if there is none, or it is damaged."""
+    """Read the cached estimate for images of a shape; None if there is none, or it is damaged."""
     try:
         utils.check_regular(path)
         with np.load(path) as file:

@@ -1,281 +1,207 @@
-"""The ways to complete that an evaluation compares: our approaches, baselines, linear estimate."""
+"""Methods: ways to complete cases that an evaluation compares.
+
+Our approaches, the linear estimate and the mean face give candidates for squares; baselines
+inpaint an image at its own size.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import functools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 
-from dcgan_completion import checkpoints
-from dcgan_completion.encoders import ContextEncoder
-from dcgan_completion.evaluation import baselines, face_sets, linear_estimate
+from dcgan_completion.evaluation import baselines
+from dcgan_completion.evaluation.baselines import Inpaint, MeanFace
+from dcgan_completion.evaluation.cases import Case, squares_of
 from dcgan_completion.evaluation.linear_estimate import LinearEstimate
-from dcgan_completion.evaluation.progress import Progress
-from dcgan_completion.evaluation.results import LINEAR
-from dcgan_completion.inpaint import blending
-from dcgan_completion.inpaint.completer import Completer
-from dcgan_completion.inpaint.direct import DirectCompleter, load_encoder_for
-from dcgan_completion.masks.mask import Mask
-from dcgan_completion.model import DCGAN
-from dcgan_completion.settings.evaluation import BenchmarkSettings, CompletingSettings
-from dcgan_completion.settings.search import SearchSettings
+from dcgan_completion.evaluation.results import MEAN_FACE
+from dcgan_completion.inpaint.estimator import Estimator
+from dcgan_completion.inpaint.inpainter import Inpainter
+from dcgan_completion.inpaint.search import LatentSearch
+from dcgan_completion.settings.evaluation import (
+    LINEAR,
+    BenchmarkSettings,
+    PhotoBenchmarkSettings,
+)
+from dcgan_completion.settings.search import DEFAULTS
 from dcgan_completion.utils import UserError
 
-BATCH = 64  # images of a search's batch
-
-# images, uint8 [N, S, S, C], their masks, seed -> completions by the method's names
-Complete = Callable[[np.ndarray, Mask, int], dict[str, np.ndarray]]
+# cases, candidates, blend -> their completions: see `cases.Images.paste`
+Paste = Callable[[Sequence[Case], np.ndarray, str], Iterator[np.ndarray]]
+# A case's completions by the method's names, uint8 [H, W, C], and the seconds that they took.
+Completed = tuple[dict[str, np.ndarray], float]
 
 
 @dataclasses.dataclass(frozen=True)
-class Method:
-    """A way to complete images, or several that share a search.
+class Pasting:
+    """A method that gives candidates for squares, from which holes are filled, maybe in many ways.
 
     Attributes:
-      names: of the results.
-      complete: see `Complete`.
-      batch: images that it completes in one call.
-      seeded: whether it draws from the seed itself, besides the mask.
-      for_kept, for_whole: whether it completes under masks that keep pixels, and under those that
-        keep none.
+      blends: of BLENDS, by the name of the results.
+      candidates: cases and a seed -> candidates for their squares, 0..255, float32 [n, S, S, C].
+      batch: squares that take as long as one; fewer are padded.
+      seeded: whether the candidates depend on the seed.
+      network: whether TensorFlow compiles at the first call, and what is made is not cached.
+      for_whole: whether it completes under masks that keep no pixel.
     """
 
-    names: tuple[str, ...]
-    complete: Complete
+    blends: Mapping[str, str]
+    candidates: Callable[[Sequence[Case], int], np.ndarray]
     batch: int = 1
     seeded: bool = False
-    for_kept: bool = True
-    for_whole: bool = True
+    network: bool = False
+    for_whole: bool = False
 
-    def suits(self, keeps_pixels: bool) -> bool:
-        """Whether it completes under a mask."""
-        return self.for_kept if keeps_pixels else self.for_whole
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the results."""
+        return tuple(self.blends)
 
-    def complete_timed(
-        self, images: np.ndarray, mask: Mask, seed: int, advance: Callable[[int], object]
-    ) -> tuple[dict[str, np.ndarray], np.ndarray]:
-        """Completes images, uint8 [N, S, S, C], in batches.
+    def complete(self, cases: Sequence[Case], seed: int, paste: Paste) -> Iterator[Completed]:
+        """Yield the completions of each case, and its seconds.
 
         Args:
-          images, mask, seed: see `Complete`; any number of them.
-          advance: called with the number of images done since its last call.
-
-        Returns:
-          The completions by name, each uint8 [N, S, S, C]; and the seconds that an image took,
-          float64 [N]. They are measured for each batch (a smaller one is padded, and counts as a
-          full one): its first image has them, the others NaN, so that a mean and its error are over
-          batches.
+          cases: at most `batch`.
+          seed: of the candidates.
+          paste: fills the holes.
         """
-        parts, seconds = [], np.full(len(images), np.nan)
-        for first in range(0, len(images), self.batch):
-            batch = slice(first, first + self.batch)
+        begin = time.perf_counter()
+        number = sum(len(case.squares) for case in cases)
+        candidates = self.candidates(cases, seed) if number else np.zeros(0, np.float32)
+        share = (time.perf_counter() - begin) / max(1, -(-number // self.batch) * self.batch)
+        pasted = [paste(cases, candidates, blend) for blend in self.blends.values()]
+        for case in cases:
             begin = time.perf_counter()
-            parts.append(self.complete(images[batch], mask[batch], seed))
-            seconds[first] = (time.perf_counter() - begin) / self.batch
-            advance(len(images[batch]))
-        return {name: np.concatenate([p[name] for p in parts]) for name in self.names}, seconds
+            completed = dict(zip(self.blends, map(next, pasted), strict=True))
+            took = time.perf_counter() - begin
+            yield completed, case.seconds + share * len(case.squares) + took
 
 
-def baseline_methods(images: np.ndarray) -> list[Method]:
-    """Inpainting, behind the mean face if there are two faces or more."""
+@dataclasses.dataclass(frozen=True)
+class Inpainting:
+    """A baseline that inpaints the hole of an image at its own size; attributes as of `Pasting`."""
 
-    def baseline(
-        name: str, fill: Callable[[np.ndarray, Mask], np.ndarray], for_whole: bool
-    ) -> Method:
-        def complete(images: np.ndarray, mask: Mask, _seed: int) -> dict[str, np.ndarray]:
-            return {name: fill(images, mask)}
+    name: str
+    inpaint: Inpaint
+    batch: ClassVar[int] = 1
+    seeded: ClassVar[bool] = False
+    network: ClassVar[bool] = False
+    for_whole: ClassVar[bool] = False
 
-        return Method((name,), complete, for_whole=for_whole)
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the results."""
+        return (self.name,)
 
-    methods = [
-        baseline(name, functools.partial(baselines.inpaint_all, inpaint), for_whole=False)
-        for name, inpaint in baselines.INPAINTING.items()
-    ]
-    if len(images) > 1:
-        mean = baselines.MeanFace(images)
-        methods.insert(0, baseline("mean-face", mean.complete, for_whole=True))
-    return methods
+    def complete(self, cases: Sequence[Case], _seed: int, _paste: Paste) -> Iterator[Completed]:
+        """Yield the completion of each case, and its seconds."""
+        for case in cases:
+            begin = time.perf_counter()
+            pixels = case.visible.copy()
+            part = np.ascontiguousarray(pixels[case.crop])
+            pixels[case.crop] = self.inpaint(part, case.mask.plane[case.crop])
+            completed = np.where(case.mask.filled[0], pixels, case.original)
+            yield {self.name: completed}, time.perf_counter() - begin
 
 
-def linear_method(estimate: LinearEstimate, batch: int) -> Method:
-    """The linear estimate as a method, its holes filled as those of `auto`; `batch` as above."""
-    blend = SearchSettings.of("auto").blend
-
-    def complete(images: np.ndarray, mask: Mask, _seed: int) -> dict[str, np.ndarray]:
-        estimated = estimate.estimate(images, mask)
-        return {LINEAR: blending.fill(images, mask, estimated, blend)}
-
-    return Method((LINEAR,), complete, batch, for_whole=False)
+Method = Pasting | Inpainting
 
 
 def search_method(
-    model: DCGAN,
-    search: SearchSettings,
-    blends: Sequence[str],
+    inpainter: Inpainter,
+    name: str,
+    options: Mapping[str, Any],
     batch: int,
-    precision: str = "float32",
-    encoder: ContextEncoder | None = None,
-    name: str | None = None,
-) -> Method:
-    """The latent search as a method, filled in one way or in several that share the search.
+    blends: Sequence[str] = (),
+    precision: str | None = None,
+) -> Pasting:
+    """Make a method of an approach.
 
     Args:
-      model: completes.
-      search: the settings of the search.
-      blends: of completion.search_settings.BLENDS; empty for the search's own.
-      batch: images of a batch.
-      precision: of the search's convolutions.
-      encoder: guides a search whose settings say so.
-      name: of the results; None: that of the approach, such as adam. With blends they are
-        adam-none, adam-poisson.
+      inpainter: completes.
+      name: of the results; with blends they are NAME-none, NAME-poisson.
+      options: of the search.
+      batch: squares of a batch.
+      blends: of BLENDS, which share a search; empty: the approach's own.
+      precision: of the convolutions; None: the inpainter's.
+
+    Raises:
+      UserError: as `Inpainter.search_settings`.
     """
-    name = name or search.approach
-    names = tuple(f"{name}-{blend}" for blend in blends) or (name,)
-    blends = blends or [search.blend]
-    settings = dataclasses.replace(search, blend="none")  # the holes are filled below
-    completer = Completer(model, settings, batch_size=batch, precision=precision, encoder=encoder)
+    settings = inpainter.search_settings(options)
 
-    def complete(images: np.ndarray, mask: Mask, seed: int) -> dict[str, np.ndarray]:
-        source = completer.complete(images, mask, seed).source
-        return {
-            name: blending.fill(images, mask, source, blend)
-            for name, blend in zip(names, blends, strict=True)
-        }
+    @functools.cache  # all are kept, with what TensorFlow has compiled for them
+    def search(keeps_pixels: bool) -> LatentSearch | Estimator:
+        own = inpainter.search_settings(options, keeps_pixels=keeps_pixels)
+        return inpainter.search(own, batch_size=batch, precision=precision)
 
-    return Method(names, complete, batch, seeded=True)
+    def candidates(cases: Sequence[Case], seed: int) -> np.ndarray:
+        squares, mask = squares_of(cases)
+        return search(mask.keeps_pixels).complete(squares, mask, seed).images[:, 0]
 
-
-def direct_method(
-    encoder: ContextEncoder, blends: Sequence[str], batch: int, precision: str = "float32"
-) -> Method:
-    """A context encoder's estimate as a method; arguments as for `search_method`."""
-    names = tuple(f"direct-{blend}" for blend in blends) or ("direct",)
-    blends = blends or [SearchSettings.of("direct").blend]
-    completer = DirectCompleter(encoder, batch_size=batch, precision=precision)
-
-    def complete(images: np.ndarray, mask: Mask, _seed: int) -> dict[str, np.ndarray]:
-        source = np.rint(completer.source(images, mask)).astype(np.uint8)
-        return {
-            name: blending.fill(images, mask, source, blend)
-            for name, blend in zip(names, blends, strict=True)
-        }
-
-    return Method(names, complete, batch, for_whole=False)
+    named = {f"{name}-{blend}": blend for blend in blends} or {name: settings.blend}
+    searched = settings.approach != "direct"
+    return Pasting(named, candidates, batch, seeded=searched, network=True, for_whole=searched)
 
 
 def model_methods(
-    settings: BenchmarkSettings,
-    model: DCGAN,
-    encoder: ContextEncoder | None,
+    settings: BenchmarkSettings | PhotoBenchmarkSettings,
+    inpainter: Inpainter,
     batch: int,
-    precision: str,
-) -> list[Method]:
-    """The approaches that are asked for, as methods.
-
-    Where an encoder guides `auto`, it is another search under masks that keep no pixel, as it is in
-    complete.py: the unguided one.
-
-    Args:
-      settings: name the approaches, of settings.EVALUATED.
-      model, batch, precision: as for `search_method`.
-      encoder: guides `auto` and is `direct`; None: there is no `direct`, and `auto` is unguided.
-    """
-    methods = []
-    for name in settings.approach:
-        if name == "direct":
-            methods.append(direct_method(encoder, settings.blend, batch, precision))
-            continue
-        search = settings.search(name, guided=encoder is not None)
-        method = search_method(model, search, settings.blend, batch, precision, encoder, name)
-        if search.guide:
-            methods.append(dataclasses.replace(method, for_whole=False))
-            search = settings.search(name, guided=False)
-            method = search_method(model, search, settings.blend, batch, precision, name=name)
-            method = dataclasses.replace(method, for_kept=False)
-        methods.append(method)
-    return methods
-
-
-def check_baselines(asked: Sequence[str], others: Sequence[str]) -> None:
-    """Raises UserError if no method has a name that is asked for.
-
-    Args:
-      asked: names that --baseline gives.
-      others: names of the methods besides those of `baseline_methods`.
-    """
-    known = ["mean-face", *baselines.INPAINTING, *others]
-    for name in asked:
-        if name not in known:
-            raise UserError(f"--baseline {name}: is none of {', '.join(known)}")
-
-
-# --- what an evaluation asks for ------------------------------------------------------------
-
-
-def load_encoder(settings: CompletingSettings, model: DCGAN, prefix: str) -> ContextEncoder | None:
-    """The context encoder that the approaches use; None where they use none, or `auto` lacks it.
-
-    Args:
-      settings: name the approaches, of settings.EVALUATED.
-      model: the encoder must be for images like its.
-      prefix: of the model's checkpoint, in whose folder the encoder lies.
-
-    Raises:
-      UserError: it is damaged or of other images; or `direct` is asked for without one.
-    """
-    if not {"auto", "direct"} & set(settings.approach):
-        return None
-    folder = checkpoints.encoder_folder(prefix)
-    if folder is None and "direct" in settings.approach:
-        raise UserError(
-            f"--approach direct: there is no context encoder beside {prefix}; train one "
-            "(./train-context-encoder.py) or leave direct out"
-        )
-    remedy = "; --approach auto-unguided does without it"
-    return load_encoder_for(model, folder, remedy) if folder else None
-
-
-def prepare(
-    settings: BenchmarkSettings,
-    model: DCGAN,
-    encoder: ContextEncoder | None,
-    images: int,
-    precision: str,
-) -> list[Method]:
-    """Our methods, in batches for that many images; nothing is computed yet.
+    guided: bool,
+) -> list[Pasting]:
+    """Make methods of the approaches that are asked for; nothing is computed yet.
 
     Args:
       settings: name the approaches.
-      model, encoder, precision: as for `model_methods`.
-      images: their number.
+      inpainter: completes.
+      batch: squares of a batch.
+      guided: whether a context encoder guides `auto`.
 
     Raises:
-      UserError: --baseline names no method.
+      UserError: as `search_method`, or --baseline names no method.
     """
-    methods = model_methods(settings, model, encoder, min(BATCH, images), precision)
-    names = dict.fromkeys(name for method in methods for name in method.names)
-    check_baselines(settings.baseline, [*names, *([LINEAR] * bool(settings.linear))])
+    methods = [
+        search_method(inpainter, name, settings.search_options(name, guided), batch, settings.blend)
+        for name in settings.approaches(guided)
+    ]
+    names = [name for method in methods for name in method.names]
+    known = [MEAN_FACE, *baselines.INPAINTING, *names, *([LINEAR] * bool(settings.linear))]
+    for name in settings.baseline:
+        if name not in known:
+            raise UserError(f"--baseline {name}: is none of {', '.join(known)}")
     return methods
 
 
-def fit_linear(
-    settings: CompletingSettings, model: DCGAN, paths: Sequence[str], progress: Progress
-) -> LinearEstimate | None:
-    """The linear estimate, for the faces in those files; None without --linear.
+def linear_method(estimate: LinearEstimate, batch: int) -> Pasting:
+    """Make a method of the linear estimate, blended as `auto`."""
 
-    Raises:
-      UserError: as `face_sets.list_linear` and `linear_estimate.fit_files`.
+    def candidates(cases: Sequence[Case], _seed: int) -> np.ndarray:
+        return estimate.estimate(*squares_of(cases)).astype(np.float32)
+
+    return Pasting({LINEAR: DEFAULTS["auto"]["blend"]}, candidates, batch)
+
+
+def mean_face_method(squares: np.ndarray, blend: str) -> Pasting:
+    """Make a method of the mean face: each face is filled with the mean of the other ones.
+
+    Args:
+      squares: all faces that are evaluated, uint8 [N, S, S, C], at least two.
+      blend: of BLENDS.
     """
-    if not settings.linear:
-        return None
-    training = face_sets.list_linear(settings.linear, settings.holdout, paths)
-    return linear_estimate.fit_files(
-        training,
-        model.image_size,
-        model.channels,
-        settings.cache,
-        progress,
-    )
+    mean = MeanFace(squares)
+
+    def candidates(cases: Sequence[Case], _seed: int) -> np.ndarray:
+        index = [case.index for case in cases for _ in case.squares]
+        return mean.without(squares[index]).astype(np.float32)
+
+    return Pasting({MEAN_FACE: blend}, candidates, for_whole=True)
+
+
+def inpainting_methods() -> list[Inpainting]:
+    """Make methods of the baselines that inpaint."""
+    return [Inpainting(name, inpaint) for name, inpaint in baselines.INPAINTING.items()]

@@ -8,10 +8,9 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from dcgan_completion.evaluation.results import HOLES
-from dcgan_completion.faces.placement import square_corners
+from dcgan_completion.faces.placement import hole_in_photo, square_corners
 from dcgan_completion.masks import drawing
-from dcgan_completion.photos.masks import hole_in_square
+from dcgan_completion.settings.evaluation import HOLES
 
 # Of dlib's 68 landmarks: those that a hole surrounds, and how far it reaches beyond them, as a
 # share of the distance between the eyes' centres.
@@ -21,7 +20,7 @@ PARTS = {
     "mouth": (range(48, 68), 0.2),
 }
 LEFT_EYE, RIGHT_EYE = slice(36, 42), slice(42, 48)
-STROKE_WIDTHS = 0.08, 0.16  # of the edge of the face's square, the least and the most
+STROKE_WIDTHS = 0.08, 0.16  # of the edge of the face's square, from and to
 STROKE_STEPS = 32  # straight pieces of a stroke
 HALF_EDGE = 64  # of the mask in the face's square that leaves out one half; any even number
 
@@ -34,7 +33,7 @@ def draw_hole(
     shape: tuple[int, int],
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """What is missing of a face in a photo, bool [H, W].
+    """Draw what is missing of a face in a photo, bool [H, W].
 
     Eyes (both, and what lies between them), nose and mouth are the convex hulls of their landmarks
     with a margin. `half` is one of the four halves of the face's square, drawn at random; `stroke`
@@ -44,7 +43,7 @@ def draw_hole(
     Args:
       kind: of HOLES.
       points: dlib's 68 landmarks, [68, 2].
-      matrix: of the face's square, as `faces.alignment_matrix`, [2, 3].
+      matrix: of the face's square, as `placement.alignment_matrix`, [2, 3].
       size: edge of the square in its own pixels.
       shape: of the photo, (H, W).
       rng: for half and stroke.
@@ -64,7 +63,7 @@ def draw_hole(
         scale = HALF_EDGE / size
         finer = matrix * scale
         finer[:, 2] += (scale - 1) / 2
-        return hole_in_square(hole, finer, shape)
+        return hole_in_photo(hole, finer, shape)
     if kind == "stroke":
         corners = square_corners(matrix, size)
         path = corners[0] + random_stroke(rng) @ (corners[[1, 3]] - corners[0])
@@ -74,7 +73,7 @@ def draw_hole(
 
 
 def random_stroke(rng: np.random.Generator) -> np.ndarray:
-    """Points of a curve from one quarter of the unit square to the opposite one, [n, 2]."""
+    """Draw the points of a curve from a quarter of the unit square to the opposite one, [n, 2]."""
     start, middle, end = rng.uniform(size=[3, 2])
     quarter = rng.integers(2, size=2)
     start, end = (start + quarter) / 2, (end + 1 - quarter) / 2

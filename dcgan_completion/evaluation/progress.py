@@ -15,14 +15,14 @@ class Bar(Protocol):
     """The progress of one stage, such as tqdm shows it."""
 
     def update(self, n: int) -> object:
-        """Tells that `n` more images are done."""
+        """Advance by `n` images."""
 
 
 class Progress(Protocol):
-    """Opens the bar of a stage, as a context manager that closes it."""
+    """Opens the bar of a stage; a context manager that closes it."""
 
     def __call__(self, *, total: int, desc: str) -> contextlib.AbstractContextManager[Bar]:
-        """`total`: number of images in the stage; `desc`: what it does."""
+        """Open it for `total` images; `desc` names the stage."""
 
 
 class _SilentBar:
@@ -31,7 +31,7 @@ class _SilentBar:
 
 
 def silent(*, total: int, desc: str) -> contextlib.AbstractContextManager[Bar]:
-    """Shows nothing."""
+    """Show nothing."""
     del total, desc
     return contextlib.nullcontext(_SilentBar())
 
@@ -39,6 +39,6 @@ def silent(*, total: int, desc: str) -> contextlib.AbstractContextManager[Bar]:
 def describe(
     reader: FaceReader, images: np.ndarray, progress: Progress, desc: str, *, keep: bool = True
 ) -> FaceEmbeddings:
-    """`FaceReader.describe` of images, uint8 [N, S, S, C], as one stage named `desc`."""
+    """Run `FaceReader.describe` on images, uint8 [N, S, S, C], as a stage named `desc`."""
     with progress(total=len(images), desc=desc) as bar:
         return reader.describe(images, keep=keep, advance=bar.update)

@@ -16,43 +16,24 @@ MEASURED = tuple(part for name in METRICS for part in RATIOS.get(name, (name,)))
 # Metrics that methods are compared by, face by face: the seconds are those of batches.
 COMPARED = tuple(name for name in METRICS if name != "seconds")
 REFERENCE = ("reference-adam", "reference-pgd")  # names of the methods that --reference adds
-# What is missing of the faces in photos: see photo_holes.draw_hole.
-HOLES = ("eyes", "nose", "mouth", "half", "stroke")
-LINEAR = "linear"  # name of the method that --linear adds
+MEAN_FACE = "mean-face"  # name of the method
 
 # name in MEASURED -> its value for every image, float64 [N], NaN where it was not measured
 MetricValues = dict[str, np.ndarray]
 
 
 @dataclasses.dataclass(frozen=True)
-class MaskResult:
-    """The metrics of completions under one mask.
-
-    Attributes:
-      mask_type: of masks.MASK_TYPES.
-      metrics: by method, means over the seeds of what was measured.
-      masked: what is known of the first n images at the first seed, uint8 [n, S, S, C].
-      completed: by method, their completions at that seed, uint8 [n, S, S, C].
-    """
-
-    mask_type: str
-    metrics: dict[str, MetricValues]
-    masked: np.ndarray
-    completed: dict[str, np.ndarray]
-
-
-@dataclasses.dataclass(frozen=True)
 class LocatedFace:
-    """What became of the search for a photo's face under a hole.
+    """The result of the search for a photo's face under a hole: a row of photos.csv.
 
     Attributes:
-      found: whether a face was found that the hole touches; None: the photo was not repaired.
+      found: whether a face was found that the hole touches; None: it was not looked for.
       missing: pixels of the hole.
-      how: which way found it, of photos.detection.
+      how: which way found it, of faces.detection.
       away: root mean square distance of its landmarks from those of the whole photo, in pixels.
       width: of the face's square, in pixels of the photo.
-      inpainted: share of the hole that is inpainted even so: what is outside of the square, or
-        narrow.
+      inpainted: share of the hole that is filled by diffusion even so: what is outside of the
+        square, or narrow.
     """
 
     found: bool | None = None
@@ -64,16 +45,22 @@ class LocatedFace:
 
 
 @dataclasses.dataclass(frozen=True)
-class PhotoResult(MaskResult):
-    """The metrics of repairs of photos under one kind of hole, which is their `mask_type`.
-
-    Images are of aligned faces; metrics are of the photos.
+class MaskResult:
+    """The metrics of completions under one kind of hole.
 
     Attributes:
+      mask_type: of MASK_TYPES, for photos of HOLES.
+      metrics: by method, means over the seeds of what was measured.
+      masked: what is known of the first n faces at the first seed, uint8 [n, S, S, C].
+      completed: by method, their completions at that seed, uint8 [n, S, S, C].
       located: what became of the search for each photo's face.
     """
 
-    located: list[LocatedFace]
+    mask_type: str
+    metrics: dict[str, MetricValues]
+    masked: np.ndarray
+    completed: dict[str, np.ndarray]
+    located: list[LocatedFace] = dataclasses.field(default_factory=list)
 
     @property
     def found(self) -> np.ndarray:

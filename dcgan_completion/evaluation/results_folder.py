@@ -20,13 +20,12 @@ from dcgan_completion.evaluation.results import (
     LocatedFace,
     MaskResult,
     MetricValues,
-    PhotoResult,
 )
 from dcgan_completion.utils import UserError
 
 RESULTS = "results.json"
-# What --overwrite removes.
-OURS = ("results.*", "figures.csv", "photos.csv", "images.txt", "contact-*.png")
+# What --overwrite removes; metrics.csv was figures.csv until 1.0.
+OURS = ("results.*", "metrics.csv", "figures.csv", "photos.csv", "images.txt", "contact-*.png")
 SHEET = 64  # faces in a contact sheet
 CELL = 64  # pixels: edge of a picture in a contact sheet, at least
 HEADING = 28  # pixels: two lines of text
@@ -34,7 +33,7 @@ GAP = 16  # pixels between blocks of rows
 
 
 def contact_sheet(columns: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Images side by side to compare, uint8 [H, W, 3].
+    """Put images side by side to compare, uint8 [H, W, 3].
 
     A row for each image, and a column for each entry, uint8 [n, S, S, C], under its name. The rows
     are split into blocks side by side, which make the sheet about square.
@@ -60,7 +59,7 @@ def contact_sheet(columns: Mapping[str, np.ndarray]) -> np.ndarray:
 
 
 def _column(metrics: MetricValues, name: str) -> np.ndarray:
-    """A column of figures.csv, float64 [N]."""
+    """Compute a column of metrics.csv, float64 [N]."""
     if name not in RATIOS:
         return metrics[name]
     above, below = (metrics[part] for part in RATIOS[name])
@@ -72,7 +71,7 @@ class ResultsFolder:
     """The folder that an evaluation writes: atomic writes, and only over its own files."""
 
     def __init__(self, path: str, overwrite: bool) -> None:
-        """Checks the folder, and changes nothing.
+        """Check the folder, and change nothing.
 
         Raises:
           UserError: it holds results and `overwrite` is not given, or anything else.
@@ -99,7 +98,7 @@ class ResultsFolder:
             return False
 
     def start(self, paths: Sequence[str]) -> None:
-        """Makes the folder, removes earlier results, and lists the images' paths in images.txt."""
+        """Make the folder, remove earlier results, and list the images' paths in images.txt."""
         os.makedirs(self.path, exist_ok=True)
         self.write({}, "", finished=False)  # first: the folder is known as ours from now on
         for pattern in OURS:
@@ -109,11 +108,11 @@ class ResultsFolder:
         self.write_text("images.txt", "".join(f"{path}\n" for path in paths))
 
     def write_text(self, name: str, text: str) -> None:
-        """Writes a text file into the folder."""
+        """Write a text file into the folder."""
         utils.write_text(os.path.join(self.path, name), text)
 
     def write(self, content: Mapping[str, Any], text: str, finished: bool) -> str:
-        """Writes `content` to results.json, `text` to results.md; returns the former's text."""
+        """Write `content` to results.json, `text` to results.md; return the former's text."""
         head = {"program": runs.PROGRAM, "finished": finished}
         dumped = json.dumps(head | dict(content), indent=2, allow_nan=False) + "\n"
         self.write_text(RESULTS, dumped)
@@ -121,12 +120,29 @@ class ResultsFolder:
         return dumped
 
     def write_sheet(self, name: str, columns: Mapping[str, np.ndarray]) -> None:
-        """Writes contact-NAME.png; columns as in `contact_sheet`."""
+        """Write contact-NAME.png; columns as in `contact_sheet`."""
         path = os.path.join(self.path, f"contact-{name}.png")
         utils.save_image(path, contact_sheet(columns))
 
+    def write_result(
+        self, faces: np.ndarray, paths: Sequence[str], results: Sequence[MaskResult]
+    ) -> None:
+        """Write the contact sheet of the last result, and the tables of all.
+
+        Args:
+          faces: as they are in the images, uint8 [N, S, S, C].
+          paths: of the images.
+          results: so far.
+        """
+        last = results[-1]
+        shown = {"before": faces[: len(last.masked)], "masked": last.masked}
+        self.write_sheet(last.mask_type, shown | last.completed)
+        self.write_metrics(paths, results)
+        if last.located:
+            self.write_located(paths, results)
+
     def write_metrics(self, paths: Sequence[str], results: Sequence[MaskResult]) -> None:
-        """Writes figures.csv: every metric of every image, empty where it was not measured.
+        """Write metrics.csv: every metric of every image, empty where it was not measured.
 
         A metric that is the ratio of two sums over images has its ratio for each image, and at the
         end of the row what is summed above and below the line.
@@ -140,11 +156,11 @@ class ResultsFolder:
                     texts = ("" if np.isnan(value) else f"{value:.6g}" for value in row)
                     rows.append([result.mask_type, method, path, *texts])
         utils.write_csv(
-            os.path.join(self.path, "figures.csv"), ["mask", "method", "image", *columns], rows
+            os.path.join(self.path, "metrics.csv"), ["mask", "method", "image", *columns], rows
         )
 
-    def write_located(self, paths: Sequence[str], results: Sequence[PhotoResult]) -> None:
-        """Writes photos.csv: what became of the search for every photo's face, by kind of hole."""
+    def write_located(self, paths: Sequence[str], results: Sequence[MaskResult]) -> None:
+        """Write photos.csv: the result of the search for every photo's face, by kind of hole."""
         columns = [field.name for field in dataclasses.fields(LocatedFace)]
         rows = []
         for result in results:

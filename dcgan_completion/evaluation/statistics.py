@@ -20,7 +20,7 @@ class Estimate:
 
 
 def estimate(values: np.ndarray) -> Estimate:
-    """The mean of independent values, [N], and its standard error, s / sqrt(n).
+    """Average independent values, [N]; the standard error is s / sqrt(n).
 
     Values that are not finite (no hole, a hole restored exactly) are left out and not counted in n.
     """
@@ -32,9 +32,9 @@ def estimate(values: np.ndarray) -> Estimate:
 
 
 def paired_difference(values: np.ndarray, baseline: np.ndarray) -> Estimate:
-    """Mean of values - baseline over the images that have both, and its standard error.
+    """Average values - baseline over the images that have both.
 
-    The same images are hard for both methods, so that its error is much smaller than those of the
+    The same images are hard for both methods, so that the error is much smaller than those of the
     two means.
     """
     with np.errstate(invalid="ignore"):  # two exact restorations: inf - inf
@@ -42,17 +42,17 @@ def paired_difference(values: np.ndarray, baseline: np.ndarray) -> Estimate:
 
 
 def _linearised(above: np.ndarray, below: np.ndarray) -> tuple[float, np.ndarray]:
-    """sum(above) / sum(below), and each image's part in its deviation from what is expected."""
+    """Compute sum(above) / sum(below), and each image's contribution to its deviation."""
     value = np.sum(above) / np.sum(below)
     return float(value), (above - value * below) / np.mean(below)
 
 
 def ratio(above: np.ndarray, below: np.ndarray) -> Estimate:
-    """The ratio of two sums over independent images, each [N], and its standard error.
+    """Compute the ratio of two sums over independent images, each [N].
 
-    By linearisation (Cochran 1977, Sampling Techniques, 2.11): s / sqrt(n) of the residuals
-    above - ratio * below, divided by the mean of `below`. Images where either is not finite are
-    left out and not counted in n; NaN where the sum below the line is 0.
+    The standard error is by linearisation (Cochran 1977, Sampling Techniques, 2.11): s / sqrt(n)
+    of the residuals above - ratio * below, divided by the mean of `below`. Images where either is
+    not finite are left out and not counted in n; NaN where the sum below the line is 0.
     """
     return paired_ratio_difference((above, below), (np.zeros(len(above)), np.ones(len(above))))
 
@@ -60,9 +60,9 @@ def ratio(above: np.ndarray, below: np.ndarray) -> Estimate:
 def paired_ratio_difference(
     some: tuple[np.ndarray, np.ndarray], baseline: tuple[np.ndarray, np.ndarray]
 ) -> Estimate:
-    """The difference of two ratios, each as in `ratio`, over the images that have both.
+    """Compute the difference of two ratios, each as in `ratio`, over the images that have both.
 
-    Its standard error is by linearisation of both, image by image.
+    The standard error is by linearisation of both, image by image.
     """
     parts = np.array([*some, *baseline], np.float64)  # [4, N]
     parts = parts[:, np.isfinite(parts).all(axis=0)]
@@ -75,7 +75,7 @@ def paired_ratio_difference(
 
 
 def jackknife(statistic: Callable[[np.ndarray], float], rows: np.ndarray) -> Estimate:
-    """A statistic of a set of rows, [N, ...], with its standard error over sets of that size.
+    """Compute a statistic of rows, [N, ...], and its standard error over sets of that size.
 
     Delete-a-group jackknife (Shao and Tu 1995, The Jackknife and Bootstrap, 2.3): rows
     i, i + 20, ... are left out in turn.

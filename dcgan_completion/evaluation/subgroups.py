@@ -1,4 +1,4 @@
-"""Subgroups of images, by a property that their file names hold."""
+"""Subgroups of images, by a property in their file names."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dcgan_completion.utils import UserError
 
 @dataclasses.dataclass(frozen=True)
 class Grouping:
-    """Images by a property that their names hold.
+    """Images by a property in their names.
 
     Attributes:
       name: of the property.
@@ -29,7 +29,7 @@ class Grouping:
 
 
 def parse_bins(texts: Sequence[str]) -> dict[str, list[float]]:
-    """Lower edges of bins by group, from texts such as age=0,10,20,40,60.
+    """Parse lower edges of bins by group, from texts such as age=0,10,20,40,60.
 
     Raises:
       UserError: a text is not like that, or its edges do not rise.
@@ -49,7 +49,7 @@ def parse_bins(texts: Sequence[str]) -> dict[str, list[float]]:
 
 
 def _bin(value: str, edges: Sequence[float], where: str) -> tuple[int, str]:
-    """Number and label of a value's bin, which goes from its edge to below the next one."""
+    """Find the number and label of a value's bin: from its edge to below the next one."""
     try:
         place = sum(float(value) >= edge for edge in edges)
     except ValueError:
@@ -62,12 +62,12 @@ def _bin(value: str, edges: Sequence[float], where: str) -> tuple[int, str]:
 
 
 def _number_or_text(value: str) -> tuple[bool, float, str]:
-    """A key that sorts numbers by value, before all other texts."""
+    """Make a key that sorts numbers by value, before all other texts."""
     return (False, float(value), value) if re.fullmatch(r"\d+", value) else (True, 0, value)
 
 
 def group_images(paths: Sequence[str], pattern: str, edges: Sequence[str] = ()) -> list[Grouping]:
-    """The images by each group of a regular expression, searched in their file names.
+    """Group the images by each group of a regular expression, searched in their file names.
 
     Args:
       paths: of the images.
@@ -107,3 +107,14 @@ def group_images(paths: Sequence[str], pattern: str, edges: Sequence[str] = ()) 
         without = len(paths) - sum(map(len, ordered.values()))
         groupings.append(Grouping(name, ordered, without))
     return groupings
+
+
+def by_located(found: np.ndarray) -> list[Grouping]:
+    """Group photos by whether their faces were found, [N] as `MaskResult.found`.
+
+    There is no group where all or none were.
+    """
+    members = {name: np.flatnonzero(found == value) for name, value in (("yes", 1), ("no", 0))}
+    if not all(map(len, members.values())):
+        return []
+    return [Grouping("face found", members, int(np.isnan(found).sum()))]

@@ -15,7 +15,6 @@ from dcgan_completion.evaluation.results import (
     REFERENCE,
     MaskResult,
     MetricValues,
-    PhotoResult,
 )
 from dcgan_completion.evaluation.statistics import (
     Estimate,
@@ -26,8 +25,8 @@ from dcgan_completion.evaluation.statistics import (
 )
 from dcgan_completion.evaluation.subgroups import Grouping
 
-# How a metric is shown: its column's heading, a factor, digits after the decimal point.
-SHOWN = {
+# A metric's column: heading, factor, digits after the decimal point.
+COLUMNS = {
     "psnr": ("hole PSNR, dB", 1, 2),
     "ssim": ("hole SSIM", 1, 3),
     "identity": ("identity distance", 1, 3),
@@ -48,15 +47,15 @@ GENERATOR_ROWS = (
 )
 
 _LOCATED = (
-    "Measured at the photos' own size. With the hole in it the face was found in {} % of the "
-    "photos; in the others, inpainting counts as the result of what is placed back."
+    "Measured at the photos' own size. In {} % of the photos the face was found with the hole in "
+    "it; in the others, methods that paste back a face fill the hole by diffusion."
 )
 
-# --- summaries ------------------------------------------------------------------------------
+# --- summaries ---
 
 
 def as_json(value: Estimate) -> dict[str, float | int | None]:
-    """An estimate for JSON, which has no NaN: null."""
+    """Convert an estimate for JSON, with null for NaN."""
     mean, error = (x if math.isfinite(x) else None for x in (value.mean, value.error))
     return {"mean": mean, "standard_error": error, "n": value.n}
 
@@ -95,19 +94,17 @@ def _differences(methods: Mapping[str, MetricValues], baseline: str) -> dict[str
 def summary(
     result: MaskResult, found: np.ndarray, baseline: Sequence[str], groupings: Sequence[Grouping]
 ) -> dict[str, Any]:
-    """The block of results.json about one mask.
+    """Summarise one mask: its block of results.json.
 
     Args:
       result: what was measured.
       found: whether dlib finds a face in each original, bool [N].
-      baseline: methods whose differences to all others are of interest, where they ran; those
-        to the reference are added where it ran.
+      baseline: methods to which all others are compared, where they ran; the reference is added
+        where it ran.
       groupings: of the images.
     """
     methods = result.metrics
-    located = (
-        {"located": as_json(estimate(result.found))} if isinstance(result, PhotoResult) else {}
-    )
+    located = {"located": as_json(estimate(result.found))} if result.located else {}
     bases = dict.fromkeys((*baseline, *REFERENCE))
     return {
         "mask": result.mask_type,
@@ -128,11 +125,11 @@ def summary(
     }
 
 
-# --- Markdown -------------------------------------------------------------------------------
+# --- Markdown ---
 
 
 def _cell(value: Mapping[str, Any], metric: str, signed: bool = False) -> str:
-    _, factor, digits = SHOWN[metric]
+    _, factor, digits = COLUMNS[metric]
     if value["mean"] is None:
         return "-"
     text = f"{factor * value['mean']:{'+' if signed else ''}.{digits}f}"
@@ -142,7 +139,7 @@ def _cell(value: Mapping[str, Any], metric: str, signed: bool = False) -> str:
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table whose columns are aligned in the text, too."""
+    """Format a Markdown table whose columns are aligned in the text, too."""
     lines = [list(heads), *map(list, rows)]
     widths = [max(len(line[i]) for line in lines) for i in range(len(heads))]
     lines.insert(1, ["-" * width for width in widths])
@@ -162,7 +159,7 @@ def _rows(
 
 
 def _heads(metrics: Sequence[str]) -> list[str]:
-    return [SHOWN[name][0] for name in metrics]
+    return [COLUMNS[name][0] for name in metrics]
 
 
 def _subgroup_table(name: str, subgroups: Mapping[str, Any]) -> str:
@@ -175,7 +172,7 @@ def _subgroup_table(name: str, subgroups: Mapping[str, Any]) -> str:
 
 
 def completion_markdown(block: Mapping[str, Any], images: int, seeds: Sequence[int]) -> str:
-    """The tables of one mask, from its `summary`."""
+    """Format the tables of one mask, from its `summary`."""
     found = block["originals_found"]
     parts = [
         f"## {block['mask']}",
@@ -188,7 +185,7 @@ def completion_markdown(block: Mapping[str, Any], images: int, seeds: Sequence[i
     for method, values in block["methods"].items():
         measured = {name: values[name]["n"] for name in COMPARED}
         if some := {name: n for name, n in measured.items() if 0 < n < images}:
-            left = ", ".join(f"{SHOWN[name][0]} {n}" for name, n in some.items())
+            left = ", ".join(f"{COLUMNS[name][0]} {n}" for name, n in some.items())
             parts.append(f"Faces that {method} has a finite metric for: {left}.")
     for base, methods in block["differences"].items():
         faces = max((v["psnr"]["n"] for v in methods.values()), default=0)
@@ -201,7 +198,7 @@ def completion_markdown(block: Mapping[str, Any], images: int, seeds: Sequence[i
 
 
 def generator_markdown(metrics: Mapping[str, Estimate], training: int, drawn: int) -> str:
-    """The table of a generator.
+    """Format the table of a generator.
 
     Args:
       metrics: of a `GeneratorScore`.

@@ -9,7 +9,7 @@ import pytest
 from metrics_helpers import PlainReader, RecordedProgress
 
 from dcgan_completion import utils
-from dcgan_completion.evaluation import face_sets, generator_scores
+from dcgan_completion.evaluation import face_sets, generator_scores, nearest_faces
 from dcgan_completion.evaluation.embeddings import FaceReader
 from dcgan_completion.model import DCGAN
 from dcgan_completion.settings.evaluation import GeneratorSettings
@@ -40,14 +40,14 @@ def test_holdout_takes_some_and_keeps_them_from_training(tmp_path: Path) -> None
     # Without a list: what is real is not of training, by whatever path.
     real, training = face_sets.list_sets([str(tmp_path / "c")], folders, None)
     assert (len(real), training) == (6, a)
-    with pytest.raises(UserError, match=r"--training .* besides held-out ones"):
+    with pytest.raises(UserError, match=r"--training .* besides those that are held out"):
         face_sets.list_sets(folders, [str(tmp_path / "c")], None)
 
 
 def test_copies_of_training_faces_are_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(generator_scores, "BLOCK", 7)  # several blocks of the 30 files
+    monkeypatch.setattr(nearest_faces, "BLOCK", 7)  # several blocks of the 30 files
     monkeypatch.setattr(generator_scores, "NEAREST_DRAWN", 12)
     training = save_pictures(tmp_path / "training", 30, 0)
     copied = [29, 0, 13]

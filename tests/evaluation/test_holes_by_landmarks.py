@@ -7,13 +7,14 @@ import pytest
 from scipy.spatial import ConvexHull, Delaunay, cKDTree
 
 from dcgan_completion.evaluation import photo_holes
-from dcgan_completion.evaluation.photo_holes import draw_hole, near_path
-from dcgan_completion.evaluation.results import HOLES
-from dcgan_completion.faces import aligner as faces
+from dcgan_completion.evaluation.photo_holes import draw_hole
+from dcgan_completion.faces.placement import alignment_matrix
+from dcgan_completion.faces.template import LANDMARK_SETS, TEMPLATE
+from dcgan_completion.settings.evaluation import HOLES
 
 SHAPE = (150, 170)
 SIZE = 64
-INDICES = list(faces.LANDMARK_SETS["innerEyesAndBottomLip"])
+INDICES = list(LANDMARK_SETS["innerEyesAndBottomLip"])
 PARTS = {"eyes": slice(36, 48), "nose": slice(27, 36), "mouth": slice(48, 68)}
 MARGINS = {"eyes": 0.25, "nose": 0.2, "mouth": 0.2}
 
@@ -21,13 +22,13 @@ MARGINS = {"eyes": 0.25, "nose": 0.2, "mouth": 0.2}
 def face(scale: float = 80, degrees: float = 20, centre: tuple = (85, 75)) -> np.ndarray:
     """The landmarks of a mean face in a photo, [68, 2]."""
     cos, sin = np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))
-    return scale * (faces.TEMPLATE - 0.5) @ np.array([[cos, sin], [-sin, cos]]) + centre
+    return scale * (TEMPLATE - 0.5) @ np.array([[cos, sin], [-sin, cos]]) + centre
 
 
 def hole_of(
     kind: str, points: np.ndarray, seed: int = 0, shape: tuple[int, int] = SHAPE
 ) -> np.ndarray:
-    matrix = faces.alignment_matrix(points[INDICES], faces.TEMPLATE[INDICES], SIZE)
+    matrix = alignment_matrix(points[INDICES], TEMPLATE[INDICES], SIZE)
     return draw_hole(kind, points, matrix, SIZE, shape, np.random.default_rng(seed))
 
 
@@ -61,7 +62,7 @@ def test_a_part_is_the_hull_of_its_landmarks_with_a_margin(kind: str, degrees: f
 
 def test_a_half_is_one_of_the_four_of_the_square() -> None:
     points = face(degrees=0, scale=64)
-    matrix = faces.alignment_matrix(points[INDICES], faces.TEMPLATE[INDICES], SIZE)
+    matrix = alignment_matrix(points[INDICES], TEMPLATE[INDICES], SIZE)
     x, y = (matrix @ np.c_[pixels_of(), np.ones(np.prod(SHAPE))].T).reshape(2, *SHAPE)
     square = (abs(x - 31.5) < 32) & (abs(y - 31.5) < 32)
     halves = [square & half for half in (x < 31.5, x >= 31.5, y < 31.5, y >= 31.5)]
@@ -112,13 +113,6 @@ def test_a_hole_at_the_border_is_cut_off(kind: str) -> None:
     moved = hole_of(kind, face(centre=(25, 25)), 5)
     np.testing.assert_array_equal(moved[:-35, :-30], whole[35:, 30:])
     assert moved.any()
-
-
-def test_a_path_of_one_place_is_a_disc() -> None:
-    place = np.array([[20.25, 30.5], [20.25, 30.5]])
-    hole = near_path(place, 7, (60, 50))
-    away = np.linalg.norm(pixels_of((60, 50)) - place[0], axis=1).reshape(60, 50)
-    np.testing.assert_array_equal(hole, away <= 7)
 
 
 def test_another_kind_is_refused() -> None:

@@ -49,6 +49,8 @@ def test_results_are_written_and_returned(done: Path) -> None:
 
 def test_an_evaluation_is_replaced_only_on_request(done: Path) -> None:
     (done / "notes.txt").write_text("mine")
+    for name in ("metrics.csv", "figures.csv", "photos.csv"):  # the second until 1.0
+        (done / name).write_text("")
     before = contents(done)
     with pytest.raises(UserError, match=r"holds an evaluation; .*--overwrite"):
         ResultsFolder(str(done), overwrite=False)
@@ -91,7 +93,7 @@ def test_a_row_for_each_metric_of_each_image(done: Path) -> None:
     results[0].metrics["auto"]["psnr"][0] = np.inf
     results[1].metrics["auto"]["ssim"][0] = 1 / 3
     ResultsFolder(str(done), overwrite=True).write_metrics(["a,1.png", "b.png"], results)
-    with open(done / "figures.csv", newline="", encoding="utf-8") as file:
+    with open(done / "metrics.csv", newline="", encoding="utf-8") as file:
         assert list(csv.reader(file)) == [
             [
                 "mask",

@@ -50,8 +50,8 @@ def content_of(out: Path) -> dict[str, Any]:
 
 
 def metrics_of(out: Path) -> dict[tuple[str, str], dict[str, np.ndarray]]:
-    """figures.csv: by mask and method, each column [N]."""
-    with open(out / "figures.csv", newline="", encoding="utf-8") as file:
+    """metrics.csv: by mask and method, each column [N]."""
+    with open(out / "metrics.csv", newline="", encoding="utf-8") as file:
         head, *rows = csv.reader(file)
     assert head == ["mask", "method", "image", *COLUMNS]
     paths = (out / "images.txt").read_text().splitlines()
@@ -100,23 +100,14 @@ def sharpness_of(completed: np.ndarray, original: np.ndarray, hole: np.ndarray) 
 
 
 def test_the_metrics_are_those_of_the_pictures(folder: Path, cache: Path) -> None:
-    words = [
-        "faces",
-        "--mask-type",
-        "center",
-        "random",
-        "--blend",
-        "none",
-        "poisson",
-        "smooth",
-        *QUICK,
-    ]
+    words = ["faces", "--mask-type", "center", "random", *QUICK]
+    words += ["--blend", "none", "poisson", "smooth"]
     done = run_script(SCRIPT, *words, "--out", "new/out", cwd=folder)
     out = folder / "new" / "out"
     assert set(contents(out)) == {
         "results.json",
         "results.md",
-        "figures.csv",
+        "metrics.csv",
         "images.txt",
         "contact-center.png",
         "contact-random.png",
@@ -291,15 +282,10 @@ def test_results_are_replaced_only_on_request(folder: Path, run_here: Run) -> No
     done = run_here(*words, cwd=folder)
     assert_refused(done, "--out evaluation", "holds an evaluation", "--overwrite")
     assert contents(folder) == before
-    (folder / "evaluation" / "notes.txt").write_text("mine")
     assert run_here(*words, "--overwrite", cwd=folder).returncode == 0
     left = set(contents(folder / "evaluation"))
-    assert {"notes.txt", "contact-center.png"} <= left
+    assert "contact-center.png" in left
     assert "contact-left.png" not in left
-    (folder / "mine").mkdir()
-    (folder / "mine" / "results.json").write_text('{"program": "other"}')
-    done = run_here(*words, "--out", "mine", "--overwrite", cwd=folder)
-    assert_refused(done, "--out mine", "not an evaluation")
 
 
 # --- generator ---
@@ -360,49 +346,25 @@ REFUSED = {
     "another size": (("large",), ("large/1.png", "20x20", "16x16", "--size 16")),
     "no picture": (("damaged",), ("damaged/1.png", "cannot be read")),
     "unknown mask": (("faces", "--mask-type", "round"), ("round", "center")),
-    "unknown approach": (("faces", "--approach", "luck"), ("luck", "adam")),
     "no model": (("faces", "--checkpoint-dir", "empty"), ("empty", "no checkpoint")),
+    "no encoder": (("faces", "--approach", "direct"), ("--approach direct", "encoder")),
     "below a file": (("faces", "--out", "file/out"), ("--out file/out", "cannot be written")),
     "others' files": (("faces", "--out", "large"), ("--out large", "choose another")),
     "cache in a file": (("faces", "--cache", "file"), ("--cache file", "not a folder")),
-    "no baseline": (("faces", "--baseline", "luck"), ("--baseline luck", "telea", "auto")),
-    "one of two baselines": (
-        ("faces", "--baseline", "telea", "luck"),
-        ("--baseline luck", "telea", "auto"),
-    ),
-    "baseline of no faces": (("faces", "--baseline", "linear"), ("--baseline linear", "--linear")),
-    "holdout of nothing": (("faces", "--holdout", "file"), ("--holdout", "--linear", "leave")),
-    "linear is missing": (("faces", "--linear", "gone"), ("--linear gone", "no such folder")),
-    "linear without images": (("faces", "--linear", "empty"), ("--linear empty", "no images")),
+    "no baseline": (("faces", "--baseline", "telea", "luck"), ("--baseline luck", "telea", "auto")),
     "linear of the same files": (
         ("faces", "--limit", 3, "--linear", "faces"),
         ("--linear", "faces/face", "is a face to complete", "--holdout"),
     ),
-    "linear of the same content": (
-        ("faces", "--linear", "large", "twin"),
-        ("--linear", "twin/other.png is a face to complete (faces/", "--holdout"),
-    ),
-    "bad regex": (("faces", "--groups", "("), ("--groups (", "no regular expression")),
     "no match": (("faces", "--groups", "(x)y"), ("--groups (x)y", "matches no file name")),
-    "bins alone": (("faces", "--group-bins", "age=1"), ("--group-bins", "--groups")),
     "fraction of center": (("faces", "--fraction", 0.5), ("--fraction", "random")),
-    "reference elsewhere": (
-        ("faces", "--mask-type", "left", "--reference"),
-        ("--reference", "center"),
-    ),
     "samples of faces": (("faces", "--samples", 5), ("--samples", "--generator")),
     "mask of a generator": (
         ("--generator", "--real", "faces", "--mask-type", "left"),
         ("--mask-type", "FOLDER", "--generator"),
     ),
     "nothing real": (("--generator",), ("--generator", "--real DIR")),
-    "two seeds": (("--generator", "--real", "faces", "--seed", 1, 2), ("one --seed",)),
-    "real is missing": (("--generator", "--real", "gone"), ("--real gone", "no such folder")),
     "too few": (("--generator", "--real", "large"), ("--real large", "too few")),
-    "no list": (
-        ("--generator", "--real", "faces", "--holdout", "gone"),
-        ("--holdout gone", "No such file"),
-    ),
     "list of others": (
         ("--generator", "--real", "faces", "--holdout", "file"),
         ("--real faces", "--holdout"),
@@ -418,8 +380,6 @@ def mistakes(trained: Path, faces16: Path, tmp_path_factory: pytest.TempPathFact
     for name in ("empty", "large", "damaged"):
         (folder / name).mkdir()
     (folder / "file").write_text("here first")
-    (folder / "twin").mkdir()
-    shutil.copy(sorted(faces16.iterdir())[5], folder / "twin" / "other.png")
     Image.new("RGB", (20, 20)).save(folder / "large" / "1.png")
     (folder / "damaged" / "1.png").write_text("no picture")
     return folder
