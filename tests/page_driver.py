@@ -1,16 +1,17 @@
-"""The page in a browser, driven as its user does it."""
+"""The page in a headless browser, driven as its user does it."""
 
 from __future__ import annotations
 
 import base64
+import importlib.util
 import json
 import mimetypes
-from collections.abc import Callable, Sequence
+import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-import browser
 import numpy as np
 import pytest
 from serving_helpers import eventually
@@ -21,9 +22,32 @@ if TYPE_CHECKING:
 
 Point = tuple[float, float]
 
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+FOUND = {
+    "Chromium": next(filter(None, map(shutil.which, NAMES)), None),
+    "chromedriver": shutil.which("chromedriver"),
+    "selenium": importlib.util.find_spec("selenium"),
+}
+MISSING = [name for name, found in FOUND.items() if not found]
+# For a test file's pytestmark.
+MARKS = [
+    pytest.mark.slow,
+    pytest.mark.skipif(bool(MISSING), reason=f"not installed: {', '.join(MISSING)}"),
+]
+OPTIONS = (
+    "--headless=new",
+    "--no-sandbox",  # root and most containers have none; the only page is our own
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+    "--window-size=1440,900",
+)
 AXE = Path(__file__).with_name("serving") / "node_modules/axe-core/axe.min.js"
 NO_AXE = "not installed: axe-core (npm ci --prefix tests/serving, as make test-all does)"
-PREFERENCES = {"profile.default_content_setting_values.automatic_downloads": 1}
 WATCH = """
 window.violations = [];
 window.pointers = new Set();
@@ -35,10 +59,10 @@ BRING = """
 const [what, place, name, type, text] = arguments;
 const data = new DataTransfer();
 data.items.add(new File([Uint8Array.from(atob(text), c => c.charCodeAt(0))], name, {type}));
-const words = {bubbles: true, cancelable: true};
+const options = {bubbles: true, cancelable: true};
 document.querySelector(place).dispatchEvent(what === 'paste'
-  ? new ClipboardEvent(what, {...words, clipboardData: data})
-  : new DragEvent(what, {...words, dataTransfer: data}));
+  ? new ClipboardEvent(what, {...options, clipboardData: data})
+  : new DragEvent(what, {...options, dataTransfer: data}));
 """
 
 
@@ -47,6 +71,7 @@ class Page:
 
     def __init__(self, driver: Chrome, address: str, saved: Path) -> None:
         self.driver, self.address, self.saved = driver, address, saved
+        self.wait = eventually
         driver.get("about:blank")
         driver.get_log("performance")
         driver.get_log("browser")
@@ -62,20 +87,19 @@ class Page:
     def text(self, name: str) -> str:
         return self.find(name).text
 
-    def wait(self, look: Callable[[], Any]) -> None:
-        eventually(look)
-
     def value(self, expression: str) -> Any:
-        """Of an expression of JavaScript, with the page's own `work` and `view`."""
+        """Of an expression of JavaScript, with the page's own `session` and `view`."""
         return self.driver.execute_async_script(
             "const done = arguments[0];"
-            f"import('/work.js').then(({{work, view}}) => done({expression}))"
+            f"import('/session.js').then(({{session, view}}) => done({expression}))"
         )
 
     @property
     def hole(self) -> np.ndarray:
         """What is painted, bool [H, W]."""
-        height, width, bits = self.value("[work.mask.height, work.mask.width, [...work.mask.bits]]")
+        height, width, bits = self.value(
+            "[session.mask.height, session.mask.width, [...session.mask.bits]]"
+        )
         return np.array(bits, bool).reshape(height, width)
 
     # --- a photo comes ---
@@ -126,26 +150,13 @@ class Page:
         action.pointer_up()
         pointer.w3c_actions.perform()
 
-    def touch(self, kind: str, *points: Point) -> None:
-        """Fingers at pixels of the photo: touchStart, touchMove or touchEnd."""
-        places = [dict(zip("xy", self.place(*p), strict=True), id=i) for i, p in enumerate(points)]
-        event = {"type": kind, "touchPoints": places}
-        self.driver.execute_cdp_cmd("Input.dispatchTouchEvent", event)
-
     def pinch(self, before: Sequence[Point], after: Sequence[Point]) -> None:
         """Two fingers, whose places after it are pixels of the photo as it was before."""
-        one, two = (
-            [dict(zip("xy", self.place(*p), strict=True)) for p in x] for x in (before, after)
-        )
+        one, two = np.array([[self.place(*p) for p in points] for points in (before, after)])
         steps = [("touchStart", one[:1]), ("touchStart", one)]
-        for share in (0.25, 0.5, 0.75, 1):
-            between = [
-                {axis: a[axis] + share * (b[axis] - a[axis]) for axis in "xy"}
-                for a, b in zip(one, two, strict=True)
-            ]
-            steps.append(("touchMove", between))
+        steps += [("touchMove", one + share * (two - one)) for share in (0.25, 0.5, 0.75, 1)]
         for kind, places in [*steps, ("touchEnd", two[:1]), ("touchEnd", [])]:
-            points = [place | {"id": i} for i, place in enumerate(places)]
+            points = [{"x": x, "y": y, "id": i} for i, (x, y) in enumerate(places)]
             event = {"type": kind, "touchPoints": points}
             self.driver.execute_cdp_cmd("Input.dispatchTouchEvent", event)
 
@@ -157,7 +168,7 @@ class Page:
     # --- what is found, and taken away ---
 
     def wait_for_preview(self) -> None:
-        self.wait(lambda: "Enter completes" in self.text("status"))
+        self.wait(lambda: "Press Enter" in self.text("status"))
 
     def complete(self) -> None:
         self.find("complete").click()
@@ -179,8 +190,7 @@ class Page:
             pytest.skip(NO_AXE)
         self.driver.execute_script(AXE.read_text(encoding="utf-8"))
         found = self.driver.execute_async_script("axe.run().then(arguments[0])")["violations"]
-        told = [(v["id"], [n["html"] for n in v["nodes"]]) for v in found]
-        assert not told, told
+        assert not found, [(v["id"], [n["html"] for n in v["nodes"]]) for v in found]
 
     def check_quiet(self) -> None:
         """No console error, no violation of the policy, no request of another origin."""
@@ -197,8 +207,19 @@ class Page:
 
 
 def start(folder: Path) -> Chrome:
-    """A browser that saves into `folder`/saved, and watches what the page does."""
-    driver = browser.start(folder / "profile", ["--window-size=1440,900"], PREFERENCES)
+    """A browser that saves into `folder`/saved, and keeps logs; its caller quits it."""
+    from selenium import webdriver
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = FOUND["Chromium"]
+    for argument in (*OPTIONS, f"--user-data-dir={folder / 'profile'}"):
+        options.add_argument(argument)
+    downloads = {"profile.default_content_setting_values.automatic_downloads": 1}
+    options.add_experimental_option("prefs", downloads)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    # With both paths given, selenium looks for nothing to download.
+    service = webdriver.ChromeService(FOUND["chromedriver"])
+    driver = webdriver.Chrome(options=options, service=service)
     where = {"behavior": "allow", "downloadPath": str(folder / "saved")}
     driver.execute_cdp_cmd("Browser.setDownloadBehavior", where)
     driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": WATCH})

@@ -6,6 +6,7 @@ import contextlib
 import http.client
 import io
 import json
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,9 +17,9 @@ from PIL import Image
 
 from dcgan_completion import utils
 from dcgan_completion.faces.detection import FoundFace
-from dcgan_completion.serving import server
-from dcgan_completion.serving.engine import Request, Update
-from dcgan_completion.serving.house import House
+from dcgan_completion.serving import http_server
+from dcgan_completion.serving.engine import SearchRequest, SearchUpdate
+from dcgan_completion.serving.page_server import PageServer
 from dcgan_completion.settings.serving import ServeSettings
 from dcgan_completion.utils import UserError
 
@@ -29,36 +30,33 @@ SIZE = 16
 class StubEngine:
     """Fills every hole with a level that grows with the iterations, each of which takes a while."""
 
-    image_size, channels, guided, note = SIZE, 3, True, ""
+    image_size, channels, guided = SIZE, 3, True
 
     def __init__(self, iterations: int = 4, seconds: float = 0.0) -> None:
         self.iterations, self.seconds = iterations, seconds
-        self.running = self.most_running = self.begun = 0
+        self.running = self.most_running = 0
+        self.approaches = {"auto": iterations}
 
     def prepare(self) -> Iterator[None]:
         yield
 
-    def approaches(self) -> dict[str, int]:
-        return {"auto": self.iterations}
-
-    def settings_of(self, request: Request) -> None:
+    def settings_of(self, request: SearchRequest) -> None:
         if request.approach == "direct":
             raise UserError("no encoder")
 
-    def has_compiled(self, request: Request) -> bool:
+    def has_compiled(self, request: SearchRequest) -> bool:
         return request.samples == 1
 
     def preview(self, task: Any) -> np.ndarray:
         return self._levels(task, 1, 50)
 
-    def search(self, task: Any, request: Request) -> Iterator[Update]:
+    def search(self, task: Any, request: SearchRequest) -> Iterator[SearchUpdate]:
         self.running += 1
-        self.begun += 1
         self.most_running = max(self.running, self.most_running)
         try:
             for i in range(self.iterations + 1):
                 levels = self._levels(task, request.samples, 100 + i)
-                yield Update(i, self.iterations, np.full(int(i > 0), 10.0 - i), levels)
+                yield SearchUpdate(i, self.iterations, [10.0 - i] * (i > 0), levels)
                 time.sleep(self.seconds)
         finally:
             self.running -= 1
@@ -104,6 +102,20 @@ class Client:
 
     def __init__(self, port: int, token: str = TOKEN) -> None:
         self.port, self.token = port, token
+
+    def raw(self, data: bytes) -> bytes:
+        """What comes back for bytes that are sent as they are, until the server closes."""
+        parts = []
+        with (
+            socket.create_connection(("127.0.0.1", self.port), timeout=60) as connection,
+            contextlib.suppress(ConnectionError),
+        ):
+            connection.sendall(data)
+            with contextlib.suppress(OSError):  # the server may have closed by now
+                connection.shutdown(socket.SHUT_WR)
+            while part := connection.recv(1 << 16):
+                parts.append(part)
+        return b"".join(parts)
 
     def send(
         self, method: str, path: str, body: bytes | None = None, **headers: str
@@ -153,17 +165,18 @@ def eventually(look: Callable[[], Any], seconds: float = 60) -> None:
 @contextlib.contextmanager
 def serving(
     engine: Any = None, finder: Any = None, **settings: Any
-) -> Iterator[tuple[Client, House]]:
+) -> Iterator[tuple[Client, PageServer]]:
     """A server in threads of this process."""
     limit = utils.pixel_limit()
-    house = House(ServeSettings(**settings), server.bind("127.0.0.1", 0), TOKEN, engine, finder)
-    with house:
-        thread = threading.Thread(target=house.serve)
+    listener = http_server.bind("127.0.0.1", 0)
+    server = PageServer(ServeSettings(**settings), listener, TOKEN, engine, finder)
+    with server:
+        thread = threading.Thread(target=server.serve)
         thread.start()
         try:
-            yield Client(house.server.server_address[1]), house
+            yield Client(server.http.server_address[1]), server
         finally:
-            house.server.shutdown()
+            server.http.shutdown()
             thread.join()
             utils.limit_pixels(limit)
 

@@ -1,4 +1,4 @@
-"""Serve a page to paint on: choose a photo, paint over what is to go, look at the result.
+"""Serve a web page on which you paint over part of a photo, and the model fills it in.
 
 The first line printed is the page's address. Photos stay in this machine's memory.
 
@@ -10,6 +10,7 @@ examples:
 from __future__ import annotations
 
 import argparse
+import logging
 import secrets
 from collections.abc import Sequence
 
@@ -17,23 +18,25 @@ from dcgan_completion import cli
 from dcgan_completion.settings import options
 from dcgan_completion.settings.serving import LOOPBACK, ServeSettings
 
+logger = logging.getLogger(__name__)
+
 
 def build_parser() -> argparse.ArgumentParser:
-    """The command line."""
+    """Build the command line."""
     parser = cli.ArgumentParser(__doc__)
     options.add_options(parser, ServeSettings, ServeSettings.default_text)
     return parser
 
 
 def read_settings(argv: Sequence[str] | None) -> ServeSettings:
-    """What the command line says."""
+    """Read the command line."""
     given = options.given_options(build_parser().parse_args(argv), ServeSettings)
     given["allow_host"] = tuple(given.get("allow_host", ()))
     return ServeSettings(**given)
 
 
 def address_of(settings: ServeSettings, port: int, token: str) -> str:
-    """The page's address; the token behind # is not sent by browsers."""
+    """Give the page's address; browsers do not send the token, behind #."""
     name = "127.0.0.1"
     if settings.host not in LOOPBACK and settings.allow_host:
         name = settings.allow_host[0]
@@ -43,23 +46,27 @@ def address_of(settings: ServeSettings, port: int, token: str) -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Serves the page until it is interrupted."""
+    """Serve the page until it is interrupted."""
     settings = read_settings(argv)
-    from dcgan_completion.serving import server
+    from dcgan_completion.serving import http_server
 
-    listener, token = server.bind(settings.host, settings.port), secrets.token_urlsafe(24)
+    listener, token = http_server.bind(settings.host, settings.port), secrets.token_urlsafe(24)
     port = listener.getsockname()[1]
-    print(address_of(settings, port, token), flush=True)
+    address = address_of(settings, port, token)
+    print(address, flush=True)
     if settings.host not in LOOPBACK:
-        cli.say(
-            f"--host {settings.host}: traffic is not encrypted; from another machine rather use "
-            f"ssh -L {port}:127.0.0.1:{port} HOST, with the server at 127.0.0.1"
+        logger.warning(
+            "--host %s: the connection is not encrypted; for access from another machine prefer "
+            "ssh -L %d:127.0.0.1:%d HOST, and leave --host out",
+            settings.host,
+            port,
+            port,
         )
-    from dcgan_completion.serving.house import House
+    from dcgan_completion.serving.page_server import PageServer
 
-    with House(settings, listener, token) as house:
+    with PageServer(settings, listener, token) as server:
         if settings.open:
             import webbrowser
 
-            webbrowser.open(address_of(settings, port, token))
-        house.serve()
+            webbrowser.open(address)
+        server.serve()

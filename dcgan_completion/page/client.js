@@ -1,37 +1,36 @@
-// What the page asks of the server.
+// Requests to the server.
 
 const token = location.hash.slice(1);
 const headers = {Authorization: `Bearer ${token}`};
 
-export class ServerError extends Error {
-  constructor(message, status, retry) {
+class ServerError extends Error {
+  constructor(message, status) {
     super(message);
     this.status = status;
-    this.retry = retry;
   }
 }
 
-// A response that is good; else an error in the server's words.
+// A successful response; else an error in the server's words.
 export async function ask(method, path, {body, signal} = {}) {
   let response;
   try {
     response = await fetch(path, {method, body, signal, headers, cache: "no-store"});
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new ServerError("The server does not answer. Is it still running?", 0);
+    throw new ServerError("The server does not respond. Is it still running?", 0);
   }
   if (response.ok) return response;
   let text = response.statusText;
   try {
     text = (await response.json()).error;
   } catch { /* not ours */ }
-  throw new ServerError(text, response.status, response.headers.get("Retry-After"));
+  throw new ServerError(text, response.status);
 }
 
-export const askJson = async (...words) => (await ask(...words)).json();
-export const askBlob = async (...words) => (await ask(...words)).blob();
+export const askJson = async (...request) => (await ask(...request)).json();
+export const askBlob = async (...request) => (await ask(...request)).blob();
 
-// The events of a search, one after the other. Leaving them ends the search.
+// The events of a search, one after the other. To stop reading them ends the search.
 export async function* events(path, body, signal) {
   const response = await ask("POST", path, {body, signal});
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
@@ -51,7 +50,7 @@ export function bitmapOf(base64) {
   return createImageBitmap(new Blob([bytes], {type: "image/png"}));
 }
 
-// A photo on the server: it is sent again if the server has forgotten it.
+// A photo on the server; it is sent again if the server has dropped it.
 export class RemotePhoto {
   constructor(file) {
     this.file = file;
@@ -69,14 +68,14 @@ export class RemotePhoto {
     return this.info;
   }
 
-  // Calls a function with the photo's address; once more if the photo was forgotten.
+  // Calls a function with the photo's address; once more if the photo was dropped (410).
   async use(call) {
     if (!this.info) await this.send();
     const id = this.info.id;
     try {
       return await call(`/api/photos/${id}`);
     } catch (error) {
-      if (error.status !== 404 || !/not in memory/.test(error.message)) throw error;
+      if (error.status !== 410) throw error;
       if (this.info.id === id) await this.send();
       return call(`/api/photos/${this.info.id}`);
     }

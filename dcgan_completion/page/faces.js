@@ -1,16 +1,16 @@
 // Which face is completed: found, chosen, or placed by its landmarks.
 
 import {askJson} from "./client.js";
-import {$, on, save} from "./words.js";
-import {view, work} from "./work.js";
+import {session, view} from "./session.js";
+import {$, download, makeButton, on} from "./ui.js";
 
-const LANDMARKS = ["the inner corner of the eye at the left of the picture",
-  "the inner corner of the eye at the right of the picture",
-  "the middle of the lower lip's lower edge"];
+const LANDMARKS = ["the inner corner of the eye on the left of the picture",
+  "the inner corner of the eye on the right of the picture",
+  "the middle of the lower lip, at its lower edge"];
 
 export class Faces {
   // hooks: found() when the server has found faces, changed() when the user has chosen another
-  // one, tool(name) to change the tool, and picking(), whether it is the tool `face`.
+  // one, tool(name) to change the tool, and picking(), whether the tool is `face`.
   constructor(hooks) {
     this.hooks = hooks;
     this.close();
@@ -18,39 +18,34 @@ export class Faces {
     on("landmarks-on", "click", () => this.askLandmarks());
     on("landmarks-off", "click", () => this.leaveLandmarks());
     on("save-landmarks", "click", () =>
-      save(new Blob([this.landmarks.map(point => `${point.join()}\n`).join("")]), "landmarks.txt"));
+      download(new Blob([this.landmarks.map(point => `${point.join()}\n`).join("")]), "landmarks.txt"));
   }
 
   close() {
     this.found = [];
-    this.chosen = null; // the number of one in `found`; null: all that are touched
+    this.chosen = null; // an index in `found`; null: all that are painted over
     this.landmarks = null;
     $("faces").hidden = $("landmarks").hidden = true;
   }
 
   async find(photo) {
     const {faces} = await photo.use(at => askJson("GET", `${at}/faces`));
-    if (photo !== work.remote) return;
+    if (photo !== session.remote) return;
     this.found = faces;
     if (!faces.length) return this.askLandmarks();
     $("faces").hidden = faces.length < 2;
-    $("face-choices").replaceChildren(...[null, ...faces.keys()].map(i => {
-      const button = document.createElement("button");
-      button.type = "button";
-      button.textContent = i === null ? "Those under the paint" : `Face ${i + 1}`;
-      button.addEventListener("click", () => this.choose(i));
-      return button;
-    }));
-    if (faces.length > 1 && !work.area) this.hooks.tool("face");
+    $("face-choices").replaceChildren(...[null, ...faces.keys()].map(i =>
+      makeButton(() => this.choose(i), i === null ? "All painted over" : `Face ${i + 1}`)));
+    if (faces.length > 1 && !session.area) this.hooks.tool("face");
     this.show(null);
     this.hooks.found();
   }
 
-  // Takes a face by the user's choice.
+  // The user has chosen a face.
   choose(i) {
     this.show(i);
     if (this.hooks.picking()) this.hooks.tool("brush");
-    if (work.area) this.hooks.changed();
+    if (session.area) this.hooks.changed();
   }
 
   show(i) {
@@ -65,8 +60,8 @@ export class Faces {
   // A click with the tool `face` or `landmarks`.
   pick(tool, x, y) {
     if (tool === "landmarks") return this.place(x, y);
-    const away = this.found.map(centre).map(([cx, cy]) => Math.hypot(cx - x, cy - y));
-    this.choose(away.indexOf(Math.min(...away)));
+    const distances = this.found.map(centre).map(([cx, cy]) => Math.hypot(cx - x, cy - y));
+    this.choose(distances.indexOf(Math.min(...distances)));
   }
 
   // --- landmarks ---
@@ -76,7 +71,7 @@ export class Faces {
     $("landmarks").hidden = false;
     $("landmarks-off").hidden = !this.found.length;
     this.hooks.tool("landmarks");
-    this.tellLandmarks();
+    this.showLandmarks();
   }
 
   leaveLandmarks() {
@@ -85,39 +80,39 @@ export class Faces {
     $("landmarks").hidden = true;
     this.hooks.tool("brush");
     view.draw();
-    if (work.area) this.hooks.changed();
+    if (session.area) this.hooks.changed();
   }
 
   place(x, y) {
     if (this.landmarks.length < 3) {
       this.landmarks.push([x - .5, y - .5].map(v => Math.round(v * 100) / 100));
     }
-    this.tellLandmarks();
+    this.showLandmarks();
     if (this.landmarks.length === 3) {
       this.hooks.tool("brush");
-      if (work.area) this.hooks.changed();
+      if (session.area) this.hooks.changed();
     }
   }
 
-  tellLandmarks() {
+  showLandmarks() {
     const next = LANDMARKS[this.landmarks.length];
     const why = this.found.length ? "" : "No face was found. ";
-    const other = this.found.length ? "" : "; or paint, if paint hides the face";
+    const other = this.found.length ? "" : " Or paint first, over what hides the face.";
     $("landmark-text").textContent = next
-      ? `${why}Click ${this.landmarks.length + 1} of 3: ${next}${other}.`
-      : "The face is where you have placed its landmarks.";
+      ? `${why}Click ${this.landmarks.length + 1} of 3: ${next}.${other}`
+      : "The face is where you marked it.";
     view.points = this.landmarks.map(([x, y]) => [x + .5, y + .5]);
     view.draw();
   }
 
-  // What the address of a request says about mask and face.
+  // The query of a request about a part of the mask, and a face.
   query(area, more = {}) {
-    const words = new URLSearchParams({left: area.left, top: area.top, ...more});
-    if (this.landmarks?.length === 3) words.set("landmarks", this.landmarks.flat().join());
+    const query = new URLSearchParams({left: area.left, top: area.top, ...more});
+    if (this.landmarks?.length === 3) query.set("landmarks", this.landmarks.flat().join());
     else if (this.chosen !== null) {
-      words.set("point", centre(this.found[this.chosen]).map(v => v.toFixed(2)).join());
+      query.set("point", centre(this.found[this.chosen]).map(v => v.toFixed(2)).join());
     }
-    return words;
+    return query;
   }
 }
 

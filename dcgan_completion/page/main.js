@@ -1,15 +1,16 @@
-// The page: a photo comes, is painted on, completed, compared, taken away.
+// The page: a photo is opened, painted over, completed, compared, downloaded.
 
 import {RemotePhoto, ask, askBlob, askJson} from "./client.js";
 import {Faces} from "./faces.js";
 import {Painting} from "./painting.js";
 import {Result} from "./result.js";
 import {Search} from "./search.js";
-import {$, calm, fail, on, save, say} from "./words.js";
-import {view, work} from "./work.js";
+import {session, view} from "./session.js";
+import {$, clearError, download, listen, makeButton, makeImage, on, showError, showStatus}
+  from "./ui.js";
 
 const NAMES = {"grace_hopper.png": "Grace Hopper", "eileen_collins.png": "Eileen Collins"};
-const ALIVE = 60_000; // milliseconds
+const ALIVE_INTERVAL = 60_000; // milliseconds
 
 const painting = new Painting(view, {
   begun: () => search.leave(),
@@ -30,7 +31,7 @@ const painting = new Painting(view, {
   },
 });
 const faces = new Faces({
-  found: () => work.area && !search.running && !search.result.shown && search.preview(),
+  found: () => session.area && !search.running && !search.result.shown && search.preview(),
   changed: () => search.changed(),
   tool: name => painting.setTool(name),
   picking: () => painting.tool === "face",
@@ -38,7 +39,7 @@ const faces = new Faces({
 const search = new Search(faces, new Result(), {buttons: updateButtons});
 
 function updateButtons() {
-  const {mask, area} = work;
+  const {mask, area} = session;
   $("undo").disabled = !mask?.done.length;
   $("redo").disabled = !mask?.undone.length;
   $("clear").disabled = $("save-mask").disabled = !area;
@@ -51,20 +52,20 @@ async function followModel() {
   let portraits = null;
   for (;;) {
     try {
-      work.model = await askJson("GET", "/api/model");
+      session.model = await askJson("GET", "/api/model");
     } catch (error) {
       $("model").textContent = "";
-      return fail(error);
+      return showError(error);
     }
-    portraits ??= showPortraits(work.model.portraits).catch(fail);
-    if (work.model.ready) break;
+    portraits ??= showPortraits(session.model.portraits).catch(showError);
+    if (session.model.ready) break;
     await new Promise(done => setTimeout(done, 400));
   }
-  const {encoder, most_samples, most_iterations, approaches} = work.model;
+  const {encoder, max_samples, max_iterations, approaches} = session.model;
   $("model").textContent = encoder ? "The model is ready."
-    : "The model is ready. It has no context encoder: previews are inpainted.";
-  $("samples").max = most_samples;
-  $("iterations").max = most_iterations;
+    : "The model is ready. It has no context encoder, so previews are rough.";
+  $("samples").max = max_samples;
+  $("iterations").max = max_iterations;
   for (const approach of Object.keys(approaches)) {
     $("approach").add(new Option(approach, approach));
   }
@@ -75,29 +76,24 @@ async function followModel() {
 async function showPortraits(names) {
   for (const portrait of names) {
     const blob = await askBlob("GET", `/api/portraits/${portrait}`);
-    const button = document.createElement("button"), text = document.createElement("span");
-    const image = new Image();
-    button.type = "button";
-    button.id = portrait;
-    image.alt = "";
-    image.src = URL.createObjectURL(blob);
+    const text = document.createElement("span");
     text.textContent = NAMES[portrait] ?? portrait;
-    button.append(image, text);
-    button.addEventListener("click", () => open(new File([blob], portrait)).catch(fail));
+    const button = makeButton(() => open(new File([blob], portrait)), makeImage(blob), text);
+    button.id = portrait;
     $("portraits").append(button);
   }
 }
 
-// --- a photo comes ---
+// --- the photo ---
 
 async function open(file) {
-  calm();
-  const {model} = work;
+  clearError();
+  const {model} = session;
   if (model && file.size > model.max_bytes) {
     throw new Error(`${file.name}: ${file.size} bytes are more than ${model.max_bytes}; `
       + "choose a smaller file, or start the server with a higher --max-bytes");
   }
-  say("The photo is sent …");
+  showStatus("Sending the photo …");
   const next = new RemotePhoto(file);
   const [info, picture] = await Promise.all([next.send(), decode(file)]);
   const fits = picture && picture.width === info.width && picture.height === info.height;
@@ -106,15 +102,15 @@ async function open(file) {
   close();
   $("start").hidden = true;
   $("work").hidden = $("another").hidden = false;
-  work.open(next, file.name, info, shown);
+  session.open(next, file.name, info, shown);
   const longest = Math.max(info.width, info.height);
-  painting.open(work.mask, Math.max(40, Math.round(longest / 3)));
+  painting.open(session.mask, Math.max(40, Math.round(longest / 3)));
   painting.setTool("brush");
   painting.setSize(longest / 24);
   updateButtons();
-  say(["Paint over what is to go.", ...info.notes].join(" "));
+  showStatus(["Paint over what should be replaced.", ...info.notes].join(" "));
   view.canvas.focus({preventScroll: true});
-  faces.find(next).catch(fail);
+  faces.find(next).catch(showError);
 }
 
 async function decode(file) {
@@ -128,12 +124,12 @@ async function decode(file) {
 function close() {
   search.leave();
   faces.close();
-  work.close();
+  session.close();
 }
 
 on("another", "click", () => {
   close();
-  calm();
+  clearError();
   painting.open(null);
   $("work").hidden = $("another").hidden = true;
   $("start").hidden = false;
@@ -142,37 +138,34 @@ on("another", "click", () => {
 });
 on("file", "change", event => event.target.files[0] && open(event.target.files[0]));
 for (const type of ["dragover", "dragleave", "drop"]) {
-  document.addEventListener(type, event => {
+  listen(document, type, event => {
     event.preventDefault();
     document.body.classList.toggle("dragging", type === "dragover");
     const file = type === "drop" && event.dataTransfer.files[0];
-    if (file) open(file).catch(fail);
+    return file && open(file);
   });
 }
-document.addEventListener("paste", event => {
+listen(document, "paste", event => {
   const file = [...event.clipboardData.files].find(one => one.type.startsWith("image/"));
-  if (file) open(file).catch(fail);
+  return file && open(file);
 });
-setInterval(() => work.remote?.use(at => ask("POST", `${at}/alive`)).catch(() => {}), ALIVE);
+setInterval(() => session.remote?.use(at => ask("POST", `${at}/alive`)).catch(() => {}), ALIVE_INTERVAL);
 
-// --- the hole ---
+// --- the mask ---
 
-on("undo", "click", () => work.mask.undo() && search.changed());
-on("redo", "click", () => work.mask.redo() && search.changed());
-on("clear", "click", () => work.mask.clear() && search.changed());
-on("save-mask", "click", async () => {
-  const {width, height} = work.mask;
-  const whole = {left: 0, top: 0, right: width, bottom: height};
-  save(await work.mask.png(whole), `${work.stem}-mask.png`);
-});
+on("undo", "click", () => session.mask.undo() && search.changed());
+on("redo", "click", () => session.mask.redo() && search.changed());
+on("clear", "click", () => session.mask.clear() && search.changed());
+on("save-mask", "click", async () =>
+  download(await session.mask.png(session.mask.whole), `${session.stem}-mask.png`));
 on("load-mask", "click", () => $("mask-file").click());
 on("mask-file", "change", async ({target}) => {
   const body = target.files[0];
   target.value = "";
   if (!body) return;
-  calm();
-  const drawn = await work.remote.use(at => askBlob("POST", `${at}/mask`, {body}));
-  if (await work.mask.load(drawn)) search.changed();
+  clearError();
+  const redrawn = await session.remote.use(at => askBlob("POST", `${at}/mask`, {body}));
+  if (await session.mask.load(redrawn)) search.changed();
 });
 
 // --- tools and keys ---
@@ -187,7 +180,7 @@ on("zoom-out", "click", () => view.zoomBy(1 / 1.5));
 on("zoom-fit", "click", () => view.fit());
 
 document.addEventListener("keydown", event => {
-  if (!work.mask || event.target.matches("input:not([type=range]), textarea, select")) return;
+  if (!session.mask || event.target.matches("input:not([type=range]), textarea, select")) return;
   const control = event.ctrlKey || event.metaKey, key = event.key.toLowerCase();
   const pressed = id => !$(id).disabled && $(id).click();
   const keys = {
@@ -196,7 +189,7 @@ document.addEventListener("keydown", event => {
     "[": () => painting.resize(false), "]": () => painting.resize(true),
     "+": () => view.zoomBy(1.25), "=": () => view.zoomBy(1.25), "-": () => view.zoomBy(.8),
     0: () => view.fit(),
-    escape: () => (painting.stroke ? painting.cancel() : search.stop().catch(fail)),
+    escape: () => (painting.stroke ? painting.cancel() : search.stop().catch(showError)),
   };
   if (control && (key === "z" || key === "y")) {
     event.preventDefault();

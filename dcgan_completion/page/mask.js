@@ -1,7 +1,7 @@
-// What is painted: a byte for every pixel of the photo, 1 = missing, with undo and redo.
+// What is painted: a byte for every pixel of the photo, 1 = the hole, with undo and redo.
 
-const STEPS = 100;
-const SHOWN = 4096; // pixels: longer edge of the picture of it, at most
+const MAX_STEPS = 100;
+const MAX_EDGE = 4096; // pixels of the picture of it
 const COLOUR = [230, 30, 120, 255];
 
 const union = (a, b) => !a ? b : !b ? a : {
@@ -13,7 +13,7 @@ export class Mask {
   constructor(width, height) {
     Object.assign(this, {width, height});
     this.bits = new Uint8Array(width * height);
-    this.scale = Math.min(1, SHOWN / Math.max(width, height));
+    this.scale = Math.min(1, MAX_EDGE / Math.max(width, height));
     this.picture = document.createElement("canvas");
     this.picture.width = Math.max(1, Math.round(width * this.scale));
     this.picture.height = Math.max(1, Math.round(height * this.scale));
@@ -23,11 +23,15 @@ export class Mask {
     this.begun = null;
   }
 
+  get whole() {
+    return {left: 0, top: 0, right: this.width, bottom: this.height};
+  }
+
   begin() {
     this.begun = {bits: this.bits.slice(), dirty: null};
   }
 
-  // Ends a step; whether it has changed anything.
+  // Ends a step; returns whether it has changed anything.
   end() {
     const {bits, dirty} = this.begun ?? {};
     this.begun = null;
@@ -36,7 +40,7 @@ export class Mask {
     const after = cut(this.bits, this.width, dirty);
     if (before.every((value, i) => value === after[i])) return false;
     this.done.push({dirty, before, after});
-    if (this.done.length > STEPS) this.done.shift();
+    if (this.done.length > MAX_STEPS) this.done.shift();
     this.undone = [];
     return true;
   }
@@ -61,7 +65,7 @@ export class Mask {
     return true;
   }
 
-  // A line with round ends: the pixels whose centres are within half a width of it.
+  // Draws a line with round ends: the pixels whose centres are within half a width of it.
   line(x0, y0, x1, y1, width, value) {
     const r = width / 2, dx = x1 - x0, dy = y1 - y0, length = dx * dx + dy * dy;
     const area = this.clip(Math.min(x0, x1) - r, Math.min(y0, y1) - r,
@@ -89,11 +93,11 @@ export class Mask {
   clear() {
     this.begin();
     this.bits.fill(0);
-    this.changed({left: 0, top: 0, right: this.width, bottom: this.height});
+    this.changed(this.whole);
     return this.end();
   }
 
-  // Takes what is white in a picture of the photo's size.
+  // Loads a picture of the photo's size: white is the hole.
   async load(blob) {
     const bitmap = await createImageBitmap(blob);
     const canvas = new OffscreenCanvas(this.width, this.height);
@@ -102,7 +106,7 @@ export class Mask {
     const {data} = context.getImageData(0, 0, this.width, this.height);
     this.begin();
     for (let i = 0; i < this.bits.length; i++) this.bits[i] = data[4 * i] >= 128 ? 1 : 0;
-    this.changed({left: 0, top: 0, right: this.width, bottom: this.height});
+    this.changed(this.whole);
     return this.end();
   }
 
@@ -128,18 +132,18 @@ export class Mask {
     const bottom = Math.min(this.picture.height, Math.ceil(area.bottom * s));
     if (right <= left || bottom <= top) return;
     const image = this.context.createImageData(right - left, bottom - top);
-    const words = new Uint32Array(image.data.buffer);
+    const pixels = new Uint32Array(image.data.buffer);
     const colour = new Uint32Array(new Uint8Array(COLOUR).buffer)[0];
     for (let y = top, i = 0; y < bottom; y++) {
       const row = Math.min(this.height - 1, Math.floor((y + .5) / s)) * this.width;
       for (let x = left; x < right; x++, i++) {
-        words[i] = this.bits[row + Math.min(this.width - 1, Math.floor((x + .5) / s))] ? colour : 0;
+        pixels[i] = this.bits[row + Math.min(this.width - 1, Math.floor((x + .5) / s))] ? colour : 0;
       }
     }
     this.context.putImageData(image, left, top);
   }
 
-  // The rectangle around all that is painted; null: nothing is.
+  // The bounding box of the hole; null without one.
   bounds() {
     const {bits, width, height} = this;
     const first = bits.indexOf(1);
@@ -156,13 +160,13 @@ export class Mask {
     return {left, top, right, bottom};
   }
 
-  // A part of it as PNG, white = missing.
+  // A part of it as PNG, white = the hole.
   png(area) {
     const width = area.right - area.left, height = area.bottom - area.top;
     const canvas = new OffscreenCanvas(width, height);
     const image = new ImageData(width, height);
-    const words = new Uint32Array(image.data.buffer);
-    cut(this.bits, this.width, area).forEach((bit, i) => { words[i] = bit ? 0xffffffff : 0xff000000; });
+    const pixels = new Uint32Array(image.data.buffer);
+    cut(this.bits, this.width, area).forEach((bit, i) => { pixels[i] = bit ? 0xffffffff : 0xff000000; });
     canvas.getContext("2d").putImageData(image, 0, 0);
     return canvas.convertToBlob({type: "image/png"});
   }

@@ -1,6 +1,6 @@
-// Mouse, touch, pen and keyboard on the canvas: what is painted, placed, zoomed.
+// Mouse, touch, pen and keyboard on the canvas: painting, placing points, zooming.
 
-const SMALLEST = 2;
+const MIN_SIZE = 2; // pixels of the photo
 
 export class Painting {
   // hooks: begun() when a stroke begins, painted() when one has changed the mask, picked(x, y) for
@@ -26,7 +26,7 @@ export class Painting {
   }
 
   setSize(pixels) {
-    this.size = Math.max(SMALLEST, Math.min(this.largest ?? 1000, Math.round(pixels)));
+    this.size = Math.max(MIN_SIZE, Math.min(this.largest ?? 1000, Math.round(pixels)));
     this.view.brush = this.tool === "brush" || this.tool === "eraser" ? this.size : 0;
     this.hooks.sized(this.size);
     this.view.draw();
@@ -127,11 +127,11 @@ export class Painting {
 
   pinch(event, before, now) {
     const other = [...this.fingers].find(([id]) => id !== event.pointerId)[1];
-    const away = point => Math.hypot(point[0] - other[0], point[1] - other[1]);
+    const distance = point => Math.hypot(point[0] - other[0], point[1] - other[1]);
     const {left, top} = this.view.canvas.getBoundingClientRect();
     const middle = [(now[0] + other[0]) / 2 - left, (now[1] + other[1]) / 2 - top];
     this.view.moveBy((now[0] - before[0]) / 2, (now[1] - before[1]) / 2);
-    this.view.zoomBy(away(now) / Math.max(away(before), 1), ...middle);
+    this.view.zoomBy(distance(now) / Math.max(distance(before), 1), ...middle);
   }
 
   pointerup(event) {

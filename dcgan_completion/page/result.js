@@ -1,34 +1,34 @@
-// What a search has found: compared, chosen among candidates, taken away.
+// The result of a search: compared, chosen among candidates, downloaded.
 
 import {ask} from "./client.js";
-import {$, fail, on, save, say} from "./words.js";
-import {view, work} from "./work.js";
+import {session, view} from "./session.js";
+import {$, download, makeButton, makeImage, on, showStatus} from "./ui.js";
 
 export class Result {
   constructor() {
-    this.shown = null; // the server's event `result`, and the rank of the candidate that is shown
+    this.shown = null; // the server's event `result`, with the rank of the candidate shown
     on("slider", "input", event => this.compare(Number(event.target.value)));
     for (const [id, kind, ending] of
       [["download-photo", "photo", "repaired"], ["download-layer", "layer", "layer"]]) {
       on(id, "click", async () =>
-        save(await (await this.ask(this.shown.rank, kind)).blob(), `${work.stem}-${ending}.png`));
+        download(await (await this.ask(this.shown.rank, kind)).blob(), `${session.stem}-${ending}.png`));
     }
     on("copy", "click", copy);
   }
 
   ask(rank, kind) {
     const {id} = this.shown;
-    return work.remote.use(at => ask("GET", `${at}/results/${id}/${rank}/${kind}`));
+    return session.remote.use(at => ask("GET", `${at}/results/${id}/${rank}/${kind}`));
   }
 
   async show(event) {
     const own = this.shown = {...event, rank: 0};
     await this.showCandidate(0);
-    if (own !== this.shown) return; // left while its picture was on the way
+    if (own !== this.shown) return; // left while its picture was loading
     view.marks = view.overlay = false;
     $("compare").hidden = $("result").hidden = false;
     this.compare(0);
-    say(described(event));
+    showStatus(described(event));
     $("save-landmarks").hidden = !event.options.includes("--landmarks");
     $("command").value = command(event.options);
     await this.showCandidates(event);
@@ -52,15 +52,9 @@ export class Result {
     for (let rank = 0; rank < samples && samples > 1; rank++) {
       const blob = await (await this.ask(rank, "thumbnail")).blob();
       if (this.shown?.id !== id) return;
-      const button = document.createElement("button"), image = new Image();
-      button.type = "button";
+      const button = makeButton(() => this.showCandidate(rank), makeImage(blob));
       button.setAttribute("aria-label", `Candidate ${rank + 1}`);
       button.setAttribute("aria-pressed", rank === this.shown.rank);
-      image.alt = "";
-      image.src = URL.createObjectURL(blob);
-      image.onload = () => URL.revokeObjectURL(image.src);
-      button.append(image);
-      button.addEventListener("click", () => this.showCandidate(rank).catch(fail));
       $("candidates").append(button);
     }
   }
@@ -76,17 +70,17 @@ export class Result {
 
   compare(share) {
     $("slider").value = share;
-    const text = {0: "all after", 100: "all before"}[share];
+    const text = {0: "after", 100: "before"}[share];
     $("slider").setAttribute("aria-valuetext", text ?? `${Math.round(share)} % before`);
     view.split = share / 100;
     view.draw();
   }
 }
 
-function described({iteration, total, faces, inpainted}) {
+function described({iteration, total, faces, diffused}) {
   const done = iteration < total ? `Stopped after ${iteration} iterations` : "Done";
   const sizes = faces.map(({width, size}) => `face ${width} pixels wide, completed at ${size}`);
-  const rest = inpainted > .005 ? `; ${Math.round(100 * inpainted)} % inpainted` : "";
+  const rest = diffused > .005 ? `; ${Math.round(100 * diffused)}% filled by diffusion` : "";
   return `${done}: ${sizes.join("; ")}${rest}.`;
 }
 
@@ -94,8 +88,8 @@ function command(options) {
   const quote = word => /^[\w./,@%+=:-]+$/.test(word) && !word.startsWith("-") ? word
     : `'${word.replaceAll("'", "'\\''")}'`;
   const path = file => quote(file.startsWith("-") ? `./${file}` : file);
-  const words = ["./complete-photo.py", path(work.name), "--mask", path(`${work.stem}-mask.png`)];
-  if (work.model.checkpoint_dir) words.push("--checkpoint-dir", quote(work.model.checkpoint_dir));
+  const words = ["./complete-photo.py", path(session.name), "--mask", path(`${session.stem}-mask.png`)];
+  if (session.model.checkpoint_dir) words.push("--checkpoint-dir", quote(session.model.checkpoint_dir));
   return [...words, ...options].join(" ");
 }
 
@@ -106,5 +100,5 @@ async function copy() {
     $("command").select();
     document.execCommand("copy");
   }
-  say("Copied.");
+  showStatus("Copied.");
 }

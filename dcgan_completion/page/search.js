@@ -1,32 +1,32 @@
-// What stands in the hole: a preview at once, then what a search finds.
+// What is shown in the hole: a preview at once, then what a search finds.
 
 import {ask, askJson, bitmapOf, events} from "./client.js";
-import {$, calm, fail, on, say} from "./words.js";
-import {view, work} from "./work.js";
+import {session, view} from "./session.js";
+import {$, clearError, on, showError, showStatus} from "./ui.js";
 
 export class Search {
-  // faces: which one; result: what is shown in the end; hooks: buttons() when something may be
-  // pressed that could not, or the other way round.
+  // faces: which one is completed; result: what is shown in the end; hooks: buttons() when
+  // buttons are to be enabled or disabled.
   constructor(faces, result, hooks) {
     Object.assign(this, {faces, result, hooks, previewing: null, running: null, id: null});
     on("complete", "click", () => this.complete());
     on("stop", "click", () => this.stop());
-    on("samples", "input", () => this.tellCompiling());
+    on("samples", "input", () => this.showCompileNote());
     on("approach", "change", event => {
-      const usual = work.model.approaches[event.target.value];
+      const usual = session.model.approaches[event.target.value];
       $("iterations").value = usual > 1 ? usual : "";
       $("iterations").disabled = usual <= 1;
     });
     this.compiled = new Set(["1"]); // numbers of candidates
   }
 
-  tellCompiling() {
+  showCompileNote() {
     $("compile-note").hidden = this.compiled.has($("samples").value);
   }
 
   // --- previews ---
 
-  // The hole or the face has changed: what stood in it is no longer right.
+  // The hole or the face has changed, so what is shown in it is out of date.
   changed() {
     this.leave();
     this.hooks.buttons();
@@ -35,33 +35,33 @@ export class Search {
 
   async preview() {
     this.previewing?.abort();
-    const {area, mask} = work;
+    const {area, mask} = session;
     if (!area) {
       view.show(null);
-      return say("Paint over what is to go.");
+      return showStatus("Paint over what should be replaced.");
     }
     const own = this.previewing = new AbortController();
     try {
       const body = await mask.png(area);
-      const found = await work.remote.use(at =>
+      const found = await session.remote.use(at =>
         askJson("POST", `${at}/preview?${this.faces.query(area)}`, {body, signal: own.signal}));
       const picture = await bitmapOf(found.picture);
       if (own !== this.previewing || this.running || this.result.shown) return;
       view.show(picture, found.box, true);
-      calm();
-      say(found.how === "estimate" ? "A first estimate. Enter completes it."
-        : "A rough fill. Enter completes it.");
+      clearError();
+      const what = found.how === "estimate" ? "A first estimate" : "A rough preview";
+      showStatus(`${what}. Press Enter to complete the photo.`);
     } catch (error) {
-      if (own === this.previewing) fail(error);
+      if (own === this.previewing) showError(error);
     }
   }
 
   // --- searches ---
 
   async complete() {
-    const {area, mask, remote} = work;
+    const {area, mask, remote} = session;
     if (!area || this.running) return;
-    calm();
+    clearError();
     this.leave();
     const own = this.running = new AbortController(), losses = [];
     this.id = null;
@@ -69,22 +69,22 @@ export class Search {
     $("stop").hidden = $("progress").hidden = false;
     $("complete").hidden = true;
     $("progress").removeAttribute("value");
-    say("The search begins …");
+    showStatus("Starting the search …");
     try {
-      const body = await mask.png(area), words = asked();
+      const body = await mask.png(area), asked = options();
       await remote.use(async at => {
-        const path = `${at}/search?${this.faces.query(area, words)}`;
+        const path = `${at}/search?${this.faces.query(area, asked)}`;
         for await (const event of events(path, body, own.signal)) {
           if (own !== this.running) return;
           await this.follow(event, losses);
         }
       });
-      this.compiled.add(String(words.samples));
-      this.tellCompiling();
+      this.compiled.add(String(asked.samples));
+      this.showCompileNote();
     } catch (error) {
       if (own === this.running) {
-        say("Nothing was completed.");
-        fail(error);
+        showStatus("The photo was not completed.");
+        showError(error);
       }
     } finally {
       if (own === this.running) this.end();
@@ -94,37 +94,37 @@ export class Search {
   async follow(event, losses) {
     if (event.event === "search") {
       this.id = event.id;
-      if (!event.compiled) say("These settings are compiled once; this takes some seconds …");
+      if (!event.compiled) showStatus("The first search with these settings takes some seconds longer …");
     } else if (event.event === "faces") {
-      say("Looking for the face under the paint …");
+      showStatus("Looking for the face …");
     } else if (event.event === "wait" && event.place) {
-      say(`${event.place} ${event.place > 1 ? "searches are" : "search is"} before yours.`);
+      showStatus(`Waiting for ${event.place} other search${event.place > 1 ? "es" : ""} …`);
     } else if (event.event === "wait" && !event.ready) {
-      say("The model is still loading; the search begins by itself.");
+      showStatus("The search will start when the model is loaded …");
     } else if (event.event === "state") {
       losses.push(...event.losses);
       $("progress").value = event.iteration / event.total;
-      say(`Iteration ${event.iteration} of ${event.total}`);
+      showStatus(`Iteration ${event.iteration} of ${event.total}`);
       drawLoss(losses);
       view.overlay = false;
       view.show(await bitmapOf(event.picture), event.box, true);
     } else if (event.event === "result") {
       await this.result.show(event);
     } else if (event.event === "stopped") {
-      say("Stopped before anything was found.");
+      showStatus("Stopped before there was a result.");
     } else if (event.event === "error") {
       throw new Error(event.error);
     }
   }
 
-  // Ends the search with what it has found.
+  // Stops the search; the last state is the result.
   async stop() {
     if (!this.running) return;
     if (this.id) await ask("POST", `/api/searches/${this.id}/stop`);
     else this.leave();
   }
 
-  // Leaves search and result: nothing of them is kept.
+  // Leaves search and result; nothing of them is kept.
   leave() {
     this.running?.abort();
     this.previewing?.abort();
@@ -143,13 +143,13 @@ export class Search {
   }
 }
 
-function asked() {
-  const words = {samples: $("samples").value || 1, seed: $("seed").value || 0,
+function options() {
+  const asked = {samples: $("samples").value || 1, seed: $("seed").value || 0,
     approach: $("approach").value || "auto"};
-  const usual = work.model?.approaches[words.approach];
+  const usual = session.model?.approaches[asked.approach];
   const iterations = Number($("iterations").value);
-  if (iterations && usual > 1 && iterations !== usual) words.n_iter = iterations;
-  return words;
+  if (iterations && usual > 1 && iterations !== usual) asked.n_iter = iterations;
+  return asked;
 }
 
 function drawLoss(losses) {

@@ -1,13 +1,13 @@
-// The photo on the canvas, with all that lies on it: zoomed, moved, drawn.
+// The photo on the canvas, with all that is drawn over it; zooming and moving.
 
-const FARTHEST = .5, NEAREST = 40; // times the size that fits; screen pixels of one of the photo
+const MIN_ZOOM = .5, MAX_ZOOM = 40; // times the size that fits; screen pixels of one of the photo
 
 export class View {
   constructor(canvas) {
     this.canvas = canvas;
     this.context = canvas.getContext("2d");
     this.photo = this.mask = this.patch = this.pending = null;
-    this.overlay = this.marks = true; // whether the mask is seen, and faces and landmarks
+    this.overlay = this.marks = true; // whether mask, faces and landmarks are visible
     this.outlines = [];
     this.points = [];
     this.cursor = null;
@@ -45,9 +45,9 @@ export class View {
     this.draw();
   }
 
-  // Zooms by a factor around a point of the canvas, in CSS pixels; without one its middle.
+  // Zooms by a factor around a point of the canvas in CSS pixels, by default its middle.
   zoomBy(factor, x = this.canvas.clientWidth / 2, y = this.canvas.clientHeight / 2) {
-    const zoom = Math.max(this.fitting * FARTHEST, Math.min(NEAREST * this.ratio, this.zoom * factor));
+    const zoom = Math.max(this.fitting * MIN_ZOOM, Math.min(MAX_ZOOM * this.ratio, this.zoom * factor));
     const [cx, cy] = [x * this.ratio, y * this.ratio];
     this.left = cx - (cx - this.left) * zoom / this.zoom;
     this.top = cy - (cy - this.top) * zoom / this.zoom;
@@ -63,7 +63,7 @@ export class View {
     this.draw();
   }
 
-  // From a mouse's or finger's place in the window to pixels of the photo.
+  // Converts a pointer's position in the window to pixels of the photo.
   at(event) {
     const {left, top} = this.canvas.getBoundingClientRect();
     return [
@@ -72,7 +72,7 @@ export class View {
     ];
   }
 
-  // Moves the picture so that a point of the photo is in sight.
+  // Moves the picture so that a point of the photo is visible.
   reveal(x, y) {
     const px = x * this.zoom + this.left, py = y * this.zoom + this.top, edge = 20 * this.ratio;
     const dx = Math.max(edge - px, 0) || Math.min(this.canvas.width - edge - px, 0);
@@ -80,8 +80,7 @@ export class View {
     if (dx || dy) this.moveBy(dx / this.ratio, dy / this.ratio);
   }
 
-  // What stands in the hole: a picture of a box of the photo, seen through the mask if it is not
-  // transparent itself.
+  // Shows a picture in a box of the photo; `masked` cuts it to the hole.
   show(picture, box, masked) {
     this.patch = null;
     if (picture) {
@@ -94,7 +93,7 @@ export class View {
         context.drawImage(this.mask.picture, left * scale, top * scale, width * scale,
           height * scale, ...whole);
       }
-      if (scale === 1) { // with the photo below, or lines are seen at its edges when it is enlarged
+      if (scale === 1) { // with the photo below, or its edges show when it is enlarged
         context.globalCompositeOperation = "destination-over";
         context.drawImage(this.photo, ...box, ...whole);
       }
@@ -142,7 +141,7 @@ export class View {
     if (this.cursor) this.ring();
   }
 
-  // Lines in black and white, to be seen on whatever is below.
+  // Draws lines in black and white, visible on any photo.
   lines(paths, closed, strong = true) {
     const c = this.context;
     for (const [colour, width] of [["#000", 4], [strong ? "#ffe14d" : "#fff", 2]]) {

@@ -2,44 +2,35 @@
 
 from __future__ import annotations
 
+import contextlib
 import hmac
 import json
-import os
 import re
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import numpy as np
-from werkzeug.exceptions import (
-    BadRequest,
-    Forbidden,
-    HTTPException,
-    LengthRequired,
-    NotFound,
-    RequestEntityTooLarge,
-    ServiceUnavailable,
-    Unauthorized,
-    UnsupportedMediaType,
-)
+from werkzeug import exceptions
 from werkzeug.routing import Map, Rule
 from werkzeug.wrappers import Request, Response
 
 from dcgan_completion import utils
+from dcgan_completion.masks.mask import Mask
 from dcgan_completion.photos.files import Photo, read_photo
-from dcgan_completion.photos.holes import Hole
 from dcgan_completion.photos.portraits import PORTRAITS
-from dcgan_completion.serving import engine as engines
 from dcgan_completion.serving import pictures
-from dcgan_completion.serving.repairs import Repairs, Which
-from dcgan_completion.serving.server import DISCARDED, HEADERS, RETRY_AFTER
+from dcgan_completion.serving.engine import MAX_ITERATIONS, MAX_SAMPLES, SearchRequest
+from dcgan_completion.serving.http_server import HEADERS, MAX_DISCARDED, RETRY_AFTER
+from dcgan_completion.serving.repairs import Event, FaceChoice, Repairs
 from dcgan_completion.serving.store import FullError, StoredPhoto
 from dcgan_completion.settings.search import APPROACHES
 from dcgan_completion.settings.serving import ServeSettings
 from dcgan_completion.utils import UserError
 
-PAGE = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "page")
+PAGE = Path(__file__).parents[1] / "page"
 TYPES = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",
@@ -47,47 +38,22 @@ TYPES = {
     ".svg": "image/svg+xml",
 }
 HOSTS = ("localhost", "127.0.0.1", "[::1]")
-BODIES = 8  # masks that are received and decoded at a time
-FORGOTTEN = "the photo is not in memory any more; send it again"
-RULES = (
-    ("GET", "/api/model", "model"),
-    ("GET", "/api/portraits/<name>", "portrait"),
-    ("POST", "/api/photos", "add_photo"),
-    ("DELETE", "/api/photos/<photo>", "drop_photo"),
-    ("POST", "/api/photos/<photo>/alive", "keep_alive"),
-    ("GET", "/api/photos/<photo>/faces", "faces"),
-    ("GET", "/api/photos/<photo>/view", "view"),
-    ("POST", "/api/photos/<photo>/mask", "mask"),
-    ("POST", "/api/photos/<photo>/preview", "preview"),
-    ("POST", "/api/photos/<photo>/search", "search"),
-    ("POST", "/api/searches/<search>/stop", "stop"),
-    ("GET", "/api/photos/<photo>/results/<result>/<int:rank>/<kind>", "result"),
-)
+MAX_MASKS = 8  # that are received and decoded at a time
+MASK_TIMEOUT = 10  # seconds that one waits for its turn
 
 
-def static_files(folder: str = PAGE) -> dict[str, tuple[str, bytes]]:
-    """Path of a request -> type and contents of the page's files; nothing else is ever opened."""
-    files = {}
-    for name in sorted(os.listdir(folder)):
-        kind = TYPES.get(os.path.splitext(name)[1])
-        if kind is not None:
-            with open(os.path.join(folder, name), "rb") as file:
-                files["/" if name == "index.html" else f"/{name}"] = (kind, file.read())
-    return files
-
-
-class Busy(ServiceUnavailable):
-    """503 with Retry-After."""
-
-    def __init__(self, description: str) -> None:
-        super().__init__(description, retry_after=RETRY_AFTER)
+def static_files() -> dict[str, tuple[str, bytes]]:
+    """Read the page's files: path of a request -> type and contents. No other file is served."""
+    paths = [path for path in PAGE.iterdir() if path.suffix in TYPES]
+    files = {f"/{path.name}": (TYPES[path.suffix], path.read_bytes()) for path in paths}
+    return {"/": files.pop("/index.html"), **files}
 
 
 class App:
     """Answers requests; `wsgi` is the application."""
 
     def __init__(self, settings: ServeSettings, token: str, repairs: Repairs) -> None:
-        """Reads the page's files.
+        """Read the page's files.
 
         Args:
           settings: of the server.
@@ -98,31 +64,43 @@ class App:
         self._store = repairs.store
         self._static = static_files()
         self._hosts = {*HOSTS, *(name.lower() for name in settings.allow_host)}
-        self._bodies = threading.BoundedSemaphore(BODIES)
+        self._masks = threading.BoundedSemaphore(MAX_MASKS)
+        result = "/results/<result>/<int:rank>/<kind>"
+        of_photo = {
+            "GET": {"/faces": self._faces, "/view": self._view, result: self._result},
+            "POST": {
+                "/alive": self._keep_alive,
+                "/mask": self._redraw_mask,
+                "/preview": self._preview,
+                "/search": self._search,
+            },
+            "DELETE": {"": self._drop_photo},
+        }
         rules = [
-            Rule(path, methods=[method], endpoint=name, strict_slashes=False)
-            for method, path, name in RULES
+            Rule("/api/model", methods=["GET"], endpoint=self._model),
+            Rule("/api/portraits/<name>", methods=["GET"], endpoint=self._portrait),
+            Rule("/api/photos", methods=["POST"], endpoint=self._add_photo),
+            Rule("/api/searches/<search>/stop", methods=["POST"], endpoint=self._stop),
         ]
-        self._rules = Map(rules, merge_slashes=False)
+        for method, handlers in of_photo.items():
+            for path, handler in handlers.items():
+                path = f"/api/photos/<photo>{path}"
+                rules.append(Rule(path, methods=[method], endpoint=handler))
+        self._rules = Map(rules, strict_slashes=False, merge_slashes=False)
 
     def wsgi(self, environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
-        """The application."""
-        request = Request(environ)
+        """Answer a request; what is wrong with it is said in JSON."""
         try:
-            response = self._respond(request)
-        except HTTPException as error:
+            response = self._respond(Request(environ))
+        except exceptions.HTTPException as error:
             response = _json({"error": error.description}, error.code or 500)
-            for name, value in error.get_headers(environ):
-                if name in ("Retry-After", "Allow"):
-                    response.headers[name] = value
+            headers = dict(error.get_headers(environ))
+            kept = {name: headers[name] for name in ("Retry-After", "Allow") if name in headers}
+            response.headers.extend(kept)
         except UserError as error:
             response = _json({"error": str(error)}, 400)
-        except FullError:
-            busy = Busy("the server holds as many photos as it can; try again in a few seconds")
-            response = _json({"error": busy.description}, 503)
-            response.headers["Retry-After"] = str(RETRY_AFTER)
         except MemoryError:
-            response = _json({"error": "memory does not suffice for this picture"}, 400)
+            response = _json({"error": "out of memory; send a smaller picture"}, 400)
         response.headers.extend(HEADERS)
         return response(environ, start)
 
@@ -135,25 +113,24 @@ class App:
             return Response(static[1], content_type=static[0])
         self._check_token(request.environ)
         try:
-            name, values = self._rules.bind_to_environ(request.environ).match()
-        except NotFound:
-            raise NotFound("there is nothing at this address") from None
-        handle = getattr(self, f"_{name}")
+            handle, found = self._rules.bind_to_environ(request.environ).match()
+        except exceptions.NotFound:
+            raise exceptions.NotFound("nothing is served at this address") from None
+        values = dict(found)
         if "photo" not in values:
             return handle(request, **values)
         try:
             with self._store.using(values.pop("photo")) as stored:
                 return handle(request, stored, **values)
         except KeyError:
-            raise NotFound(FORGOTTEN) from None
+            raise exceptions.Gone("the photo is no longer in memory; send it again") from None
 
     def _check_origin(self, environ: Mapping[str, Any]) -> None:
         host = environ.get("HTTP_HOST", "").lower()
-        name = re.sub(r":[0-9]*\Z", "", host)
-        if name not in self._hosts:
-            raise Forbidden(
-                "the server is not to be reached by this name; use the address that it has "
-                "printed, or start it with --allow-host NAME"
+        if re.sub(r":[0-9]*\Z", "", host) not in self._hosts:
+            raise exceptions.Forbidden(
+                "the server does not answer to this host name; use the address that it printed, "
+                "or start it with --allow-host NAME"
             )
         origin = environ.get("HTTP_ORIGIN")
         if origin is not None:
@@ -162,53 +139,57 @@ class App:
             except ValueError:
                 same = False
             if not same:
-                raise Forbidden("requests of other pages are not answered")
+                raise exceptions.Forbidden("requests from other sites are refused")
 
     def _check_token(self, environ: Mapping[str, Any]) -> None:
         given = environ.get("HTTP_AUTHORIZATION", "").encode("utf-8", "replace")
         if not hmac.compare_digest(given, f"Bearer {self._token}".encode()):
-            raise Unauthorized(
-                "the token is missing or that of another run; open the address that the server "
-                "has printed, with all that follows its #"
+            raise exceptions.Unauthorized(
+                "the token is missing, or from an earlier run; open the whole address that the "
+                "server printed, with the part after #"
             )
 
     # --- what is sent ---
 
     def _body(self, request: Request) -> bytes:
-        """A raw body, whose length is checked before any of it is read."""
+        """Read a raw body, whose length is checked first."""
         length = request.environ.get("CONTENT_LENGTH")
         if length is None or request.environ.get("HTTP_TRANSFER_ENCODING"):
-            raise LengthRequired("a body needs a Content-Length")
+            raise exceptions.LengthRequired("a request with a body needs a Content-Length")
         if not re.fullmatch("[0-9]{1,18}", length):
-            raise BadRequest("Content-Length is not a whole number from 0")
-        limit = self._settings.max_bytes
+            raise exceptions.BadRequest("Content-Length: must be a whole number from 0")
+        stream, limit = request.environ["wsgi.input"], self._settings.max_bytes
         if int(length) > limit:
-            left = min(int(length), DISCARDED)
-            while left and (part := request.environ["wsgi.input"].read(min(left, 1 << 20))):
+            left = min(int(length), MAX_DISCARDED)
+            while left and (part := stream.read(min(left, 1 << 20))):
                 left -= len(part)
-            raise RequestEntityTooLarge(
+            raise exceptions.RequestEntityTooLarge(
                 f"{int(length)} bytes are more than {limit}; send a smaller file, or start the "
                 "server with a higher --max-bytes"
             )
         if request.mimetype in ("multipart/form-data", "application/x-www-form-urlencoded"):
-            raise UnsupportedMediaType("send the picture itself, not a form")
-        data = request.environ["wsgi.input"].read(int(length))
+            raise exceptions.UnsupportedMediaType("send the picture itself, not a form")
+        data = stream.read(int(length))
         if len(data) < int(length):
-            raise BadRequest("the body ended too early; send it again")
+            raise exceptions.BadRequest("the upload is incomplete; send it again")
         if not data:
-            raise BadRequest("the body is empty; send a picture")
+            raise exceptions.BadRequest("the request has no body; send a picture")
         return data
 
-    def _painted(self, request: Request, stored: StoredPhoto) -> Hole:
-        """The hole that is sent: a part of the photo's size, at `left` and `top`."""
-        left, top = (_number(request, name, 0, 10**6, 0) for name in ("left", "top"))
-        with self._receiving():
-            return pictures.read_hole(self._body(request), stored.photo, left, top)
+    def _painted(self, request: Request, stored: StoredPhoto) -> Mask:
+        """Read the mask that is sent: a part of the photo's size, at `left` and `top`."""
+        left, top = (_number(request, name, 0, 10**6) or 0 for name in ("left", "top"))
+        with self._receiving_mask():
+            return pictures.read_mask(self._body(request), stored.photo, left, top)
 
-    def _receiving(self) -> _Held:
-        if not self._bodies.acquire(timeout=10):
-            raise Busy("too many masks at a time; try again in a few seconds")
-        return _Held(self._bodies)
+    @contextlib.contextmanager
+    def _receiving_mask(self) -> Iterator[None]:
+        if not self._masks.acquire(timeout=MASK_TIMEOUT):
+            raise _busy("too many masks at a time; try again in a few seconds")
+        try:
+            yield
+        finally:
+            self._masks.release()
 
     # --- what is asked for ---
 
@@ -218,11 +199,10 @@ class App:
             {
                 "ready": ready,
                 "encoder": ready and engine.guided,
-                "approaches": engine.approaches() if ready else {},
-                "most_samples": engines.MOST_SAMPLES,
-                "most_iterations": engines.MOST_ITERATIONS,
+                "approaches": engine.approaches,
+                "max_samples": MAX_SAMPLES,
+                "max_iterations": MAX_ITERATIONS,
                 "max_bytes": self._settings.max_bytes,
-                "max_pixels": self._settings.max_pixels,
                 "portraits": sorted(PORTRAITS),
                 "checkpoint_dir": self._settings.checkpoint_dir,
             }
@@ -230,13 +210,17 @@ class App:
 
     def _portrait(self, _request: Request, name: str) -> Response:
         if name not in PORTRAITS:
-            raise NotFound("there is no such portrait")
+            raise exceptions.NotFound("there is no such portrait")
         return _png(pictures.png(Photo(PORTRAITS[name]())))
 
     def _add_photo(self, request: Request) -> Response:
-        with self._store.place() as add:
-            file = utils.HeldFile("the photo", self._body(request))
-            stored = add(read_photo(file))
+        try:
+            with self._store.place() as add:
+                stored = add(read_photo(utils.MemoryFile("the photo", self._body(request))))
+        except FullError:
+            raise _busy(
+                "the server holds as many photos as it can; try again in a few seconds"
+            ) from None
         self._repairs.faces(stored)
         height, width = stored.photo.pixels.shape[:2]
         notes = list(stored.photo.notes)
@@ -261,63 +245,58 @@ class App:
     def _view(self, _request: Request, stored: StoredPhoto) -> Response:
         return _png(pictures.view(stored.photo))
 
-    def _mask(self, request: Request, stored: StoredPhoto) -> Response:
-        with self._receiving():
-            data = self._body(request)
-            return _png(pictures.drawn_mask(data, stored.photo))
+    def _redraw_mask(self, request: Request, stored: StoredPhoto) -> Response:
+        with self._receiving_mask():
+            return _png(pictures.redrawn_mask(self._body(request), stored.photo))
 
     def _preview(self, request: Request, stored: StoredPhoto) -> Response:
-        which = _which(request)
-        return _json(self._repairs.preview(stored, self._painted(request, stored), which))
+        choice, mask = _choice(request), self._painted(request, stored)
+        return _json(self._repairs.preview(stored, mask, choice))
 
     def _search(self, request: Request, stored: StoredPhoto) -> Response:
         approach = request.args.get("approach", "auto")
         if approach not in APPROACHES:
-            raise BadRequest(f"approach: is not one of {', '.join(APPROACHES)}")
-        iterations = _number(request, "n_iter", 1, engines.MOST_ITERATIONS, None)
-        asked = engines.Request(
-            _number(request, "samples", 1, engines.MOST_SAMPLES, 1),
-            _number(request, "seed", 0, 2**32 - 1, 0),
+            raise exceptions.BadRequest(f"approach: must be one of {', '.join(APPROACHES)}")
+        asked = SearchRequest(
+            _number(request, "samples", 1, MAX_SAMPLES) or 1,
+            _number(request, "seed", 0, 2**32 - 1) or 0,
             approach,
-            iterations,
+            _number(request, "n_iter", 1, MAX_ITERATIONS),
         )
         if self._repairs.worker.ready:
-            self._repairs.engine.settings_of(asked)
-        which, hole = _which(request), self._painted(request, stored)
-        events = self._repairs.events(stored, hole, which, asked)
-        return Response(_lines(events), content_type="text/event-stream")
+            self._repairs.engine.settings_of(asked)  # what is wrong is said at once
+        choice, mask = _choice(request), self._painted(request, stored)
+        events = self._repairs.events(stored, mask, choice, asked)
+        return Response(_event_stream(events), content_type="text/event-stream")
 
     def _stop(self, _request: Request, search: str) -> Response:
         try:
             self._repairs.stop(search)
         except KeyError:
-            raise NotFound("there is no such search any more") from None
+            raise exceptions.NotFound("this search has ended") from None
         return Response(status=204)
 
     def _result(
         self, _request: Request, stored: StoredPhoto, result: str, rank: int, kind: str
     ) -> Response:
         found = stored.result
-        known = found is not None and found.id == result and rank < found.generated.shape[1]
-        if not known or kind not in ("photo", "layer", "hole", "thumbnail"):
-            raise NotFound("there is no such result any more; complete the photo again")
+        if (
+            found is None
+            or found.id != result
+            or rank >= found.candidates.shape[1]
+            or kind not in ("photo", "layer", "hole", "thumbnail")
+        ):
+            raise exceptions.NotFound(
+                "this result is no longer in memory; complete the photo again"
+            )
         box, data = found.picture(rank, kind)
         response = _png(data)
         response.headers["X-Box"] = ",".join(map(str, box))
         return response
 
 
-class _Held:
-    """Releases a semaphore that was acquired."""
-
-    def __init__(self, semaphore: threading.BoundedSemaphore) -> None:
-        self._semaphore = semaphore
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, *_: object) -> None:
-        self._semaphore.release()
+def _busy(description: str) -> exceptions.ServiceUnavailable:
+    return exceptions.ServiceUnavailable(description, retry_after=RETRY_AFTER)
 
 
 def _json(values: Mapping[str, Any], status: int = 200) -> Response:
@@ -328,38 +307,38 @@ def _png(data: bytes) -> Response:
     return Response(data, content_type="image/png")
 
 
-def _lines(events: Iterator[Mapping[str, Any]]) -> Iterator[bytes]:
-    """Events as an event stream, to be read by fetch; it ends with its reader."""
-    try:
+def _event_stream(events: Generator[Event, None, None]) -> Iterator[bytes]:
+    """Encode events as an event stream, to be read by fetch; it ends with its reader."""
+    with contextlib.closing(events):
         for event in events:
             yield f"data: {json.dumps(event)}\n\n".encode()
-    finally:
-        events.close()
 
 
-def _number(request: Request, name: str, low: int, high: int, default: int | None) -> int | None:
-    """A whole number in the address.
+# --- what the address says ---
+
+
+def _number(request: Request, name: str, low: int, high: int) -> int | None:
+    """Read a whole number; None: it is not given.
 
     Raises:
       BadRequest: it is none, or out of range.
     """
     text = request.args.get(name)
     if text is None:
-        return default
+        return None
     if not re.fullmatch("[0-9]{1,10}", text) or not low <= int(text) <= high:
-        raise BadRequest(f"{name}: is not a whole number from {low} to {high}")
+        raise exceptions.BadRequest(f"{name}: must be a whole number from {low} to {high}")
     return int(text)
 
 
-def _which(request: Request) -> Which:
-    """The face that is asked for."""
-    landmarks = _points(request, "landmarks", 3)
-    point = _points(request, "point", 1)
-    return Which(None if point is None else tuple(point[0].tolist()), landmarks)
+def _choice(request: Request) -> FaceChoice:
+    """Read the face that is asked for."""
+    landmarks, point = (_points(request, *of) for of in (("landmarks", 3), ("point", 1)))
+    return FaceChoice(None if point is None else tuple(point[0].tolist()), landmarks)
 
 
 def _points(request: Request, name: str, count: int) -> np.ndarray | None:
-    """Points x,y,x,y,... in the address, float64 [count, 2]; None: they are not given.
+    """Read points x,y,x,y,..., float64 [count, 2]; None: they are not given.
 
     Raises:
       BadRequest: they are not so many numbers.
@@ -369,5 +348,7 @@ def _points(request: Request, name: str, count: int) -> np.ndarray | None:
         return None
     number = r"-?[0-9]{1,7}(\.[0-9]{1,20})?"
     if not re.fullmatch(f"{number}(,{number}){{{2 * count - 1}}}", text):
-        raise BadRequest(f"{name}: is not {2 * count} numbers in pixels, between commas")
+        raise exceptions.BadRequest(
+            f"{name}: must be {2 * count} numbers in pixels, separated by commas"
+        )
     return np.array(text.split(","), float).reshape(count, 2)

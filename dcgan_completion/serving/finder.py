@@ -1,4 +1,4 @@
-"""Finds faces in a process of its own: dlib holds Python's lock meanwhile."""
+"""Finds faces in a process of its own, since dlib holds Python's lock."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import collections
 import functools
 import threading
 from collections.abc import Callable
+from typing import NoReturn
 
 import numpy as np
 
@@ -19,41 +20,40 @@ from dcgan_completion.workers import WorkerPool
 # The photo's name; the edge of the aligned square; the photo, uint8 [H, W, 3]; its hole, bool
 # [H, W]; landmarks [3, 2].
 Job = tuple[str, int, np.ndarray, np.ndarray | None, np.ndarray | None]
-NONE = "no face was found; click its landmarks, or paint over less of it"
-SEEN = 8  # photos of which the faces are remembered that were found without looking at a hole
+NO_FACE = "no face was found; click its landmarks, or paint over less of it"
+MAX_SEEN = 8  # photos of which what was seen without looking at a hole is kept
 
 
 class _Models:
-    """What finds faces, in the process, and what it has found in the last photos as they are."""
+    """What finds faces, in the process, and what it has seen in the last photos as they are."""
 
     def __init__(self) -> None:
         self.aligner = functools.lru_cache(maxsize=2)(functools.partial(FaceAligner, LANDMARKS))
         self.aligner(64)
-        self._seen: collections.OrderedDict[str, detection.Seen]
-        self._seen = collections.OrderedDict()
-
-    def seen(self, name: str) -> detection.Seen:
-        """For `detection.find_faces`."""
-        self._seen.setdefault(name, {})
-        self._seen.move_to_end(name)
-        while len(self._seen) > SEEN:
-            self._seen.popitem(last=False)
-        return self._seen[name]
+        self.seen: collections.OrderedDict[str, detection.Seen] = collections.OrderedDict()
 
 
-def _warm(_models: _Models, _job: None) -> None:
-    """Nothing: the process is started by it."""
+def _warm_up(_models: _Models, _job: None) -> None:
+    """Do nothing: the first task starts the process."""
 
 
-def _find(models: _Models, job: Job) -> list[FoundFace] | str:
-    """The faces from left to right, or what is wrong."""
+def _find(models: _Models, job: Job) -> list[FoundFace]:
     name, size, photo, hole, landmarks = job
+    aligner = models.aligner(size)
+    if landmarks is not None:
+        return [detection.face_at(landmarks, aligner)]
+    seen = models.seen.setdefault(name, {})
+    models.seen.move_to_end(name)
+    if len(models.seen) > MAX_SEEN:
+        models.seen.popitem(last=False)
     try:
-        if landmarks is not None:
-            return [detection.face_at(landmarks, models.aligner(size))]
-        return detection.find_faces(models.aligner(size), photo, hole, models.seen(name))
-    except UserError as error:
-        return str(error)
+        return detection.find_faces(aligner, photo, hole, seen)
+    except UserError:
+        raise UserError(NO_FACE) from None  # the page has no --landmarks
+
+
+def _killed(_job: Job) -> NoReturn:
+    raise UserError("out of memory while looking for faces; scale the photo down")
 
 
 class FaceFinder:
@@ -65,16 +65,16 @@ class FaceFinder:
         self._closing = False
 
     def start(self) -> None:
-        """Starts the process in the background."""
+        """Start the process in the background."""
 
-        def warm() -> None:
+        def warm_up() -> None:
             with self._lock:
-                list(self._pool.map(_warm, [None], lambda _: None))
+                list(self._pool.map(_warm_up, [None], lambda _: None))
 
-        threading.Thread(target=warm, daemon=True).start()
+        threading.Thread(target=warm_up, daemon=True).start()
 
     def close(self) -> None:
-        """Waits for the process, which must not be left while it starts, but for no queue."""
+        """Wait for the process, which must not be left while it starts, but for no queue."""
         self._closing = True
         with self._lock:
             self._pool.__exit__()
@@ -88,7 +88,7 @@ class FaceFinder:
         landmarks: np.ndarray | None = None,
         wanted: Callable[[], bool] = lambda: True,
     ) -> list[FoundFace]:
-        """The faces of a photo, as `detection.find_faces` and `detection.face_at` give them.
+        """Find the faces of a photo, as `detection.find_faces` and `detection.face_at` do.
 
         Args:
           name: of the photo.
@@ -105,8 +105,5 @@ class FaceFinder:
             if self._closing or not wanted():
                 raise UserError("no longer needed")
             job = (name, size, photo, hole, landmarks)
-            killed = "memory does not suffice for this photo; scale it down"
-            (found,) = self._pool.map(_find, [job], lambda _: killed)
-        if isinstance(found, str):
-            raise UserError(NONE if found.startswith("no face was found") else found)
+            (found,) = self._pool.map(_find, [job], _killed)
         return found

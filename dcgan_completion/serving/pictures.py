@@ -10,34 +10,39 @@ import numpy as np
 from PIL import Image
 
 from dcgan_completion import utils
-from dcgan_completion.inpaint.seams import Crop, crop_around
+from dcgan_completion.masks import boxes
 from dcgan_completion.masks import files as mask_files
+from dcgan_completion.masks.boxes import Crop
+from dcgan_completion.masks.mask import Mask
 from dcgan_completion.photos.files import Photo, encode_photo
-from dcgan_completion.photos.holes import Hole
 from dcgan_completion.photos.layers import layer_of, rgb_profile
-from dcgan_completion.photos.repair import Task, grown, make_task, repair
+from dcgan_completion.photos.repair import repair
+from dcgan_completion.photos.task import Task, make_task
 from dcgan_completion.utils import UserError
 
-SHOWN = 240  # pixels: longer edge of what is shown while a search goes on, at most
-AROUND = 24  # pixels around a hole that OpenCV's inpainting looks at
-RADIUS = 5  # of it
+MAX_EDGE = 240  # pixels of what is shown while a search goes on
+MARGIN, RADIUS = 24, 5  # pixels around a hole, and around each pixel, that a rough fill looks at
+THUMBNAIL = 160  # pixels: longer edge
 
 
 def png(photo: Photo) -> bytes:
-    """A photo as PNG, byte for byte as complete-photo.py writes it."""
+    """Encode a photo as PNG, byte for byte as complete-photo.py writes it."""
     file = io.BytesIO()
     encode_photo(photo, file, "PNG")
     return file.getvalue()
 
 
 def box_of(crop: Crop) -> list[int]:
-    """Left, top, width and height of rows and columns."""
+    """Give left, top, width and height of rows and columns."""
     rows, columns = crop
     return [columns.start, rows.start, columns.stop - columns.start, rows.stop - rows.start]
 
 
-def read_hole(data: bytes, photo: Photo, left: int, top: int) -> Hole:
-    """The hole that the page has painted: white in a picture of a part of the photo.
+# --- masks ---
+
+
+def read_mask(data: bytes, photo: Photo, left: int, top: int) -> Mask:
+    """Read the mask that the page has painted: a picture of a part of the photo.
 
     Args:
       data: of the picture.
@@ -47,94 +52,107 @@ def read_hole(data: bytes, photo: Photo, left: int, top: int) -> Hole:
     Raises:
       UserError: it is no such picture, nothing is missing, or everything is.
     """
-    file, (height, width) = utils.HeldFile("the mask", data), photo.pixels.shape[:2]
-    with utils.open_picture(file) as picture:
-        across, down = picture.size
-        if left + across > width or top + down > height:
-            raise UserError("the mask: reaches beyond the photo")
-        part = np.asarray(picture.convert("L")) >= mask_files.WHITE
-    missing = np.zeros([height, width], bool)
-    missing[top : top + down, left : left + across] = part
-    if not missing.any():
-        raise UserError("nothing is painted yet; paint over what is to be completed")
-    if missing.all():
-        raise UserError("everything is painted over, so nothing is known; erase some of it")
-    return Hole(missing)
+    hole = np.zeros(photo.pixels.shape[:2], bool)
+    # Not by `read_hole`: what the page draws needs no guesses, which take five times as long.
+    with utils.open_picture(utils.MemoryFile("the mask", data)) as picture:
+        width, height = picture.size
+        window = hole[top : top + height, left : left + width]
+        if window.shape != (height, width):
+            raise UserError("the mask extends beyond the photo")
+        window[:] = np.asarray(picture.convert("L")) >= mask_files.WHITE
+    if not hole.any():
+        raise UserError("nothing is painted; paint over what should be replaced")
+    if hole.all():
+        raise UserError("everything is painted over; erase some of it, so that a part is known")
+    return Mask.of_plane(hole)
 
 
-def drawn_mask(data: bytes, photo: Photo) -> bytes:
-    """A mask file of the user's, as complete-photo.py reads it, as white on black.
+def redrawn_mask(data: bytes, photo: Photo) -> bytes:
+    """Draw a mask file of the user's, read as complete-photo.py does, in white on black.
 
     Raises:
       UserError: it is no mask, or not of the photo's size.
     """
-    missing = mask_files.load_missing(utils.HeldFile("the mask", data))
-    if missing.shape != photo.pixels.shape[:2]:
-        sizes = [f"{shape[1]}x{shape[0]}" for shape in (missing.shape, photo.pixels.shape)]
-        raise UserError(f"the mask: is {sizes[0]}, but the photo is {sizes[1]} when upright")
-    return png(Photo((missing * np.uint8(255))[..., np.newaxis]))
+    hole = mask_files.read_hole(utils.MemoryFile("mask", data), flag="the")  # "the mask: ..."
+    if hole.shape != photo.pixels.shape[:2]:
+        sizes = [f"{shape[1]}x{shape[0]}" for shape in (hole.shape, photo.pixels.shape)]
+        raise UserError(
+            f"the mask is {sizes[0]}, but the photo is {sizes[1]} when upright; load one of its "
+            "size"
+        )
+    return png(Photo((hole * np.uint8(255))[..., np.newaxis]))
 
 
-def _small(photo: Photo, crop: Crop, missing: np.ndarray) -> tuple[Photo, np.ndarray, np.ndarray]:
-    """A crop of a photo in 8 bits, and of its hole, at most SHOWN pixels long.
+# --- while the user paints, and a search goes on ---
+
+
+def _small(photo: Photo, crop: Crop, hole: np.ndarray) -> tuple[Photo, np.ndarray, np.ndarray]:
+    """Scale a crop of a photo, in 8 bits, and of its hole to at most MAX_EDGE pixels.
 
     Returns:
       Both, and the affine matrix from pixels of the small picture to those of the photo, [3, 3].
     """
-    part = Photo(photo.pixels[crop], icc=photo.icc)
-    pixels = part.as_gray8() if part.pixels.shape[2] == 1 else part.as_rgb8()
-    height, width = pixels.shape[:2]
-    shrink = max(height, width, SHOWN) / SHOWN
+    part = _as_8_bits(Photo(photo.pixels[crop], icc=photo.icc))
+    height, width = part.pixels.shape[:2]
+    shrink = max(height, width, MAX_EDGE) / MAX_EDGE
     size = (max(round(width / shrink), 1), max(round(height / shrink), 1))
-    small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
-    hole = cv2.resize(missing[crop].astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0
+    pixels = cv2.resize(part.pixels, size, interpolation=cv2.INTER_AREA)
+    small = cv2.resize(hole[crop].astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0
     scale = np.array([width, height]) / size
     matrix = np.diag([*scale, 1.0])
     matrix[:2, 2] = scale / 2 - 0.5 + [crop[1].start, crop[0].start]
-    return Photo(small.reshape(*hole.shape, -1), icc=part.icc), hole, matrix
+    return part.with_pixels(pixels.reshape(*small.shape, -1)), small, matrix
 
 
 def reduced(task: Task) -> Task:
-    """A task of the surroundings of its hole alone, at most SHOWN pixels long."""
-    photo, missing, matrix = _small(task.photo, task.crop, task.hole.missing)
+    """Make a task of the surroundings of another one's hole alone, at most MAX_EDGE pixels long."""
+    photo, hole, matrix = _small(task.photo, task.crop, task.mask.plane)
     faces = [dataclasses.replace(face, matrix=face.matrix @ matrix) for face in task.faces]
-    small = make_task(task.path, photo, Hole(missing), (task.numbers, faces), task.squares.shape[3])
-    # What is narrow is not inpainted here: it takes as long again, and is hardly seen.
-    outside = small.inpainted & (small.owner < 0)
-    return dataclasses.replace(small, squares=task.squares, known=task.known, inpainted=outside)
+    chosen, channels = (task.numbers, faces), task.squares.shape[3]
+    small = make_task(task.path, photo, Mask.of_plane(hole), chosen, channels)
+    # What is narrow is not diffused here: it takes as long again, and is hardly seen.
+    outside = small.diffused & (small.owner < 0)
+    return dataclasses.replace(
+        small, squares=task.squares, square_mask=task.square_mask, diffused=outside
+    )
 
 
-def live(small: Task, generated: np.ndarray, seed: int) -> bytes:
-    """What a search has found, in a `reduced` task, as PNG without grain."""
-    return png(repair(small, generated, "smooth", seed, with_grain=False))
+def live(small: Task, candidates: np.ndarray, seed: int) -> bytes:
+    """Draw what a search has found, in a `reduced` task, as PNG without grain."""
+    return png(repair(small, candidates, "smooth", seed, with_grain=False))
 
 
-def inpainted(photo: Photo, hole: Hole) -> tuple[Crop, bytes]:
-    """OpenCV's inpainting of a hole: rows and columns around it, and a small picture of them."""
-    crop = grown(crop_around(hole.missing), AROUND, hole.missing.shape)
-    small, missing, _ = _small(photo, crop, hole.missing)
-    pixels = small.pixels.copy()
-    pixels[missing] = 0
-    filled = cv2.inpaint(pixels, missing.astype(np.uint8), RADIUS, cv2.INPAINT_TELEA)
-    return crop, png(small.with_pixels(filled.reshape(small.pixels.shape)))
+def rough_fill(photo: Photo, mask: Mask) -> tuple[Crop, bytes]:
+    """Fill a hole roughly, by OpenCV; give its surroundings, and a small picture of them as PNG."""
+    crop = boxes.bounding_box(mask.plane, MARGIN)
+    small, hole, _ = _small(photo, crop, mask.plane)
+    pixels = np.where(hole[..., np.newaxis], np.uint8(0), small.pixels)  # OpenCV looks into holes
+    filled = cv2.inpaint(pixels, hole.astype(np.uint8), RADIUS, cv2.INPAINT_TELEA)
+    return crop, png(small.with_pixels(filled.reshape(pixels.shape)))
+
+
+# --- what was found ---
 
 
 def hole_layer(after: Photo, hole: np.ndarray) -> tuple[Crop, bytes]:
-    """What was filled, as a layer of the rectangle around the hole alone."""
-    crop = crop_around(hole)
-    return crop, png(layer_of(after.with_pixels(after.pixels[crop]), hole[crop]))
+    """Draw what was filled as a layer of the rectangle around the hole alone."""
+    crop = boxes.bounding_box(hole)
+    return crop, png(layer_of(Photo(after.pixels[crop], icc=after.icc), hole[crop]))
 
 
-def thumbnail(after: Photo, crop: Crop, edge: int = 160) -> bytes:
-    """A small picture of a crop of a photo, uint8 PNG."""
+def thumbnail(after: Photo, crop: Crop) -> bytes:
+    """Draw a small picture of a crop of a photo."""
     picture = Image.fromarray(Photo(after.pixels[crop]).as_rgb8())
-    picture.thumbnail((edge, edge), Image.Resampling.LANCZOS)
+    picture.thumbnail((THUMBNAIL, THUMBNAIL), Image.Resampling.LANCZOS)
     file = io.BytesIO()
     picture.save(file, "PNG", icc_profile=rgb_profile(after))
     return file.getvalue()
 
 
 def view(photo: Photo) -> bytes:
-    """A photo for browsers that cannot read its file: 8 bits, PNG."""
-    pixels = photo.as_gray8() if photo.pixels.shape[2] == 1 else photo.as_rgb8()
-    return png(Photo(pixels, icc=photo.icc))
+    """Draw a photo for browsers that cannot read its file: 8 bits, PNG."""
+    return png(_as_8_bits(Photo(photo.pixels, icc=photo.icc)))
+
+
+def _as_8_bits(photo: Photo) -> Photo:
+    return photo.with_pixels(photo.as_gray8() if photo.pixels.shape[2] == 1 else photo.as_rgb8())

@@ -8,7 +8,7 @@ import hashlib
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, wait
 from typing import Any
 
@@ -16,31 +16,36 @@ import numpy as np
 
 from dcgan_completion.faces import detection
 from dcgan_completion.faces.detection import FoundFace
-from dcgan_completion.inpaint.seams import crop_around
+from dcgan_completion.masks.boxes import Crop, bounding_box
+from dcgan_completion.masks.mask import Mask
 from dcgan_completion.photos.files import Photo
-from dcgan_completion.photos.holes import Hole
-from dcgan_completion.photos.repair import Task, check_colours, make_task, repair, width_of
+from dcgan_completion.photos.layers import layer_of
+from dcgan_completion.photos.repair import repair
+from dcgan_completion.photos.task import Task, check_colours, make_task, width_of
 from dcgan_completion.serving import pictures
-from dcgan_completion.serving.engine import Engine, Request
+from dcgan_completion.serving.engine import Engine, SearchRequest, SearchUpdate
 from dcgan_completion.serving.finder import FaceFinder
-from dcgan_completion.serving.store import HOLES, PhotoStore, StoredPhoto
-from dcgan_completion.serving.worker import Search, Worker
+from dcgan_completion.serving.store import PhotoStore, StoredPhoto
+from dcgan_completion.serving.worker import End, Search, Worker
 from dcgan_completion.settings.photos import ALL
 from dcgan_completion.utils import UserError
 
-BEAT = 0.3  # seconds between two signs of life, at most
-PATIENCE = 60  # seconds for a preview
+MAX_SILENCE = 0.3  # seconds between two events
+PREVIEW_TIMEOUT = 60  # seconds
+MAX_HOLES = 3  # of a photo, of which the faces are kept
 
-UNTOUCHED = (
-    "none of the faces found is painted over; paint over one, or place its landmarks (under More)"
+NO_FACE_PAINTED = (
+    "no detected face is painted over; paint over part of one, or mark a face by hand (under More)"
 )
-UNTOUCHED_FACE = "the face that is chosen is not painted over; paint over it, or choose another one"
+CHOSEN_NOT_PAINTED = (
+    "the chosen face is not painted over; paint over part of it, or choose another face"
+)
 
 Event = dict[str, Any]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Which:
+class FaceChoice:
     """The face to complete.
 
     Attributes:
@@ -52,9 +57,9 @@ class Which:
     landmarks: np.ndarray | None = None
 
     def choose(
-        self, found: Sequence[FoundFace], hole: Hole
+        self, found: Sequence[FoundFace], mask: Mask
     ) -> tuple[list[int], list[FoundFace], list[str]]:
-        """Numbers and faces among those found, and complete-photo.py's options for them.
+        """Choose among the faces found: numbers, faces, and complete-photo.py's options for them.
 
         Raises:
           UserError: the hole touches none of them.
@@ -63,13 +68,13 @@ class Which:
         if self.landmarks is not None:
             options = ["--landmarks", "landmarks.txt"]
         elif self.point is not None:
-            away = [np.linalg.norm(f.corners.mean(axis=0) - self.point) for f in found]
-            face = str(int(np.argmin(away)) + 1)
+            distances = [np.linalg.norm(f.corners.mean(axis=0) - self.point) for f in found]
+            face = str(int(np.argmin(distances)) + 1)
             options = ["--face", face]
         try:
-            chosen = detection.choose_faces(found, hole.missing, face)
+            chosen = detection.choose_faces(found, mask.plane, face)
         except UserError:
-            raise UserError(UNTOUCHED if face == ALL else UNTOUCHED_FACE) from None
+            raise UserError(NO_FACE_PAINTED if face == ALL else CHOSEN_NOT_PAINTED) from None
         return [found.index(one) + 1 for one in chosen], chosen, options
 
 
@@ -79,47 +84,48 @@ class Result:
     Attributes:
       id: by which its page names it.
       task: what was completed.
-      generated: float32 [faces, samples, S, S, C].
+      candidates: 0..255, float32 [faces, samples, S, S, C].
       seed: of the grain.
     """
 
-    def __init__(self, task: Task, generated: np.ndarray, seed: int) -> None:
+    def __init__(self, task: Task, candidates: np.ndarray, seed: int) -> None:
+        """Repair nothing yet."""
         self.id = secrets.token_urlsafe(12)
-        self.task, self.generated, self.seed = task, generated, seed
+        self.task, self.candidates, self.seed = task, candidates, seed
         self._lock = threading.Lock()
         self._last: tuple[int, Photo] | None = None
 
     def photo(self, rank: int) -> Photo:
-        """The photo repaired by a candidate, from 0, the best, on."""
+        """Repair the photo by a candidate; the best has rank 0."""
         with self._lock:
             if self._last is None or self._last[0] != rank:
-                self._last = None
-                generated = self.generated[:, rank]
-                self._last = rank, repair(self.task, generated, "smooth", self.seed)
+                self._last = None  # never two large photos
+                self._last = rank, repair(self.task, self.candidates[:, rank], "smooth", self.seed)
             return self._last[1]
 
-    def picture(self, rank: int, kind: str) -> tuple[Sequence[int], bytes]:
-        """A candidate as PNG, and its place in the photo: left, top, width, height.
+    def picture(self, rank: int, kind: str) -> tuple[list[int], bytes]:
+        """Draw a candidate as PNG; give its box in the photo, too: left, top, width, height.
 
         Args:
           rank: from 0.
           kind: `photo`, `layer`, both of the photo's size, `hole`, the layer around the hole,
             `thumbnail`, a small picture.
         """
-        after, missing = self.photo(rank), self.task.hole.missing
-        whole = slice(0, missing.shape[0]), slice(0, missing.shape[1])
+        after, hole = self.photo(rank), self.task.mask.plane
+        crop: Crop = slice(0, hole.shape[0]), slice(0, hole.shape[1])
         if kind == "photo":
-            return pictures.box_of(whole), pictures.png(after)
-        if kind == "layer":
-            return pictures.box_of(whole), pictures.png(pictures.layer_of(after, missing))
-        if kind == "thumbnail":
-            return pictures.box_of(self.task.crop), pictures.thumbnail(after, self.task.crop)
-        crop, data = pictures.hole_layer(after, missing)
+            data = pictures.png(after)
+        elif kind == "layer":
+            data = pictures.png(layer_of(after, hole))
+        elif kind == "thumbnail":
+            crop, data = self.task.crop, pictures.thumbnail(after, self.task.crop)
+        else:
+            crop, data = pictures.hole_layer(after, hole)
         return pictures.box_of(crop), data
 
 
 def in_background(function: Callable[[], Any]) -> Future[Any]:
-    """Calls a function in a thread of its own."""
+    """Call a function in a thread of its own, which no exit waits for."""
     future: Future[Any] = Future()
 
     def run() -> None:
@@ -142,18 +148,18 @@ class Repairs:
         self._searches: dict[str, Search] = {}
 
     def faces(
-        self, stored: StoredPhoto, hole: Hole | None = None, which: Which | None = None
+        self, stored: StoredPhoto, mask: Mask | None = None, choice: FaceChoice | None = None
     ) -> Future[list[FoundFace]]:
-        """The faces of a photo, looked for once, in the background.
+        """Look for the faces of a photo, once, in the background.
 
         Args:
           stored: the photo.
-          hole: what is missing of it; None: the photo as it is.
-          which: has the landmarks, if they are given.
+          mask: what is missing of it; None: the photo as it is.
+          choice: has the landmarks, if they are given.
         """
-        landmarks = None if which is None else which.landmarks
-        missing = None if hole is None or landmarks is not None else hole.missing
-        key = _key_of(missing, landmarks)
+        landmarks = None if choice is None else choice.landmarks
+        hole = None if mask is None or landmarks is not None else mask.plane
+        key = _key_of(hole, landmarks)
 
         def wanted() -> bool:
             with stored.lock:
@@ -162,61 +168,55 @@ class Repairs:
         def find() -> list[FoundFace]:
             while not self.engine.image_size:
                 time.sleep(0.05)
-            return self.finder.find(
-                stored.id,
-                self.engine.image_size,
-                stored.photo.as_rgb8(),
-                missing,
-                landmarks,
-                wanted,
-            )
+            size, pixels = self.engine.image_size, stored.photo.as_rgb8()
+            return self.finder.find(stored.id, size, pixels, hole, landmarks, wanted)
 
         with stored.lock:
             if key in stored.faces:
                 stored.faces.move_to_end(key)
             else:
                 stored.faces[key] = in_background(find)
-            for old in [name for name in stored.faces if name][:-HOLES]:
+            for old in [name for name in stored.faces if name][:-MAX_HOLES]:
                 del stored.faces[old]
             return stored.faces[key]
 
-    def preview(self, stored: StoredPhoto, hole: Hole, which: Which) -> Event:
-        """A hole filled at once: by the context encoder, or else by OpenCV's inpainting.
+    def preview(self, stored: StoredPhoto, mask: Mask, choice: FaceChoice) -> Event:
+        """Fill a hole at once: by the context encoder's estimate, or else roughly.
 
         By the faces that are known already; those under the hole are looked for afterwards.
         """
-        event = self._quick_preview(stored, hole, which)
-        self.faces(stored, hole, which)
-        return event
-
-    def _quick_preview(self, stored: StoredPhoto, hole: Hole, which: Which) -> Event:
-        task = self._quick_task(stored, hole, which)
+        task = self._task_by_known_faces(stored, mask, choice)
         if task is None or not (self.worker.ready and self.engine.guided):
-            crop, data = pictures.inpainted(stored.photo, hole)
-            return {"how": "inpainting", **_picture(pictures.box_of(crop), data)}
-        call = self.worker.call(lambda: self.engine.preview(task))
-        generated = call.result(PATIENCE)[:, 0]
-        data = pictures.live(pictures.reduced(task), generated, 0)
-        return {"how": "estimate", **_picture(pictures.box_of(task.crop), data)}
+            how, (crop, data) = "rough", pictures.rough_fill(stored.photo, mask)
+        else:
+            call = self.worker.call(lambda: self.engine.preview(task))
+            candidates = call.result(PREVIEW_TIMEOUT)[:, 0]
+            how, crop = "estimate", task.crop
+            data = pictures.live(pictures.reduced(task), candidates, 0)
+        self.faces(stored, mask, choice)
+        return {"how": how, **_picture(crop, data)}
 
-    def _quick_task(self, stored: StoredPhoto, hole: Hole, which: Which) -> Task | None:
-        found = self.faces(stored, None, which)
-        if which.landmarks is None and (not found.done() or found.exception()):
+    def _task_by_known_faces(
+        self, stored: StoredPhoto, mask: Mask, choice: FaceChoice
+    ) -> Task | None:
+        found = self.faces(stored, None, choice)
+        if choice.landmarks is None and (not found.done() or found.exception()):
             return None
         try:
-            numbers, chosen, _ = which.choose(found.result(PATIENCE), hole)
-            return self._task(stored, hole, numbers, chosen)
+            numbers, chosen, _ = choice.choose(found.result(PREVIEW_TIMEOUT), mask)
+            return self._task(stored, mask, numbers, chosen)
         except UserError:
             return None
 
     def _task(
-        self, stored: StoredPhoto, hole: Hole, numbers: list[int], faces: list[FoundFace]
+        self, stored: StoredPhoto, mask: Mask, numbers: list[int], faces: list[FoundFace]
     ) -> Task:
-        check_colours("the photo", stored.photo, self.engine.channels)
-        return make_task("the photo", stored.photo, hole, (numbers, faces), self.engine.channels)
+        channels = self.engine.channels
+        check_colours("the photo", stored.photo, channels)
+        return make_task("the photo", stored.photo, mask, (numbers, faces), channels)
 
     def stop(self, name: str) -> None:
-        """Ends a search with what it has found.
+        """End a search with what it has found.
 
         Raises:
           KeyError: there is no such search any more.
@@ -224,15 +224,15 @@ class Repairs:
         self._searches[name].stop()
 
     def events(
-        self, stored: StoredPhoto, hole: Hole, which: Which, request: Request
-    ) -> Iterator[Event]:
-        """A search from its beginning to its result; ends with whoever follows it.
+        self, stored: StoredPhoto, mask: Mask, choice: FaceChoice, request: SearchRequest
+    ) -> Generator[Event, None, None]:
+        """Yield a search's events; it ends with whoever follows it.
 
-        One at least every BEAT seconds, each with the key `event`: search (its id), faces (they
-        are looked for), wait (its place in the queue), state (a picture), then result, stopped
-        (nothing was found yet) or error. An earlier search for the same photo ends.
+        One at least every MAX_SILENCE seconds, each with the key `event`: search (its id), faces
+        (they are looked for), wait (its place in the queue), state (a picture), then result,
+        stopped (nothing was found yet) or error. An earlier search for the same photo ends.
         """
-        search = Search(None, request)
+        search = Search(request)
         with stored.lock:
             if stored.search is not None:
                 stored.search.stop()
@@ -242,9 +242,9 @@ class Repairs:
             with self.store.using(stored.id):
                 compiled = self.engine.has_compiled(request)
                 yield {"event": "search", "id": search.id, "compiled": compiled}
-                yield from self._follow(stored, hole, which, search)
+                yield from self._follow(stored, mask, choice, search)
         except KeyError:
-            yield {"event": "error", "error": "the photo is forgotten", "forgotten": True}
+            yield {"event": "error", "error": "the photo is no longer in memory; send it again"}
         except UserError as error:
             yield {"event": "error", "error": str(error)}
         finally:
@@ -255,76 +255,85 @@ class Repairs:
                     stored.search = None
 
     def _follow(
-        self, stored: StoredPhoto, hole: Hole, which: Which, search: Search
+        self, stored: StoredPhoto, mask: Mask, choice: FaceChoice, search: Search
     ) -> Iterator[Event]:
-        found = self.faces(stored, hole, which)
-        while not (search.over or found.done()):
-            wait([found], BEAT)
+        found = self.faces(stored, mask, choice)
+        while not (search.stopped or found.done()):
+            wait([found], MAX_SILENCE)
             yield {"event": "faces"}
-        if not search.over:
-            numbers, chosen, options = which.choose(found.result(), hole)
-            search.task = self._task(stored, hole, numbers, chosen)
-            yield from self._states(search, pictures.reduced(search.task))
-        if search.error:
-            yield {"event": "error", "error": search.error}
-        elif search.update is None:
+        if search.stopped:
             yield {"event": "stopped"}
-        else:
-            yield self._finish(stored, search, options)
-
-    def _states(self, search: Search, small: Task) -> Iterator[Event]:
-        box = pictures.box_of(search.task.crop)
-        self.worker.add(search)
-        number = told = 0
-        while not search.over:
-            newest = search.wait(number, BEAT)
-            if newest == number:
-                ready, place = self.worker.ready, self.worker.place(search)
-                yield {"event": "wait", "place": place, "ready": ready}
-                continue
-            number, update = newest, search.update
-            data = pictures.live(small, update.generated[:, 0], search.settings.seed)
-            losses, told = search.losses[told:], len(search.losses)
-            yield {
-                "event": "state",
-                "iteration": update.iteration,
-                "total": update.total,
-                "losses": losses,
-                **_picture(box, data),
-            }
-
-    def _finish(self, stored: StoredPhoto, search: Search, options: list[str]) -> Event:
-        task, update, request = search.task, search.update, search.settings
-        stored.result = Result(task, update.generated, request.seed)
-        inpainted = np.count_nonzero(task.inpainted) / np.count_nonzero(task.missing)
-        arguments = {
-            "samples": request.samples if request.samples > 1 else None,
-            "seed": request.seed,
-            "approach": request.approach if request.approach != "auto" else None,
-            "n-iter": request.n_iter,
-        }
-        given = [(f"--{k}", str(v)) for k, v in arguments.items() if v is not None]
-        return {
+            return
+        numbers, chosen, options = choice.choose(found.result(), mask)
+        search.task = task = self._task(stored, mask, numbers, chosen)
+        update = yield from self._states(search, task)
+        if update is None:
+            yield {"event": "stopped"}
+            return
+        stored.result = result = Result(task, update.candidates, search.request.seed)
+        yield {
             "event": "result",
-            "id": stored.result.id,
-            "samples": update.generated.shape[1],
+            "id": result.id,
+            "samples": update.candidates.shape[1],
             "iteration": update.iteration,
             "total": update.total,
             "faces": [{"width": width_of(face), "size": face.size} for face in task.faces],
-            "inpainted": inpainted,
-            "options": [*options, *(word for pair in given for word in pair)],
+            "diffused": np.count_nonzero(task.diffused) / np.count_nonzero(task.hole),
+            "options": [*options, *_options_of(search.request)],
         }
 
+    def _states(self, search: Search, task: Task) -> Generator[Event, None, SearchUpdate | None]:
+        """Yield the events of a search; return its last update, None if there was none.
 
-def _key_of(missing: np.ndarray | None, landmarks: np.ndarray | None) -> str:
-    """By which faces are remembered: of a hole, bool [H, W], or of landmarks; empty: of neither."""
+        Raises:
+          UserError: the search failed.
+        """
+        small, last = pictures.reduced(task), None
+        self.worker.add(search)
+        while True:
+            news = search.news(MAX_SILENCE)
+            updates = [one for one in news if isinstance(one, SearchUpdate)]
+            if updates:
+                last = updates[-1]
+                data = pictures.live(small, last.candidates[:, 0], search.request.seed)
+                yield {
+                    "event": "state",
+                    "iteration": last.iteration,
+                    "total": last.total,
+                    "losses": [loss for update in updates for loss in update.losses],
+                    **_picture(task.crop, data),
+                }
+            for end in news:
+                if isinstance(end, End):
+                    if end.error and not search.stopped:
+                        raise UserError(end.error)
+                    return last
+            if not news:
+                ready, place = self.worker.ready, self.worker.place(search)
+                yield {"event": "wait", "place": place, "ready": ready}
+
+
+def _options_of(request: SearchRequest) -> list[str]:
+    """Give complete-photo.py's options for the same search."""
+    values = {
+        "--samples": request.samples if request.samples > 1 else None,
+        "--seed": request.seed,
+        "--approach": request.approach if request.approach != "auto" else None,
+        "--n-iter": request.n_iter,
+    }
+    given = [(flag, str(value)) for flag, value in values.items() if value is not None]
+    return [word for pair in given for word in pair]
+
+
+def _key_of(hole: np.ndarray | None, landmarks: np.ndarray | None) -> str:
+    """Name what faces are kept by: a hole, bool [H, W], or landmarks; empty: neither."""
     if landmarks is not None:
         return f"landmarks {landmarks.tolist()}"
-    if missing is None:
+    if hole is None:
         return ""
-    crop = crop_around(missing)
-    return f"hole {crop} {hashlib.sha256(missing[crop].tobytes()).hexdigest()}"
+    crop = bounding_box(hole)
+    return f"hole {crop} {hashlib.sha256(hole[crop].tobytes()).hexdigest()}"
 
 
-def _picture(box: Sequence[int], data: bytes) -> Event:
-    return {"box": list(box), "picture": base64.b64encode(data).decode()}
+def _picture(crop: Crop, data: bytes) -> Event:
+    return {"box": pictures.box_of(crop), "picture": base64.b64encode(data).decode()}

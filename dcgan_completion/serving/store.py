@@ -9,13 +9,16 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from typing import Any
+from typing import TYPE_CHECKING
 
-from dcgan_completion.photos.files import Photo
+if TYPE_CHECKING:
+    from dcgan_completion.faces.detection import FoundFace
+    from dcgan_completion.photos.files import Photo
+    from dcgan_completion.serving.repairs import Result
+    from dcgan_completion.serving.worker import Search
 
-LIVE = 8  # photos at a time
-KEPT = 600.0  # seconds after the last sign of life of its page
-HOLES = 3  # of which the faces are remembered
+MAX_PHOTOS = 8  # at a time
+KEEP_SECONDS = 600.0  # after the last request about a photo
 
 
 class StoredPhoto:
@@ -24,32 +27,35 @@ class StoredPhoto:
     Attributes:
       id: by which its page names it; cannot be guessed.
       photo: as it was read.
-      faces: key of a hole -> its faces in the photo, as a Future; the last HOLES.
+      faces: key of a hole -> its faces in the photo, as a Future.
+      lock: of `faces` and `search`.
       result: of the last search, if there is one.
-      search: that goes on, if there is one.
-      seen: when its page last asked for it.
+      search: the one that is running, if any.
+      last_use: when its page last asked for it.
       users: requests that need it now; it is not dropped meanwhile.
       dropped: its page does not need it any more.
     """
 
     def __init__(self, photo: Photo, now: float) -> None:
+        """Name a photo that was sent at that time."""
         self.id = secrets.token_urlsafe(12)
         self.photo = photo
-        self.faces: collections.OrderedDict[str, Future[Any]] = collections.OrderedDict()
+        self.faces: collections.OrderedDict[str, Future[list[FoundFace]]]
+        self.faces = collections.OrderedDict()
         self.lock = threading.RLock()
-        self.result: Any = None
-        self.search: Any = None
-        self.seen = now
+        self.result: Result | None = None
+        self.search: Search | None = None
+        self.last_use = now
         self.users = 0
         self.dropped = False
 
 
 class FullError(Exception):
-    """There are LIVE photos already."""
+    """There are MAX_PHOTOS already."""
 
 
 class PhotoStore:
-    """Up to LIVE photos; those that nobody has asked for in KEPT seconds are dropped."""
+    """Up to MAX_PHOTOS; those that nobody has asked for in KEEP_SECONDS are dropped."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock, self._lock = clock, threading.Lock()
@@ -62,14 +68,14 @@ class PhotoStore:
 
     @contextlib.contextmanager
     def place(self) -> Iterator[Callable[[Photo], StoredPhoto]]:
-        """Keeps a place while a photo is received; gives what puts it there.
+        """Reserve a place while a photo is received; give what puts it into the store.
 
         Raises:
           FullError: there is none.
         """
         self.purge()
         with self._lock:
-            if len(self._photos) + self._reserved >= LIVE:
+            if len(self._photos) + self._reserved >= MAX_PHOTOS:
                 raise FullError
             self._reserved += 1
         try:
@@ -86,10 +92,10 @@ class PhotoStore:
 
     @contextlib.contextmanager
     def using(self, name: str) -> Iterator[StoredPhoto]:
-        """A photo, which is not dropped meanwhile.
+        """Give a photo, which is not dropped meanwhile.
 
         Raises:
-          KeyError: it is not there, or not any more.
+          KeyError: there is no such photo, or not any more.
         """
         with self._lock:
             stored = self._photos[name]
@@ -99,12 +105,12 @@ class PhotoStore:
         finally:
             with self._lock:
                 stored.users -= 1
-                stored.seen = self._clock()
+                stored.last_use = self._clock()
 
     def purge(self) -> None:
-        """Forgets the photos that nobody asks for any more."""
+        """Drop the photos that nobody asks for any more."""
         with self._lock:
-            oldest = self._clock() - KEPT
+            oldest = self._clock() - KEEP_SECONDS
             for name, stored in list(self._photos.items()):
-                if not stored.users and (stored.dropped or stored.seen < oldest):
+                if not stored.users and (stored.dropped or stored.last_use < oldest):
                     del self._photos[name]

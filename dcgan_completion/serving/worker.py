@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 import collections
+import contextlib
+import dataclasses
+import queue
 import secrets
 import threading
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future
-from typing import Any, Protocol
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from dcgan_completion.utils import UserError
 
-BUG = "the server has failed; what it printed says why"
+if TYPE_CHECKING:
+    from dcgan_completion.photos.task import Task
+    from dcgan_completion.serving.engine import Engine, SearchRequest, SearchUpdate
 
 
-class Engine(Protocol):
-    """What the worker drives: see `engine.Engine`."""
+@dataclasses.dataclass(frozen=True)
+class End:
+    """The end of a search, with what went wrong, if anything did."""
 
-    def prepare(self) -> Iterator[None]:
-        """Loads the model; yields between its steps."""
-
-    def search(self, task: Any, settings: Any) -> Iterator[Any]:
-        """Completes a task; yields updates."""
+    error: str = ""
 
 
 class Search:
@@ -32,92 +32,68 @@ class Search:
 
     Attributes:
       id: by which its page names it.
-      task: what is to be completed.
-      settings: how.
-      update: the newest state; None: it has not begun.
-      losses: the loss at every iteration so far.
+      request: how the page asks for it.
+      task: what is to be completed; None until the faces are known.
+      stopped: whether its page has stopped or left it: no more is computed.
     """
 
-    def __init__(self, task: Any, settings: Any) -> None:
+    def __init__(self, request: SearchRequest) -> None:
         self.id = secrets.token_urlsafe(12)
-        self.task, self.settings = task, settings
-        self.update: Any = None
-        self.losses: list[float] = []
-        self.error = ""
-        self._changed = threading.Condition()
-        self._number = 0
-        self._over = self._stopped = False
+        self.request = request
+        self.task: Task | None = None
+        self.stopped = False
+        self._news: queue.SimpleQueue[SearchUpdate | End] = queue.SimpleQueue()
 
-    @property
-    def over(self) -> bool:
-        """Whether nothing will come any more."""
-        return self._over
-
-    @property
-    def stopped(self) -> bool:
-        """Whether the user has stopped it, or left."""
-        return self._stopped
-
-    def publish(self, update: Any) -> None:
-        """A new state, from the worker."""
-        with self._changed:
-            if not self._stopped:
-                self.update = update
-                self.losses += np.asarray(update.losses, float).tolist()
-                self._number += 1
-                self._changed.notify_all()
-
-    def finish(self, error: str = "") -> None:
-        """Nothing more comes."""
-        with self._changed:
-            self._over, self.error = True, error if not self._stopped else self.error
-            self._changed.notify_all()
+    def publish(self, news: SearchUpdate | End) -> None:
+        """Hand something to whoever follows the search."""
+        self._news.put(news)
 
     def stop(self) -> None:
-        """What was found last is the result: nothing more is waited for."""
-        with self._changed:
-            self._stopped = self._over = True
-            self._changed.notify_all()
+        """Stop it: the last update is the result."""
+        self.stopped = True
+        self.publish(End())
 
-    def wait(self, number: int, seconds: float) -> int:
-        """Waits until there is a state after `number`, or all is over; the newest one's number."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._number > number or self._over, seconds)
-            return self._number
+    def news(self, seconds: float) -> list[SearchUpdate | End]:
+        """Take what was published since the last call; wait that long if there is nothing."""
+        found: list[SearchUpdate | End] = []
+        with contextlib.suppress(queue.Empty):
+            found.append(self._news.get(timeout=seconds))
+            while True:
+                found.append(self._news.get_nowait())
+        return found
 
 
 class Worker:
     """Prepares the model, then makes previews and searches, one at a time.
 
     A preview goes between two states of a search: its page waits for it.
+
+    Attributes:
+      ready: whether the model is prepared.
     """
 
     def __init__(self, engine: Engine, failed: Callable[[BaseException], None]) -> None:
-        """Starts nothing yet.
+        """Start nothing yet.
 
         Args:
           engine: what computes.
           failed: is called if the model cannot be prepared.
         """
+        self.ready = False
         self._engine, self._failed = engine, failed
         self._changed = threading.Condition()
         self._searches: collections.deque[Search] = collections.deque()
         self._calls: collections.deque[tuple[Callable[[], Any], Future[Any]]] = collections.deque()
         self._current: Search | None = None
-        self._closing = self._ready = False
+        self._closing = False
         self._thread = threading.Thread(target=self._run, name="model", daemon=True)
 
-    @property
-    def ready(self) -> bool:
-        """Whether the model is prepared."""
-        return self._ready
-
     def start(self) -> None:
-        """Begins to prepare the model."""
+        """Begin to prepare the model."""
         self._thread.start()
 
     def close(self, seconds: float = 20) -> None:
-        """Stops all searches and waits for the thread."""
+        """Stop all searches and wait for the thread."""
         with self._changed:
             self._closing = True
             for search in [*self._searches, *filter(None, [self._current])]:
@@ -131,7 +107,7 @@ class Worker:
             self._thread.join(seconds)
 
     def add(self, search: Search) -> None:
-        """Puts a search at the end of the queue."""
+        """Put a search at the end of the queue."""
         with self._changed:
             if self._closing:
                 search.stop()
@@ -140,7 +116,7 @@ class Worker:
                 self._changed.notify_all()
 
     def call(self, function: Callable[[], Any]) -> Future[Any]:
-        """Calls a function in the thread, before other searches."""
+        """Call a function in the thread, before other searches."""
         future: Future[Any] = Future()
         with self._changed:
             if self._closing:
@@ -151,9 +127,9 @@ class Worker:
         return future
 
     def place(self, search: Search) -> int:
-        """How many searches are before this one: 0, it is its turn."""
+        """Count the searches before this one; 0: it is its turn."""
         with self._changed:
-            waiting = [other for other in self._searches if not other.over]
+            waiting = [other for other in self._searches if not other.stopped]
             ahead = int(self._current is not None and self._current is not search)
             return waiting.index(search) + ahead if search in waiting else 0
 
@@ -165,7 +141,7 @@ class Worker:
         except BaseException as error:
             self._failed(error)
             return
-        self._ready = True
+        self.ready = True
         while True:
             with self._changed:
                 self._current = None
@@ -174,7 +150,7 @@ class Worker:
                     return
                 self._current = None if self._calls else self._searches.popleft()
             self._make_calls()
-            if self._current is not None and not self._current.over:
+            if self._current is not None and not self._current.stopped:
                 self._search(self._current)
 
     def _make_calls(self) -> None:
@@ -190,16 +166,17 @@ class Worker:
                     future.set_exception(error)
 
     def _search(self, search: Search) -> None:
+        assert search.task is not None  # it is queued with it
+        end = End()
         try:
-            states = self._engine.search(search.task, search.settings)
-            for update in states:
+            for update in self._engine.search(search.task, search.request):
                 search.publish(update)
-                if search.over or self._closing:
+                if search.stopped or self._closing:
                     break
                 self._make_calls()
-            search.finish()
-        except (UserError, MemoryError) as error:
-            search.finish(str(error) or "memory does not suffice")
+        except UserError as error:
+            end = End(str(error))
         except Exception:
             traceback.print_exc()
-            search.finish(BUG)
+            end = End("internal error; the server's output has the details")
+        search.publish(end)

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import concurrent.futures
-import contextlib
 import json
 import os
 import re
-import socket
 import tempfile
 import time
 from collections.abc import Iterator
@@ -75,23 +73,8 @@ def photo_request(photo: str, random: np.random.Generator) -> bytes:
     return head.encode() + body
 
 
-def answer(port: int, data: bytes) -> bytes:
-    """What comes back, until the server closes."""
-    with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
-        parts = []
-        try:
-            connection.sendall(data)
-            with contextlib.suppress(OSError):  # the server may have closed by now
-                connection.shutdown(socket.SHUT_WR)
-            while part := connection.recv(1 << 16):
-                parts.append(part)
-        except ConnectionError:
-            pass
-    return b"".join(parts)
-
-
 @pytest.fixture
-def server() -> Iterator[Client]:
+def client() -> Iterator[Client]:
     engine = StubEngine(2)
     with serving(engine, StubFinder(), max_bytes=2_000_000, max_pixels=100_000) as (client, _):
         client.wait_until_ready()
@@ -101,34 +84,34 @@ def server() -> Iterator[Client]:
 @pytest.mark.parametrize("count", [300, pytest.param(2000, marks=pytest.mark.slow)])
 def test_no_request_breaks_the_server(
     count: int,
-    server: Client,
+    client: Client,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.chdir(tmp_path)
-    photo = server.add(PICTURE)
+    photo = client.add(PICTURE)
     capfd.readouterr()
     requests = []
     for seed in range(count):
         random = np.random.default_rng(seed)
         requests.append(photo_request(photo, random) if seed % 3 == 0 else request(random))
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(lambda data: answer(server.port, data), requests))
+        answers = list(pool.map(client.raw, requests))
     statuses = [int(found[1]) for a in answers if (found := re.match(rb"HTTP/\S+ (\d+)", a))]
     assert len(statuses) > count / 2  # others were no requests at all
     assert {s for s in statuses if s >= 500} <= {503, 505}
     assert capfd.readouterr() == ("", "")
     assert os.listdir(tmp_path) == []
-    assert server.ask("GET", f"{photo}/faces")[0] == 200
+    assert client.ask("GET", f"{photo}/faces")[0] == 200
 
 
 @pytest.mark.slow
-def test_a_hundred_clients_get_a_picture_or_are_told_to_come_back() -> None:
+def test_a_hundred_clients_get_a_picture_or_503() -> None:
     random = np.random.default_rng(0)
     body = png(random.integers(0, 256, [1000, 1000, 3], np.uint8), compress_level=1)
-    with serving(StubEngine(10, 0.01), StubFinder()) as (client, house):
+    with serving(StubEngine(10, 0.01), StubFinder()) as (client, server):
         client.wait_until_ready()
 
         def visit(number: int) -> int:
@@ -151,5 +134,5 @@ def test_a_hundred_clients_get_a_picture_or_are_told_to_come_back() -> None:
         with concurrent.futures.ThreadPoolExecutor(100) as pool:
             statuses = list(pool.map(visit, range(100)))
         assert set(statuses) == {200, 503}
-        house.store._photos.clear()
+        server.store._photos.clear()
         assert visit(0) == 200

@@ -5,28 +5,30 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import browser
 import numpy as np
 import page_driver
 import pytest
-from helpers import load_picture
+from helpers import load_picture, save_picture
 from page_driver import Page
-from PIL import Image
 from serving_helpers import TOKEN, StubEngine, serving
 
 from dcgan_completion.photos.portraits import PORTRAITS
 from dcgan_completion.serving.finder import FaceFinder
-from dcgan_completion.serving.house import House
+from dcgan_completion.serving.page_server import PageServer
 
-pytestmark = browser.MARKS
+if TYPE_CHECKING:
+    from selenium.webdriver import Chrome
+
+pytestmark = page_driver.MARKS
 
 
 @pytest.fixture(scope="module")
-def house() -> Iterator[House]:
-    with serving(StubEngine(30, 0.05), FaceFinder()) as (client, house):
+def server() -> Iterator[PageServer]:
+    with serving(StubEngine(30, 0.05), FaceFinder()) as (client, server):
         client.wait_until_ready()
-        yield house
+        yield server
 
 
 @pytest.fixture(scope="module")
@@ -35,26 +37,30 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def driver(folder: Path) -> Iterator[object]:
-    found = page_driver.start(folder)
-    try:
+def driver(folder: Path) -> Iterator[Chrome]:
+    with page_driver.start(folder) as found:
         yield found
-    finally:
-        found.quit()
 
 
 @pytest.fixture
-def page(driver: object, house: House, folder: Path) -> Iterator[Page]:
-    port = house.server.server_address[1]
+def page(driver: Chrome, server: PageServer, folder: Path) -> Iterator[Page]:
+    port = server.http.server_address[1]
     page = Page(driver, f"http://127.0.0.1:{port}/#{TOKEN}", folder / "saved")
     yield page
     page.check_quiet()
-    house.store._photos.clear()
+    server.store._photos.clear()
 
 
-def save(path: Path, pixels: np.ndarray) -> Path:
-    Image.fromarray(pixels).save(path)
-    return path
+def save_two_faces(folder: Path) -> Path:
+    both = [PORTRAITS[name]()[:300] for name in ("eileen_collins.png", "grace_hopper.png")]
+    return save_picture(folder / "two.png", np.concatenate(both, axis=1))
+
+
+def open_more(page: Page, candidates: int = 1) -> None:
+    page.driver.execute_script("document.getElementById('more').open = true")
+    samples = page.find("samples")
+    samples.clear()
+    samples.send_keys(str(candidates))
 
 
 def test_from_a_photo_to_its_download(page: Page) -> None:
@@ -63,7 +69,7 @@ def test_from_a_photo_to_its_download(page: Page) -> None:
     page.open_portrait()
     page.wait_for_face()
     canvas = page.find("view")
-    # By mouse, touch and pen; the estimate stands in the hole at once.
+    # By mouse, touch and pen; the estimate is shown at once.
     for row, kind in [(115, "mouse"), (130, "touch"), (145, "pen")]:
         before = page.hole.sum()
         page.drag([(205, row), (225, row + 3), (245, row + 3)], kind)
@@ -80,10 +86,7 @@ def test_from_a_photo_to_its_download(page: Page) -> None:
     # Painting again leaves it; candidates.
     page.drag([(215, 120), (235, 120)])
     assert not page.find("result").is_displayed()
-    page.driver.execute_script("document.getElementById('more').open = true")
-    samples = page.find("samples")
-    samples.clear()
-    samples.send_keys("3")
+    open_more(page, 3)
     assert page.find("compile-note").is_displayed()
     page.complete()
     page.wait(lambda: len(page.all("#candidates button")) == 3)
@@ -108,7 +111,7 @@ def test_from_a_photo_to_its_download(page: Page) -> None:
     assert (repaired[hole] != original[hole]).any()
 
 
-def test_a_result_is_left_while_its_picture_is_on_the_way(page: Page) -> None:
+def test_a_result_can_be_abandoned_while_its_picture_is_loading(page: Page) -> None:
     page.open_portrait()
     page.wait_for_face()
     page.drag([(205, 115), (245, 118)])
@@ -137,14 +140,14 @@ def test_a_result_is_left_while_its_picture_is_on_the_way(page: Page) -> None:
     assert not page.find("compare").is_displayed()
 
 
-def test_a_search_is_left_by_painting(page: Page, house: House) -> None:
+def test_painting_abandons_a_search(page: Page, server: PageServer) -> None:
     page.open_portrait()
     page.wait_for_face()
     page.drag([(205, 115), (245, 118)])
     page.find("complete").click()
     page.wait(lambda: page.text("status").startswith("Iteration"))
     page.drag([(205, 135), (245, 138)])
-    page.wait(lambda: not house.engine.running)
+    page.wait(lambda: not server.engine.running)
     page.wait_for_preview()
     assert not page.find("result").is_displayed()
     assert page.find("complete").is_displayed()
@@ -208,13 +211,15 @@ def test_wheel_and_pinch_zoom_where_they_are(page: Page) -> None:
 
 @pytest.mark.parametrize("what", ["drop", "paste"])
 def test_a_photo_is_dropped_or_pasted(what: str, page: Page, tmp_path: Path) -> None:
-    path = save(tmp_path / "some one.png", PORTRAITS["grace_hopper.png"]()[:300, :320])
+    path = save_picture(tmp_path / "some one.png", PORTRAITS["grace_hopper.png"]()[:300, :320])
     page.bring(what, "#start" if what == "drop" else "body", path)
     page.wait_for_photo()
-    assert page.value("[work.mask.width, work.mask.height]") == [320, 300]
+    assert page.value("[session.mask.width, session.mask.height]") == [320, 300]
     # Another one takes its place.
-    page.bring(what, "#stage", save(tmp_path / "other.png", np.full([90, 80, 3], 99, np.uint8)))
-    page.wait(lambda: page.value("work.mask.width") == 80)
+    page.bring(
+        what, "#stage", save_picture(tmp_path / "other.png", np.full([90, 80, 3], 99, np.uint8))
+    )
+    page.wait(lambda: page.value("session.mask.width") == 80)
 
 
 def test_a_mask_is_loaded_and_saved(page: Page, tmp_path: Path) -> None:
@@ -223,25 +228,27 @@ def test_a_mask_is_loaded_and_saved(page: Page, tmp_path: Path) -> None:
     hole = np.zeros([512, 512], np.uint8)
     hole[100:140, 200:250] = 255
     hole[120, 220] = 0
-    page.find("mask-file").send_keys(str(save(tmp_path / "mask.png", hole)))
+    page.find("mask-file").send_keys(str(save_picture(tmp_path / "mask.png", hole)))
     page.wait_for_preview()
     saved = load_picture(page.download("save-mask", "eileen_collins-mask.png"))
     np.testing.assert_array_equal(saved[..., 0], hole)
     page.find("undo").click()
     assert not page.hole.any()
-    page.find("mask-file").send_keys(str(save(tmp_path / "small.png", hole[1:])))
+    page.find("mask-file").send_keys(str(save_picture(tmp_path / "small.png", hole[1:])))
     page.wait(lambda: "511" in page.text("error"))
     page.driver.get_log("browser")  # the refusal
 
 
 def test_three_clicks_say_where_a_face_is_that_is_not_found(page: Page, tmp_path: Path) -> None:
     level = np.linspace(60, 200, 300).astype(np.uint8)
-    page.open_file(save(tmp_path / "no face.png", np.dstack([np.tile(level, [300, 1])] * 3)))
+    page.open_file(
+        save_picture(tmp_path / "no face.png", np.dstack([np.tile(level, [300, 1])] * 3))
+    )
     page.wait(lambda: "Click 1 of 3" in page.text("landmark-text"))
     for count, point in enumerate([(120, 110), (180, 110), (150, 190)], 1):
         page.drag([point])
         page.wait(lambda: f"Click {count + 1} of 3" in page.text("landmark-text") or count == 3)  # noqa: B023
-    assert "you have placed" in page.text("landmark-text")
+    assert "you marked it" in page.text("landmark-text")
     page.drag([(130, 140), (170, 140)])
     page.wait_for_preview()
     page.complete()
@@ -254,8 +261,7 @@ def test_three_clicks_say_where_a_face_is_that_is_not_found(page: Page, tmp_path
 
 
 def test_one_of_several_faces_is_chosen_in_the_photo(page: Page, tmp_path: Path) -> None:
-    both = [PORTRAITS[name]()[:300] for name in ("eileen_collins.png", "grace_hopper.png")]
-    page.open_file(save(tmp_path / "two.png", np.concatenate(both, axis=1)))
+    page.open_file(save_two_faces(tmp_path))
     page.wait(lambda: page.find("faces").is_displayed())
     assert page.value("view.outlines.length") == 2
     corners = np.array(page.value("view.outlines[1].corners"))
@@ -272,11 +278,11 @@ def test_one_of_several_faces_is_chosen_in_the_photo(page: Page, tmp_path: Path)
     page.complete()
     assert "--face" not in page.find("command").get_property("value")
     # A face that was not found.
-    page.driver.execute_script("document.getElementById('more').open = true")
+    open_more(page)
     page.find("landmarks-on").click()
     for point in [(x - 20, y - 20), (x + 20, y - 20), (x, y + 40)]:
         page.drag([point])
-    page.wait(lambda: "you have placed" in page.text("landmark-text"))
+    page.wait(lambda: "you marked it" in page.text("landmark-text"))
     page.complete()
     assert "--landmarks" in page.find("command").get_property("value")
     page.find("landmarks-off").click()
@@ -285,18 +291,18 @@ def test_one_of_several_faces_is_chosen_in_the_photo(page: Page, tmp_path: Path)
     assert "--landmarks" not in page.find("command").get_property("value")
 
 
-def test_a_forgotten_photo_is_sent_again(page: Page, house: House) -> None:
+def test_a_dropped_photo_is_sent_again(page: Page, server: PageServer) -> None:
     page.open_portrait()
     page.wait_for_face()
     page.drag([(205, 115), (245, 118)])
     page.wait_for_preview()
-    house.store._photos.clear()
+    server.store._photos.clear()
     page.complete()
-    house.store._photos.clear()
+    server.store._photos.clear()
     page.drag([(205, 135), (245, 138)])
     page.wait_for_preview()
-    assert len(house.store) == 1
-    page.driver.get_log("browser")  # that it was forgotten
+    assert len(server.store) == 1
+    page.driver.get_log("browser")  # that it was dropped
 
 
 def test_axe_finds_nothing(page: Page, tmp_path: Path) -> None:
@@ -308,20 +314,16 @@ def test_axe_finds_nothing(page: Page, tmp_path: Path) -> None:
 
     page.wait(lambda: page.driver.find_elements("id", "grace_hopper.png"))
     check()
-    page.open_file(save(tmp_path / "flat.png", np.full([200, 200, 3], 120, np.uint8)))
+    page.open_file(save_picture(tmp_path / "flat.png", np.full([200, 200, 3], 120, np.uint8)))
     page.wait(lambda: page.find("landmarks").is_displayed())
     check()
-    both = [PORTRAITS[name]()[:300] for name in ("eileen_collins.png", "grace_hopper.png")]
-    page.bring("drop", "body", save(tmp_path / "two.png", np.concatenate(both, axis=1)))
+    page.bring("drop", "body", save_two_faces(tmp_path))
     page.wait(lambda: page.find("faces").is_displayed())
     check()
     page.all("#face-choices button")[0].click()
     page.drag([(205, 115), (225, 118), (245, 118)])
-    page.driver.execute_script("document.getElementById('more').open = true")
     page.wait_for_preview()
-    samples = page.find("samples")
-    samples.clear()
-    samples.send_keys("2")
+    open_more(page, 2)
     check()
     page.complete()
     page.wait(lambda: len(page.all("#candidates button")) == 2)

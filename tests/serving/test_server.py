@@ -9,27 +9,27 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers import ROOT, Run, assert_refused
-from serving_helpers import Client, StubEngine, StubFinder, decoded, eventually, png, serving
+from serving_helpers import TOKEN, Client, StubEngine, StubFinder, decoded, eventually, png, serving
 
-from dcgan_completion.serving import server as servers
+from dcgan_completion.serving import http_server
 from dcgan_completion.serving import store as stores
 from dcgan_completion.serving.app import static_files
-from dcgan_completion.serving.house import House
+from dcgan_completion.serving.page_server import PageServer
 from dcgan_completion.serving.store import FullError, PhotoStore
 
 PHOTO = np.random.default_rng(1).integers(0, 256, [40, 48, 3], np.uint8)
 
 
 @pytest.fixture(scope="module")
-def served() -> Iterator[tuple[Client, House]]:
+def served() -> Iterator[tuple[Client, PageServer]]:
     engine, finder = StubEngine(), StubFinder()
-    with serving(engine, finder, max_bytes=100_000, max_pixels=10_000) as (client, house):
+    with serving(engine, finder, max_bytes=100_000, max_pixels=10_000) as (client, server):
         client.wait_until_ready()
-        yield client, house
+        yield client, server
 
 
 @pytest.fixture
-def client(served: tuple[Client, House]) -> Iterator[Client]:
+def client(served: tuple[Client, PageServer]) -> Iterator[Client]:
     yield served[0]
     served[1].store._photos.clear()
 
@@ -75,7 +75,7 @@ def test_all_but_the_pages_files_needs_the_token(client: Client) -> None:
 
 
 def test_only_the_pages_own_files_are_served(client: Client) -> None:
-    names = {path.name for path in (ROOT / "page").iterdir()}
+    names = {path.name for path in (ROOT / "dcgan_completion/page").iterdir()}
     assert {name.lstrip("/") or "index.html" for name in static_files()} == names
     for path in ("/../serve.py", "/%2e%2e/serve.py", "//etc/passwd", "/page/main.js", "/main.js/"):
         assert client.ask("GET", path)[0] == 404, path
@@ -99,18 +99,6 @@ def test_every_answer_has_the_headers(client: Client) -> None:
 # --- what is sent ---
 
 
-def raw(client: Client, head: str, body: bytes = b"") -> bytes:
-    """What comes back for a request that is written by hand."""
-    with socket.create_connection(("127.0.0.1", client.port), timeout=20) as connection:
-        lines = [head, "Host: localhost", f"Authorization: Bearer {client.token}", "", ""]
-        connection.sendall("\r\n".join(lines).encode() + body)
-        connection.shutdown(socket.SHUT_WR)
-        parts = []
-        while part := connection.recv(1 << 16):
-            parts.append(part)
-    return b"".join(parts)
-
-
 @pytest.mark.parametrize(
     ("lines", "status"),
     [
@@ -125,13 +113,14 @@ def raw(client: Client, head: str, body: bytes = b"") -> bytes:
         ("\r\nContent-Length: 5\r\nContent-Type: multipart/form-data; boundary=x", 415),
     ],
 )
-def test_a_body_has_a_length_that_is_true(lines: str, status: int, client: Client) -> None:
-    answer = raw(client, f"POST /api/photos HTTP/1.1{lines}", b"12345")
+def test_a_body_has_its_true_length(lines: str, status: int, client: Client) -> None:
+    head = f"POST /api/photos HTTP/1.1{lines}\r\nHost: localhost\r\nAuthorization: Bearer {TOKEN}"
+    answer = client.raw(f"{head}\r\n\r\n12345".encode())
     assert answer.startswith(f"HTTP/1.1 {status} ".encode())
     assert b'{"error": "' in answer
 
 
-def test_a_body_that_is_too_large_is_read_and_told_so(client: Client) -> None:
+def test_a_body_that_is_too_large_is_read_and_refused(client: Client) -> None:
     status, _, answer = client.ask("POST", "/api/photos", bytes(5_000_000))
     assert status == 413
     assert "--max-bytes" in answer["error"]
@@ -150,12 +139,12 @@ def test_pictures_are_checked_before_they_are_decoded(client: Client) -> None:
         (hole, "left=1", "beyond"),
         (0 * hole, "", "nothing is painted"),
         (hole | 255, "", "everything"),
-        (hole, "left=-1", "left: is not"),
-        (hole, "landmarks=1,2,3", "landmarks: is not 6"),
-        (hole, "landmarks=1,1,2,2,nan,3", "landmarks: is not 6"),
-        (hole, "samples=9", "samples: is not"),
-        (hole, "approach=x", "approach: is not"),
-        (hole, "seed=4294967296", "seed: is not"),
+        (hole, "left=-1", "left: must be"),
+        (hole, "landmarks=1,2,3", "landmarks: must be 6"),
+        (hole, "landmarks=1,1,2,2,nan,3", "landmarks: must be 6"),
+        (hole, "samples=9", "samples: must be"),
+        (hole, "approach=x", "approach: must be"),
+        (hole, "seed=4294967296", "seed: must be"),
     ]:
         status, _, answer = client.ask("POST", f"{photo}/search?{at}", png(mask))
         assert status == 400, (at, answer)
@@ -173,7 +162,7 @@ def test_a_mask_file_is_read_as_complete_photo_does(client: Client) -> None:
 
 
 def test_silence_ends_a_connection(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(servers.Handler, "timeout", 0.2)
+    monkeypatch.setattr(http_server.Handler, "timeout", 0.2)
     with socket.create_connection(("127.0.0.1", client.port), timeout=20) as connection:
         connection.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n")
         assert connection.recv(100) == b""
@@ -182,9 +171,10 @@ def test_silence_ends_a_connection(client: Client, monkeypatch: pytest.MonkeyPat
 # --- how much at a time ---
 
 
-def test_more_connections_than_there_is_room_for_are_told_to_come_back(client: Client) -> None:
+def test_too_many_connections_get_503(client: Client) -> None:
     silent = [
-        socket.create_connection(("127.0.0.1", client.port)) for _ in range(servers.CONNECTIONS)
+        socket.create_connection(("127.0.0.1", client.port))
+        for _ in range(http_server.MAX_CONNECTIONS)
     ]
     try:
         status, headers, answer = client.ask("GET", "/api/model")
@@ -197,8 +187,8 @@ def test_more_connections_than_there_is_room_for_are_told_to_come_back(client: C
     eventually(lambda: client.ask("GET", "/api/model")[0] == 200)
 
 
-def test_so_many_photos_live_at_a_time(client: Client) -> None:
-    photos = [client.add(png(PHOTO)) for _ in range(stores.LIVE)]
+def test_the_number_of_photos_is_limited(client: Client) -> None:
+    photos = [client.add(png(PHOTO)) for _ in range(stores.MAX_PHOTOS)]
     status, headers, answer = client.ask("POST", "/api/photos", png(PHOTO))
     assert status == 503
     assert int(headers["Retry-After"]) > 0
@@ -206,11 +196,11 @@ def test_so_many_photos_live_at_a_time(client: Client) -> None:
     assert client.ask("DELETE", photos[3])[0] == 204
     assert client.add(png(PHOTO))
     status, _, answer = client.ask("GET", f"{photos[3]}/view")
-    assert (status, "send it again" in answer["error"]) == (404, True)
+    assert (status, "send it again" in answer["error"]) == (410, True)
     np.testing.assert_array_equal(decoded(client.ask("GET", f"{photos[0]}/view")[2]), PHOTO)
 
 
-def test_a_photo_lives_while_it_is_asked_for_and_ten_minutes_longer() -> None:
+def test_a_photo_is_kept_for_ten_minutes_after_its_last_use() -> None:
     now = [0.0]
     store = PhotoStore(lambda: now[0])
     with store.place() as add:
@@ -234,9 +224,9 @@ def test_a_photo_lives_while_it_is_asked_for_and_ten_minutes_longer() -> None:
     assert len(store) == 0
 
 
-def test_a_place_is_kept_while_a_photo_is_received() -> None:
+def test_a_place_is_reserved_while_a_photo_is_received() -> None:
     store = PhotoStore()
-    places = [store.place() for _ in range(stores.LIVE)]
+    places = [store.place() for _ in range(stores.MAX_PHOTOS)]
     for place in places:
         place.__enter__()
     with pytest.raises(FullError), store.place():
@@ -251,10 +241,10 @@ def test_a_place_is_kept_while_a_photo_is_received() -> None:
 
 def test_a_taken_port_is_one_line(run_any: Run, client: Client, tmp_path: Path) -> None:
     done = run_any("serve.py", "--port", client.port, cwd=tmp_path)
-    assert_refused(done, f"--port {client.port}", "taken", "another")
+    assert_refused(done, f"--port {client.port}", "in use", "another")
 
 
-def test_a_model_that_is_not_there_is_one_line(run_any: Run, tmp_path: Path) -> None:
+def test_a_missing_model_is_one_line(run_any: Run, tmp_path: Path) -> None:
     done = run_any("serve.py", "--port", 0, "--checkpoint-dir", "none", cwd=tmp_path)
     assert done.returncode == 2
     assert done.stdout.startswith("http://127.0.0.1:")

@@ -16,10 +16,10 @@ from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 
 from dcgan_completion.utils import UserError
 
-CONNECTIONS = 64  # at a time
-REFUSED = 64  # connections that are told so at a time; more are only closed
-SILENCE = 30  # seconds
-DISCARDED = 10**9  # bytes of a body that is too large
+MAX_CONNECTIONS = 64  # at a time
+MAX_REFUSED = 64  # connections that get a 503 at a time; more are only closed
+TIMEOUT = 30  # seconds of silence
+MAX_DISCARDED = 10**9  # bytes of a body that is too large, read so that the client sees the answer
 RETRY_AFTER = 5  # seconds
 HEADERS = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' blob:; frame-ancestors 'none'; "
@@ -31,10 +31,10 @@ HEADERS = {
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """A listening socket.
+    """Open a listening socket.
 
     Raises:
-      UserError: the port is taken, or the address is not one of this machine.
+      UserError: the port is in use, or the address is not one of this machine.
     """
     try:
         *_, (family, kind, _, _, address) = socket.getaddrinfo(
@@ -42,23 +42,24 @@ def bind(host: str, port: int) -> socket.socket:
         )
         listener = socket.socket(family, kind)
     except (OSError, UnicodeError):
-        raise UserError(f"--host {host}: is no address of this machine; name one") from None
+        raise UserError(f"--host {host}: is not an address of this machine; choose one") from None
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
-        listener.listen(2 * CONNECTIONS)
+        listener.listen(2 * MAX_CONNECTIONS)
     except OSError as error:
         listener.close()
         if error.errno == errno.EADDRINUSE:
             raise UserError(
-                f"--port {port}: is taken by another program; choose another one, or 0 for one "
-                "that is free"
+                f"--port {port}: is already in use; choose another one, or 0 for any free one"
             ) from None
         if error.errno in (errno.EACCES, errno.EPERM):
             raise UserError(
-                f"--port {port}: may not be used ({error.strerror}); choose one above 1023"
+                f"--port {port}: cannot be opened ({error.strerror}); choose one above 1023"
             ) from None
-        raise UserError(f"--host {host}: {error.strerror}; name an address of this one") from None
+        raise UserError(
+            f"--host {host}: {error.strerror}; choose an address of this machine"
+        ) from None
     return listener
 
 
@@ -83,21 +84,19 @@ class _Limited(io.RawIOBase):
 
 
 class Handler(WSGIRequestHandler):
-    """Reads a request; nothing about it is logged, but for what is a bug of ours."""
+    """Reads a request; nothing about it is logged, but a bug of ours."""
 
-    timeout = SILENCE
-    server: Server
-    server_version = "dcgan-serve"
-    sys_version = ""
+    timeout = TIMEOUT
+    server: LimitedServer  # pyright: ignore[reportIncompatibleVariableOverride]
 
     def setup(self) -> None:
-        """Limits how much is read."""
+        """Limit how much is read."""
         super().setup()
         raw = self.connection.makefile("rb", buffering=0)
-        self.rfile = io.BufferedReader(_Limited(raw, DISCARDED + self.server.max_bytes))
+        self.rfile = io.BufferedReader(_Limited(raw, MAX_DISCARDED + self.server.max_bytes))
 
     def make_environ(self) -> dict[str, Any]:
-        """As Werkzeug, but refuses what would be read in two ways."""
+        """Do as Werkzeug does, but refuse what could be read in two ways."""
         lengths = self.headers.get_all("Content-Length") or []
         try:
             if len(lengths) > 1:
@@ -107,27 +106,25 @@ class Handler(WSGIRequestHandler):
             self.send_error(400)
             raise ConnectionAbortedError from None
 
-    def send_error(
-        self, code: int, message: str | None = None, _explain: str | None = None
-    ) -> None:
-        """A response to what is no HTTP request, in JSON."""
-        text = message or self.responses.get(code, ("Bad Request",))[0]
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        """Answer what is no HTTP request, in JSON."""
+        text = message or explain or self.responses.get(code, ("Bad Request",))[0]
         self.close_connection = True
-        self.wfile.write(response(code, f"this is no request that can be read: {text}"))
+        self.wfile.write(response(code, f"malformed request: {text}"))
 
     def version_string(self) -> str:
-        """What the header Server says."""
-        return self.server_version
+        """Name the server in its header."""
+        return "dcgan-serve"
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        """Writes nothing: paths and names are the users' own."""
+        """Log nothing: paths and names are the users' own."""
 
     def log_error(self, format: str, *args: Any) -> None:
-        """Writes nothing: what clients do wrong is told to them."""
+        """Log nothing: clients are told what they do wrong."""
 
 
 def response(code: int, error: str) -> bytes:
-    """A whole response that says what is wrong, for a connection that no application sees."""
+    """Make a whole response with an error, for a connection that no application sees."""
     body = json.dumps({"error": error}).encode()
     lines = [f"HTTP/1.1 {code} Error", "Content-Type: application/json", "Connection: close"]
     lines += [f"{name}: {value}" for name, value in HEADERS.items()]
@@ -136,8 +133,8 @@ def response(code: int, error: str) -> bytes:
     return "\r\n".join([*lines, "", ""]).encode() + body
 
 
-class Server(ThreadedWSGIServer):
-    """A thread for each connection, up to CONNECTIONS of them; the others get 503."""
+class LimitedServer(ThreadedWSGIServer):
+    """A thread for each connection, up to MAX_CONNECTIONS of them; the others get 503."""
 
     daemon_threads = True
 
@@ -148,7 +145,7 @@ class Server(ThreadedWSGIServer):
         max_bytes: int,
         every: Callable[[], None],
     ) -> None:
-        """Takes over the socket.
+        """Take over the socket.
 
         Args:
           listener: as `bind` gives it.
@@ -158,21 +155,21 @@ class Server(ThreadedWSGIServer):
         """
         host, port = listener.getsockname()[:2]
         self.max_bytes, self._every = max_bytes, every
-        self._free = threading.BoundedSemaphore(CONNECTIONS)
-        self._refusing = threading.BoundedSemaphore(REFUSED)
+        self._free = threading.BoundedSemaphore(MAX_CONNECTIONS)
+        self._refusing = threading.BoundedSemaphore(MAX_REFUSED)
         super().__init__(host, port, app, Handler, fd=listener.fileno())
         listener.close()
 
     def serve_forever(self, poll_interval: float = 0.25) -> None:
-        """Serves until `shutdown`, or an interrupt, which Werkzeug's own would swallow."""
+        """Serve until `shutdown`, or an interrupt, which Werkzeug's own would swallow."""
         socketserver.BaseServer.serve_forever(self, poll_interval)
 
     def service_actions(self) -> None:
-        """What is done now and then."""
+        """Do what is done now and then."""
         self._every()
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Serves a connection in a thread of its own, or refuses it."""
+        """Serve a connection in a thread of its own, or refuse it."""
         if self._free.acquire(blocking=False):
             try:
                 super().process_request(request, client_address)
@@ -185,14 +182,14 @@ class Server(ThreadedWSGIServer):
             self.shutdown_request(request)
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
-        """Serves a connection."""
+        """Serve a connection."""
         try:
             super().process_request_thread(request, client_address)
         finally:
             self._free.release()
 
     def _refuse(self, connection: socket.socket) -> None:
-        """Tells a client to come back; reads on for a while, else it would see a reset alone."""
+        """Answer 503; read on for a while, since the client would see a mere reset otherwise."""
         try:
             connection.settimeout(1)
             connection.sendall(response(503, "too many connections; try again in a few seconds"))

@@ -1,15 +1,15 @@
-// What is worked on, shared by all parts of the page.
+// The photo and its mask, shared by all parts of the page.
 
 import {Mask} from "./mask.js";
 import {View} from "./view.js";
-import {$} from "./words.js";
+import {$} from "./ui.js";
 
 export const view = new View($("view"));
 
-export const work = {
+export const session = {
   model: null, // what the server says of its model
   remote: null, // the photo on the server
-  mask: null, // what is painted
+  mask: null,
   name: "photo.png",
 
   get stem() { return this.name.replace(/\.[^.]*$/, "") || "photo"; },
