@@ -1,7 +1,7 @@
-"""Repair photos: fill in what is missing of the faces in them, at the photos' own size.
+"""Repair photos: fill in what is missing of the faces in them, at full resolution.
 
-Finds the faces, completes each as complete.py does, and puts what was missing back in its place.
-Nothing but the hole changes, and the photos themselves stay as they are.
+Finds the faces, completes each as complete.py does, and pastes the result back into the hole.
+Nothing outside the hole changes, and the photos themselves are never overwritten.
 
 examples:
   ./complete-photo.py photo.jpg --mask hole.png --out-dir repaired
@@ -39,7 +39,7 @@ OF_HOLE = ("blend", "no_grain")
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The command line."""
+    """Build the command line."""
     parser = cli.ArgumentParser(__doc__)
     parser.add_argument("photos", nargs="+", metavar="PHOTO", help="photos, or folders of them")
     grouped = (*OF_SEARCH, *OF_FACE, *OF_HOLE)
@@ -65,10 +65,10 @@ def build_parser() -> argparse.ArgumentParser:
 def read_settings(
     argv: Sequence[str] | None,
 ) -> tuple[PhotoSettings, dict[str, Any], PhotoMaskSettings | None]:
-    """What the command line says; of the search the options that were given.
+    """Read the settings; of the search only the options that were given.
 
-    Its other settings depend on whether the model has a context encoder. There is no hole if
-    faces are only to be listed and none was given.
+    Its defaults depend on whether the model has a context encoder. The mask is None if faces are
+    only to be listed and none was given.
 
     Raises:
       UserError: options contradict each other, or nothing says what is missing.
@@ -121,9 +121,7 @@ def repair(
 
     masks = PhotoMaskSource.of(mask, list(names), settings.photos)
     precision = Precision.choose(settings.precision)
-    path, licence = checkpoints.select_model(settings.checkpoint_dir)
-    if licence:
-        print(licence)
+    path = checkpoints.select_model(settings.checkpoint_dir)
     inpainter = Inpainter(*checkpoints.load_model(path), precision.used)
     used = checkpoints.describe_choice(settings.checkpoint_dir, inpainter.prefix)
     samples = settings.samples
@@ -160,7 +158,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     paths = run.choose_photos(settings.photos, out)
     names = inputs.names_of_shard(paths, settings.shard)
     if settings.landmarks is not None and len(names) > 1:
-        raise UserError(f"--landmarks: is of one photo, and there are {len(names)}; name one")
-    if settings.list_faces:
+        raise UserError(f"--landmarks: locates a face in one photo, not in {len(names)}; name one")
+    if settings.list_faces or mask is None:
         return list_faces(settings, mask, names, out)
     return repair(settings, given, mask, names, out)

@@ -1,8 +1,8 @@
-"""Which faces of a photo a hole is to be completed in, and where they are.
+"""Find the faces of a photo, hidden ones too, and choose those that a hole touches.
 
-A hole may hide a face. Faces are looked for in the photo as it is, and with the hole filled
+A hole may hide a face. The detector searches the photo as it is, and with the hole filled
 roughly; in a copy of about two megapixels, and at full size if none lies under the hole. Where the
-detector still sees none there, a faint one will do.
+detector still finds none, one that scores less is accepted.
 """
 
 from __future__ import annotations
@@ -19,23 +19,27 @@ from dcgan_completion import utils
 from dcgan_completion.faces import landmark_shapes
 from dcgan_completion.faces.aligner import FaceAligner
 from dcgan_completion.faces.placement import square_corners
+from dcgan_completion.masks import boxes
 from dcgan_completion.masks.boxes import Crop, bounding_box
 from dcgan_completion.settings.photos import ALL, LARGEST
 from dcgan_completion.utils import UserError
 
 COPY_PIXELS = 2_000_000
 SAME_FACE = 0.3  # intersection over union of two boxes
-# Scores of the detector. Of 400 holes over eyes, noses, mouths and halves it saw 86 % above
-# 0 and 95 % above FAINT, nearly all within 8 pixels of the square; further down many are none.
+# Scores of the detector. Of 400 holes over eyes, noses, mouths and halves it found faces under 86 %
+# above 0 and under 95 % above FAINT, nearly all within 8 pixels of the square; of those that score
+# less many are none.
 SURE, FAINT = 0.0, -0.5
 # By how much a face scores higher as it is than with the hole filled if the hole shows it: 99 % of
 # blank holes by less, three quarters of those that show it by more.
-SHOWN = 0.25
+VISIBLE_MARGIN = 0.25
 HIDDEN = 0.03  # of a face's box: nearer to a hole a landmark is taken to be hidden
-ROUGH_EDGE = 256  # pixels: of the copy of a hole's surroundings that is inpainted
+ROUGH_EDGE = 256  # pixels: of the copy in which a hole is filled roughly
 MARGIN = 2  # pixels around a hole
-RADIUS = 3  # pixels: how far around each pixel OpenCV's inpainting looks
-AS_IT_IS, INPAINTED, MEAN_COLOUR, GIVEN = "as it is", "inpainted", "mean colour", "landmarks"
+RADIUS = 3  # pixels: radius of Telea's method
+# How a face was found, in the report's words: in the photo as it is, with the hole filled by
+# Telea's method or by the mean colour around it, or by given landmarks.
+AS_IT_IS, TELEA, MEAN_COLOUR, GIVEN = "as it is", "inpainted", "mean colour", "landmarks"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -46,10 +50,10 @@ class FoundFace:
       box: left, top, right, bottom edge, as the detector gives it; of given landmarks, the
         rectangle around the face's square.
       landmarks: (x, y) of the three that alignment uses, float64 [3, 2].
-      matrix: of alignment, float64 [2, 3].
-      size: edge of the aligned square.
+      matrix: the `alignment_matrix`, float64 [2, 3].
+      size: edge of the square.
       score: of the detector, the higher, the surer; None for given landmarks.
-      how: how it was found: AS_IT_IS, INPAINTED, MEAN_COLOUR (the hole), GIVEN.
+      how: it was found: AS_IT_IS, TELEA, MEAN_COLOUR, GIVEN.
     """
 
     box: tuple[float, float, float, float]
@@ -75,12 +79,7 @@ class FoundFace:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class _Sighting:
-    """A face as the detector saw it in one picture of a photo, in the photo's coordinates.
-
-    Attributes:
-      box, score, how: as of a `FoundFace`.
-      points: dlib's 68 landmarks, float64 [68, 2].
-    """
+    """A face as it was found in one picture of a photo; as `FoundFace`, but all 68 landmarks."""
 
     box: tuple[float, float, float, float]
     score: float
@@ -88,7 +87,7 @@ class _Sighting:
     points: np.ndarray
 
 
-# What was seen in a photo as it is, by the scale of the copy and the least score.
+# What was found in a photo as it is, by the scale of the copy and the lowest score.
 Seen = dict[tuple[float, float], list[_Sighting]]
 
 
@@ -98,13 +97,13 @@ def find_faces(
     hole: np.ndarray | None = None,
     seen: Seen | None = None,
 ) -> list[FoundFace]:
-    """The faces of a photo from left to right, each once.
+    """Find the faces of a photo, from left to right, each once.
 
     Args:
       aligner: of squares of the model's size.
       photo: uint8 [H, W, 3].
-      hole: bool [H, W], True = missing; None looks at the photo as it is alone.
-      seen: what earlier calls have seen in the same photo as it is; is added to.
+      hole: bool [H, W], True = missing; None: only the photo as it is is searched.
+      seen: what earlier calls have found in the same photo as it is; is added to.
 
     Raises:
       UserError: no face was found.
@@ -114,20 +113,21 @@ def find_faces(
     stages = [(scale, SURE) for scale in dict.fromkeys((shrink, 1.0))]
     if hole is not None and hole.any():
         stages.append((shrink, FAINT))
-    several: list[list[_Sighting]] = []
-    for scale, least in stages:
+    several: list[list[_Sighting]] = []  # one list for each face
+    for scale, min_score in stages:
         for picture, how in _pictures(photo, hole, scale):
             known = seen if seen is not None and how == AS_IT_IS else {}
-            if (scale, least) not in known:
-                known[scale, least] = list(_look(aligner, picture, photo.shape, (how, least)))
-            for one in known[scale, least]:
+            if (scale, min_score) not in known:
+                sightings = _search(aligner, picture, photo.shape, how, min_score)
+                known[scale, min_score] = list(sightings)
+            for one in known[scale, min_score]:
                 same = [s for s in several if any(_overlap(one.box, o.box) > SAME_FACE for o in s)]
                 merged = [*itertools.chain(*same), one]
                 several = [s for s in several if s not in same] + [merged]
-        found = [face for same in several if (face := _settle(aligner, same, hole)) is not None]
+        found = [face for same in several if (face := _merge(aligner, same, hole)) is not None]
         under = [f for f in found if hole is None or _touches(hole, [f])]
-        if least == FAINT:  # away from the hole those are no faces
-            found = [face for face in found if face.score > SURE or face in under]
+        if min_score == FAINT:  # away from the hole those are no faces
+            found = [face for face in found if (face.score or 0.0) > SURE or face in under]
         if under:
             break
     if not found:
@@ -138,19 +138,19 @@ def find_faces(
     return sorted(found, key=lambda face: face.corners[:, 0].mean())
 
 
-def _settle(
+def _merge(
     aligner: FaceAligner, same: Sequence[_Sighting], hole: np.ndarray | None
 ) -> FoundFace | None:
-    """A face of several sightings, by the way of the highest score; None if it cannot be one.
+    """Make one face of its sightings; None if it cannot be one.
 
     What is in a hole may mislead, and so may what it is filled with. Unless the hole plainly shows
     the face, landmarks are the means of all sightings, and hidden ones follow from the others.
     """
-    best = max(same, key=lambda seen: seen.score)
+    best = max(same, key=lambda one: one.score)
     points = best.points
-    filled = max([seen.score for seen in same if seen.how != AS_IT_IS], default=FAINT)
-    if hole is not None and not (best.how == AS_IT_IS and best.score > filled + SHOWN):
-        points = np.mean([seen.points for seen in same], axis=0)
+    filled = max([one.score for one in same if one.how != AS_IT_IS], default=FAINT)
+    if hole is not None and not (best.how == AS_IT_IS and best.score > filled + VISIBLE_MARGIN):
+        points = np.mean([one.points for one in same], axis=0)
         near = HIDDEN * (best.box[2] - best.box[0])
         points = landmark_shapes.infer_hidden(points, _under(hole, points, near))
     points = points[aligner.indices]
@@ -162,7 +162,7 @@ def _settle(
 
 
 def _under(hole: np.ndarray, points: np.ndarray, near: float) -> np.ndarray:
-    """Which points, (x, y) [n, 2], lie in a hole or less than `near` pixels from it: bool [n]."""
+    """Find the points, (x, y) [n, 2], in a hole or at most `near` pixels from it: bool [n]."""
     margin = math.ceil(near) + 1
     low = np.floor(points.min(axis=0)).astype(int) - margin
     high = np.ceil(points.max(axis=0)).astype(int) + margin + 1
@@ -179,7 +179,7 @@ def _under(hole: np.ndarray, points: np.ndarray, near: float) -> np.ndarray:
 def _pictures(
     photo: np.ndarray, hole: np.ndarray | None, shrink: float
 ) -> Iterator[tuple[np.ndarray, str]]:
-    """The photo, smaller, as it is and with its hole filled in two ways; and which way."""
+    """Yield a copy of the photo as it is, and two with the hole filled; and how they were made."""
     size = [max(round(edge / shrink), 1) for edge in photo.shape[1::-1]]
     small = cv2.resize(photo, size, interpolation=cv2.INTER_AREA)
     yield small, AS_IT_IS
@@ -192,22 +192,25 @@ def _pictures(
     part, gone = small[crop].copy(), missing[crop]
     known = part[~gone] if not gone.all() else small[~missing]
     part[gone] = np.rint(known.mean(axis=0))
-    for how in (INPAINTED, MEAN_COLOUR):
+    for how in (TELEA, MEAN_COLOUR):
         filled = small.copy()
-        filled[crop][gone] = (_inpaint(part, gone) if how == INPAINTED else part)[gone]
+        filled[crop][gone] = (_fill_roughly(part, gone) if how == TELEA else part)[gone]
         yield filled, how
 
 
-def _surroundings(hole: np.ndarray) -> tuple[slice, slice]:
-    """The rectangle around a hole, three times as high and wide."""
-    ends = [(s.start, s.stop, s.stop - s.start) for s in bounding_box(hole, MARGIN)]
-    return tuple(slice(max(start - more, 0), stop + more) for start, stop, more in ends)
+def _surroundings(hole: np.ndarray) -> Crop:
+    """Find the rectangle around a hole, three times as high and wide."""
+    rows, columns = (
+        slice(max(2 * s.start - s.stop, 0), 2 * s.stop - s.start)
+        for s in bounding_box(hole, MARGIN)
+    )
+    return rows, columns
 
 
-def _inpaint(picture: np.ndarray, hole: np.ndarray) -> np.ndarray:
-    """A picture, uint8 [H, W, 3], with its hole filled roughly, in a small copy of it.
+def _fill_roughly(picture: np.ndarray, hole: np.ndarray) -> np.ndarray:
+    """Fill the hole of a picture, uint8 [H, W, 3], in a small copy of it.
 
-    OpenCV looks at pixels of the hole, too, at the picture's border: they must be blank.
+    At the picture's border OpenCV looks at pixels of the hole, too: they must be blank.
     """
     height, width = hole.shape
     shrink = max(height, width, ROUGH_EDGE) / ROUGH_EDGE
@@ -218,23 +221,23 @@ def _inpaint(picture: np.ndarray, hole: np.ndarray) -> np.ndarray:
     return cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR)
 
 
-def _look(
-    aligner: FaceAligner, picture: np.ndarray, shape: tuple[int, ...], way: tuple[str, float]
+def _search(
+    aligner: FaceAligner, picture: np.ndarray, shape: tuple[int, ...], how: str, min_score: float
 ) -> Iterator[_Sighting]:
-    """The faces in a copy of a photo of `shape`; the way is how, and above which score."""
-    how, least = way
+    """Find the faces in a copy of a photo of `shape`."""
     scale = np.array(shape[1::-1]) / picture.shape[1::-1]
-    # Small faces are looked for, too, where that needs no more memory than the photo may take.
+    # Small faces are searched for, too, where that takes no more memory than the photo may.
     enlarge = picture.shape[0] * picture.shape[1] <= 2 * COPY_PIXELS
-    for found in aligner.detect(picture, enlarge=enlarge, least=least):
+    for found in aligner.detect(picture, enlarge=enlarge, min_score=min_score):
         box, points = found.box, aligner.landmarks(picture, found.box)
         edges = np.array([[box.left(), box.top()], [box.right() + 1, box.bottom() + 1]]) * scale
         points = (points + 0.5) * scale - 0.5
-        yield _Sighting(tuple(edges.ravel().tolist()), found.score, how, points)
+        left, top, right, bottom = edges.ravel().tolist()
+        yield _Sighting((left, top, right, bottom), found.score, how, points)
 
 
 def _overlap(one: Sequence[float], other: Sequence[float]) -> float:
-    """Intersection over union of two boxes: left, top, right, bottom."""
+    """Compute the intersection over union of two boxes: left, top, right, bottom."""
     width = min(one[2], other[2]) - max(one[0], other[0])
     height = min(one[3], other[3]) - max(one[1], other[1])
     common = max(width, 0) * max(height, 0)
@@ -246,30 +249,30 @@ def _overlap(one: Sequence[float], other: Sequence[float]) -> float:
 
 
 def read_landmarks(path: str) -> np.ndarray:
-    """The (x, y) of three landmarks in a text file of three lines `x,y`, float64 [3, 2].
+    """Read (x, y) of three landmarks from a text file of three lines `x,y`, float64 [3, 2].
 
     Raises:
       UserError: it cannot be read, or holds something else.
     """
+    points = np.empty(0)
     try:
         with utils.open_text(path, errors="replace") as file:
             lines = [line.strip() for line in file.read(10_000).splitlines() if line.strip()]
         points = np.array([[float(number) for number in line.split(",")] for line in lines])
-        good = points.shape == (3, 2) and np.isfinite(points).all()
     except UserError as error:
         raise UserError(f"--landmarks {error}") from None
-    except ValueError:
-        good = False
-    if not good:
+    except ValueError:  # something else than numbers
+        pass
+    if points.shape != (3, 2) or not np.isfinite(points).all():
         raise UserError(
-            f"--landmarks {path}: is not three lines x,y, in pixels of the photo, for the "
-            "landmarks that alignment uses"
+            f"--landmarks {path}: is not three lines x,y, in pixels of the photo, one for each "
+            "landmark that alignment uses"
         )
     return points
 
 
 def face_at(points: np.ndarray, aligner: FaceAligner) -> FoundFace:
-    """The face with three landmarks, (x, y) in pixels of the photo, float64 [3, 2].
+    """Make a face of its three landmarks, (x, y) in pixels of the photo, float64 [3, 2].
 
     Raises:
       UserError: they lie nearly on a line.
@@ -279,37 +282,42 @@ def face_at(points: np.ndarray, aligner: FaceAligner) -> FoundFace:
     except UserError as error:
         raise UserError(f"--landmarks: {error}; look at their order and places") from None
     corners = square_corners(matrix, aligner.size) + 0.5
-    box = tuple(np.concatenate([corners.min(axis=0), corners.max(axis=0)]).tolist())
-    return FoundFace(box, points, matrix, aligner.size, None, GIVEN)
+    (left, top), (right, bottom) = corners.min(axis=0).tolist(), corners.max(axis=0).tolist()
+    return FoundFace((left, top, right, bottom), points, matrix, aligner.size, None, GIVEN)
 
 
 # --- which face ---
 
 
 def owners(hole: np.ndarray, found: Sequence[FoundFace], crop: Crop | None = None) -> np.ndarray:
-    """For every pixel of a hole, bool [H, W], the face in whose square it lies: int16 [h, w].
+    """Find the face in whose square each pixel of a hole lies.
 
-    The index in `found`; where squares overlap, that of the nearest centre; -1 outside of all
-    squares and outside the hole. Of a crop of the photo, if one is given: it is large.
+    Args:
+      hole: bool [H, W].
+      found: the faces; where squares overlap, the nearest centre wins.
+      crop: rows and columns of the photo, since it may be large; None: all of it.
+
+    Returns:
+      Indices in `found`, int16 [h, w] of the crop; -1 outside the hole and outside all squares.
     """
     crop = crop or (slice(0, hole.shape[0]), slice(0, hole.shape[1]))
     hole = hole[crop]
     owner = np.full(hole.shape, -1, np.int16)
     nearest = np.full(hole.shape, np.inf, np.float32)
-    start, limits = np.array([crop[1].start, crop[0].start]), np.array(hole.shape[::-1])
+    start = np.array([crop[1].start, crop[0].start])
     for i, face in enumerate(found):
         corners = face.corners
-        first = np.clip(np.floor(corners.min(axis=0)) - start, 0, limits).astype(int)
-        last = np.clip(np.ceil(corners.max(axis=0)) + 1 - start, first, limits).astype(int)
-        part = slice(first[1], last[1]), slice(first[0], last[0])
+        low, high = np.floor(corners.min(axis=0)), np.ceil(corners.max(axis=0))
+        part = boxes.clipped(low - start, high - start, hole.shape)
         y, x = np.ogrid[part]
         y, x = y + start[1], x + start[0]
         mine = hole[part].copy()
         for row in face.matrix:
-            at = np.float32(row[0] * x) + np.float32(row[1] * y + row[2])
+            at = (row[0] * x).astype(np.float32) + (row[1] * y + row[2]).astype(np.float32)
             mine &= (at >= -0.5) & (at < face.size - 0.5)
         centre = corners.mean(axis=0)
-        away = np.float32((x - centre[0]) ** 2) + np.float32((y - centre[1]) ** 2)
+        across, down = ((x - centre[0]) ** 2, (y - centre[1]) ** 2)
+        away = across.astype(np.float32) + down.astype(np.float32)
         mine &= away < nearest[part]
         nearest[part][mine] = away[mine]
         owner[part][mine] = i
@@ -317,42 +325,40 @@ def owners(hole: np.ndarray, found: Sequence[FoundFace], crop: Crop | None = Non
 
 
 def _touches(hole: np.ndarray, found: Sequence[FoundFace]) -> bool:
-    """Whether some of a hole, bool [H, W], lies in a face's square."""
+    """Return whether some of a hole, bool [H, W], lies in a face's square."""
     return bool((owners(hole, found, bounding_box(hole)) >= 0).any())
 
 
-def choose_faces(found: Sequence[FoundFace], hole: np.ndarray, which: str = ALL) -> list[FoundFace]:
-    """The faces that are to be completed, in their order in `found`.
+def choose_faces(
+    found: Sequence[FoundFace], hole: np.ndarray, choice: str = ALL
+) -> list[FoundFace]:
+    """Choose the faces to complete, in their order in `found`.
 
     Args:
       found: as `find_faces` gives them.
       hole: bool [H, W], True = missing.
-      which: ALL takes every face that the hole touches, LARGEST the largest of those; a number,
-        from 1 on, one of `found`.
+      choice: ALL, every face that the hole touches; LARGEST, the largest of those; or the number
+        of a face in `found`, from 1.
 
     Raises:
       UserError: there is no such face, or the hole does not touch it.
     """
-    if which in (ALL, LARGEST):
+    if choice in (ALL, LARGEST):
         touched = np.unique(owners(hole, found, bounding_box(hole)))
         chosen = [found[i] for i in touched if i >= 0]
-        if which == LARGEST and chosen:
-            chosen = [max(chosen, key=lambda face: face.area)]
-    elif 1 <= int(which) <= len(found):
-        chosen = [found[int(which) - 1]]
-    else:
-        raise UserError(f"--face {which}: faces are numbered from 1 to {len(found)} here")
-    if not chosen or not _touches(hole, chosen):
-        raise UserError(
-            f"the hole touches none of the {len(found)} faces found"
-            if which in (ALL, LARGEST)
-            else f"--face {which}: the hole does not touch it"
-        )
+        if not chosen:
+            raise UserError(f"the hole touches none of the {len(found)} faces found")
+        return chosen if choice == ALL else [max(chosen, key=lambda face: face.area)]
+    if not 1 <= int(choice) <= len(found):
+        raise UserError(f"--face {choice}: the photo's faces are numbered from 1 to {len(found)}")
+    chosen = [found[int(choice) - 1]]
+    if not _touches(hole, chosen):
+        raise UserError(f"--face {choice}: the hole does not touch it")
     return chosen
 
 
 def draw_faces(photo: np.ndarray, found: Sequence[FoundFace]) -> np.ndarray:
-    """A photo, uint8 [H, W, 3], with the faces' squares and their numbers drawn into a copy."""
+    """Draw the faces' squares and numbers into a copy of a photo, uint8 [H, W, 3]."""
     picture = photo.copy()
     unit = max(max(photo.shape) / 600, 0.5)
     for number, face in enumerate(found, 1):

@@ -1,9 +1,9 @@
-"""Where hidden landmarks of a face are, given the visible ones: a Gaussian of faces' shapes.
+"""Infer the hidden landmarks of a face from the visible ones, by a Gaussian of faces' shapes.
 
-dlib places all 68 landmarks, but those under a hole from pixels that are not the face's. A shape is
-mean + components s, with s standard normal, turned, scaled and moved (Cootes et al. 1995, Computer
-Vision and Image Understanding 61(1)). It was fitted to dlib's landmarks of 1,023 photos of CelebA
-and UTKFace and their mirror images (benchmarks/landmark_shapes.py).
+dlib places all 68 landmarks, but those under a hole by pixels that are not the face's. A shape is
+mean + components s, with s standard normal, rotated, scaled and shifted (Cootes et al. 1995,
+Computer Vision and Image Understanding 61(1)). It was fitted to dlib's landmarks of 1,023 photos of
+CelebA and UTKFace and their mirror images (benchmarks/landmark_shapes.py).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 NOISE = 0.04  # of the mean face's edge: the error of a visible landmark, the best of 0.01 to 0.04
-FEWEST = 8  # visible landmarks, below which nothing is inferred
+MIN_VISIBLE = 8  # landmarks, below which nothing is inferred
 ROUNDS = 3  # of placing the shape and finding it
 
 # The mean, then the components: x and y of the landmarks, in thousandths of the mean face's edge.
@@ -101,22 +101,22 @@ MEAN, COMPONENTS = _SHAPES[0], _SHAPES[1:].reshape(len(_SHAPES) - 1, -1)  # [68,
 
 
 def infer_hidden(points: np.ndarray, hidden: np.ndarray) -> np.ndarray:
-    """The landmarks of a face, those that are hidden by the most likely shape through the others.
+    """Replace the hidden landmarks of a face by those of the most likely shape.
 
     Args:
-      points: (x, y) of the 68, float64 [68, 2]; where those that are hidden lie does not matter.
+      points: (x, y) of the 68, float64 [68, 2]; values of hidden ones do not matter.
       hidden: bool [68].
 
     Returns:
-      float64 [68, 2]; `points` as they are if too few are visible.
+      float64 [68, 2]; `points` if too few are visible.
     """
     visible = ~hidden
-    if not hidden.any() or visible.sum() < FEWEST:
+    if not hidden.any() or visible.sum() < MIN_VISIBLE:
         return points
     given = _complex(points)
     seen = COMPONENTS.reshape(-1, *MEAN.shape)[:, visible].reshape(len(COMPONENTS), -1)
     precision = seen @ seen.T + NOISE**2 * np.eye(len(seen))
-    shape = MEAN
+    shape, scale, shift = MEAN, 1 + 0j, 0j
     for _ in range(ROUNDS):
         scale, shift = _similarity(given[visible], _complex(shape)[visible])
         apart = _points(scale * given + shift) - MEAN
@@ -131,11 +131,11 @@ def _complex(points: np.ndarray) -> np.ndarray:
 
 
 def _points(numbers: np.ndarray) -> np.ndarray:
-    return np.stack([numbers.real, numbers.imag], axis=-1)
+    return np.stack([np.real(numbers), np.imag(numbers)], axis=-1)
 
 
 def _similarity(some: np.ndarray, others: np.ndarray) -> tuple[complex, complex]:
-    """Factor and shift that bring complex numbers nearest to others, by least squares."""
+    """Fit the factor and shift from complex numbers to others, by least squares."""
     middle, aim = some.mean(), others.mean()
     scale = np.vdot(some - middle, others - aim) / np.vdot(some - middle, some - middle)
     return scale, aim - scale * middle

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import logging
 import operator
 import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
-from dcgan_completion import cli, utils
-from dcgan_completion.faces import aligner as faces
+from dcgan_completion import utils
+from dcgan_completion.faces.template import LANDMARK_SETS
 from dcgan_completion.utils import UserError
+
+logger = logging.getLogger(__name__)
 
 STATUSES = ALIGNED, NO_FACE, SEVERAL, UNREADABLE = (
     "aligned",
@@ -23,18 +27,18 @@ STATUSES = ALIGNED, NO_FACE, SEVERAL, UNREADABLE = (
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Row:
-    """One row of the report: what became of a photo.
+    """What became of a photo.
 
-    Numbers of a placement stand in one cell, with spaces between; it is empty where no face was
-    aligned, and in rows of older reports.
+    The numbers of points, matrix and score are separated by spaces; they are empty where no face
+    was aligned, and in rows of older reports.
     """
 
     input: str  # relative to the folder of photos
-    status: str  # ALIGNED, NO_FACE, SEVERAL or UNREADABLE
+    status: str  # of STATUSES
     output: str  # file name, empty if there is none
     faces: int
     points: str  # x y of the three landmarks, in pixels of the upright photo
-    matrix: str  # the two rows of faces.alignment_matrix
+    matrix: str  # the two rows of the `alignment_matrix`
     score: str  # of the detector
     size: int
     landmarks: str
@@ -42,12 +46,12 @@ class Row:
 
 COLUMNS = [field.name for field in dataclasses.fields(Row)]
 VALUES = operator.attrgetter(*COLUMNS)  # of a row, for its cells
-PLACEMENT = {"points": 6, "matrix": 6, "score": 1}  # columns and their numbers
+PLACEMENT = {"points": 6, "matrix": 6, "score": 1}  # columns and how many numbers each has
 OLD_COLUMNS = [name for name in COLUMNS if name not in PLACEMENT]  # of reports before those
 
 
 def read_report(path: str, size: int, landmarks: str) -> dict[str, Row]:
-    """The rows of an earlier run by input, none if there was none.
+    """Read the rows of an earlier run by input; none if there was none.
 
     Raises:
       UserError: it is not such a report, or was made with another size or landmark set.
@@ -68,12 +72,12 @@ def read_report(path: str, size: int, landmarks: str) -> dict[str, Row]:
         rows[row.input] = row
     # A killed run leaves its last row cut short, and its photo undone; any other was damaged.
     if lost:
-        cli.say(f"{path}: {lost} damaged rows are lost; their photos are aligned again")
+        logger.warning("%s: %d damaged rows are lost; their photos are aligned again", path, lost)
     return rows
 
 
 def read_rows(path: str) -> Iterator[Row | None]:
-    """The rows of a report, None for damaged ones; one by one, since they may be a million.
+    """Yield the rows of a report one by one, since there may be a million; None for damaged ones.
 
     Raises:
       UserError: it is not such a report.
@@ -91,35 +95,26 @@ def read_rows(path: str) -> Iterator[Row | None]:
 
 
 def read_row(values: Sequence[str], columns: Sequence[str]) -> Row | None:
-    """A row of a report from its cells; None if it is cut short or damaged."""
+    """Make a row of its cells; None if it is cut short or damaged."""
     try:
-        cells = dict.fromkeys(PLACEMENT, "") | dict(zip(columns, values, strict=True))
+        cells: dict[str, Any] = dict.fromkeys(PLACEMENT, "")
+        cells |= dict(zip(columns, values, strict=True))
         cells |= {name: sys.intern(cells[name]) for name in ("status", "landmarks")}
-        row = Row(**cells | {name: int(cells[name]) for name in ("faces", "size")})
         counts = {name: len([float(v) for v in cells[name].split()]) for name in PLACEMENT}
+        cells |= {name: int(cells[name]) for name in ("faces", "size")}
+        row = Row(**cells)
     except ValueError:
         return None
     # The output's name is a file in the output folder, and may not lead anywhere else.
     aligned, output = row.status == ALIGNED, row.output
     good_output = output.endswith(".png") and "/" not in output if aligned else not output
     good_placement = not any(counts.values()) or (aligned and counts == PLACEMENT)
-    good = row.landmarks in faces.LANDMARK_SETS and row.status in STATUSES
+    good = row.landmarks in LANDMARK_SETS and row.status in STATUSES
     return row if good and good_output and good_placement and row.faces >= 0 else None
 
 
-def placement_cells(placement: faces.Placement | None) -> tuple[str, str, str]:
-    """The cells of where a face was; digits enough for a hundredth of a pixel."""
-    if placement is None:
-        return "", "", ""
-    points, matrix = (
-        " ".join(f"{value:.{digits}g}" for line in lines for value in line)
-        for lines, digits in ((placement.landmarks, 8), (placement.matrix, 10))
-    )
-    return points, matrix, f"{placement.score:.4f}"
-
-
 def write_report(path: str, rows: Iterable[Row]) -> None:
-    """Writes the report in place of what is there."""
+    """Write a report, in place of an earlier one."""
     with (
         utils.replacing(path) as temporary,
         open(temporary, "w", newline="", encoding="utf-8", errors="surrogateescape") as file,

@@ -1,8 +1,8 @@
-"""Grain: noise as the known part of a face has it, for what was generated without any.
+"""Grain: noise like that of a photo's known part, for what was generated without any.
 
 A model's face is smooth when it is enlarged into a photo. The noise of the photo is estimated where
 the photo is flattest, and drawn anew: its strength, its colour (the covariance of the channels) and
-how far it reaches from pixel to pixel.
+its width (the correlation of neighbouring pixels).
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ import dataclasses
 import cv2
 import numpy as np
 
-BLOCK = 8  # pixels: edge of the blocks in which noise is told from the picture
-FLATTEST = 0.1  # share of the blocks that are taken: rather too little grain than hair for grain
-MOST = 2**14  # blocks that are looked at: a million pixels tell enough
-FEWEST = 6  # blocks, without which there is no estimate
-QUIET = 1e-3  # levels squared: less is no noise, but rounding of what was computed
+BLOCK = 8  # pixels: edge of the blocks in which noise is separated from the picture
+FLAT_SHARE = 0.1  # of the blocks, the flattest: too little grain is better than hair for grain
+MAX_BLOCKS = 2**14  # a million pixels are enough
+MIN_BLOCKS = 6  # for an estimate
+MIN_VARIANCE = 1e-3  # levels squared: less is no noise, but rounding errors
 REACH = 5  # pixels: half the edge of a kernel
 WIDTHS = np.linspace(0, 1.6, 17)  # pixels: standard deviations of the kernels that are tried
 
@@ -38,22 +38,22 @@ class Grain:
         """Standard deviation, the mean over the channels, in the photo's levels."""
         return float(np.sqrt(np.square(self.mix).sum(axis=1)).mean())
 
-    def draw(self, shape: tuple[int, int], generator: np.random.Generator) -> np.ndarray:
-        """Noise in the photo's levels, float32 [H, W, C], for `shape` (H, W)."""
+    def draw(self, shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+        """Draw noise in the photo's levels, float32 [H, W, C], for `shape` (H, W)."""
         height, width = shape
         size = (height + 2 * REACH, width + 2 * REACH)
         inner = slice(REACH, REACH + height), slice(REACH, REACH + width)
         planes = []
         for _ in range(len(self.mix)):
-            white = generator.standard_normal(size, np.float32)
+            white = rng.standard_normal(size, np.float32)
             planes.append(cv2.filter2D(white, -1, _kernel(self.width))[inner])
         return np.einsum("ij,jyx->yxi", self.mix.astype(np.float32), np.stack(planes))
 
 
 def estimate(photo: np.ndarray, known: np.ndarray) -> Grain | None:
-    """The noise of a photo where it is known.
+    """Estimate the noise of a photo where it is known.
 
-    Every block of known pixels is fitted by a quadratic surface. Where the least is left, that
+    A quadratic surface is fitted to every block of known pixels. Where least is left, what is left
     is noise; elsewhere it is skin, hair and edges.
 
     Args:
@@ -61,18 +61,18 @@ def estimate(photo: np.ndarray, known: np.ndarray) -> Grain | None:
       known: bool [H, W].
 
     Returns:
-      None if there is too little to tell noise by, or none.
+      None if there is no noise, or too little is known.
     """
     blocks = _known_blocks(photo, known)
-    if len(blocks) < FEWEST:
+    if len(blocks) < MIN_BLOCKS:
         return None
     left = _without_surfaces()
     rest = left @ blocks
-    number = max(FEWEST, round(FLATTEST * len(rest)))
+    number = max(MIN_BLOCKS, round(FLAT_SHARE * len(rest)))
     order = np.argsort(np.square(rest).sum(axis=(1, 2)), kind="stable")
     rest = rest[order[:number]]
     covariance = np.einsum("npi,npj->ij", rest, rest) / (number * BLOCK**2)
-    if not np.trace(covariance) > QUIET:
+    if not np.trace(covariance) > MIN_VARIANCE:
         return None
     width, share = _width_of(rest, left)
     values, vectors = np.linalg.eigh(covariance / share)
@@ -80,9 +80,9 @@ def estimate(photo: np.ndarray, known: np.ndarray) -> Grain | None:
 
 
 def _known_blocks(photo: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """The blocks that are known and not clipped, pixels in a row: float64 [n, BLOCK^2, C].
+    """Collect the blocks that are known and not clipped, float64 [n, BLOCK^2, C].
 
-    Of more than MOST every second, third, ...
+    Of more than MAX_BLOCKS every second, third, ...
     """
     # At the ends of its range a photo shows no noise, or half of it.
     highest = photo.max(initial=0, where=known[..., np.newaxis])
@@ -94,34 +94,34 @@ def _known_blocks(photo: np.ndarray, known: np.ndarray) -> np.ndarray:
         return array.swapaxes(1, 2).reshape(rows * columns, BLOCK**2, -1)
 
     chosen = np.flatnonzero(cut(usable).all(axis=(1, 2)))
-    chosen = chosen[:: -(-len(chosen) // MOST) or 1]
+    chosen = chosen[:: -(-len(chosen) // MAX_BLOCKS) or 1]
     return cut(photo)[chosen].astype(np.float64)
 
 
 def _without_surfaces() -> np.ndarray:
-    """The projection of a block onto what no quadratic surface fits, [BLOCK^2, BLOCK^2]."""
+    """Make the projection of a block onto what no quadratic surface fits, [BLOCK^2, BLOCK^2]."""
     y, x = (np.mgrid[:BLOCK, :BLOCK].reshape(2, -1) - (BLOCK - 1) / 2) / BLOCK
     basis = np.linalg.qr(np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=1))[0]
     return np.eye(BLOCK**2) - basis @ basis.T
 
 
 def _kernel(width: float) -> np.ndarray:
-    """A Gaussian whose squares sum to 1, [2 * REACH + 1, 2 * REACH + 1]."""
+    """Make a Gaussian whose squares sum to 1, [2 * REACH + 1, 2 * REACH + 1]."""
     row = _profile(width)
     return np.outer(row, row) / np.square(row).sum()
 
 
 def _profile(width: float) -> np.ndarray:
-    """A row of `_kernel`, up to a factor, [2 * REACH + 1]."""
+    """Make a row of `_kernel`, up to a factor, [2 * REACH + 1]."""
     steps = np.arange(-REACH, REACH + 1)
     return np.exp(-0.5 * np.square(steps / max(width, 1e-3)))
 
 
 def _width_of(rest: np.ndarray, left: np.ndarray) -> tuple[float, float]:
-    """The width of a noise, and which share of its variance the projection `left` leaves.
+    """Estimate the width of a noise, and the share of its variance that the projection leaves.
 
-    A fitted surface takes away the more, the further the noise reaches, and changes the
-    correlation of neighbours: the width is the one for which that would be as it is in `rest`.
+    The wider the noise, the more of it a fitted surface removes; that changes the correlation of
+    neighbours, too: the width is that for which it would be as in `rest`.
 
     Args:
       rest: float64 [n, BLOCK^2, C], of the blocks.
@@ -142,7 +142,7 @@ def _width_of(rest: np.ndarray, left: np.ndarray) -> tuple[float, float]:
 
 
 def _neighbours(covariance: np.ndarray) -> float:
-    """The correlation of pixels side by side or one above the other, [BLOCK^2, BLOCK^2] -> one."""
+    """Average the correlation of neighbouring pixels of a covariance, [BLOCK^2, BLOCK^2]."""
     between = covariance.reshape([BLOCK] * 4)
     variances = np.einsum("yxyx->yx", between)
     across = np.einsum("yxyx->yx", between[:, 1:, :, :-1]).mean()

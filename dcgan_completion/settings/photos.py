@@ -16,14 +16,14 @@ from dcgan_completion.settings.completion import CompletionSettings
 from dcgan_completion.settings.masks import MaskSettings
 from dcgan_completion.utils import UserError
 
-LANDMARKS = "innerEyesAndBottomLip"  # of faces.LANDMARK_SETS: those of the models that ship
+LANDMARKS = "innerEyesAndBottomLip"  # of template.LANDMARK_SETS: that of the model that ships
 ALL, LARGEST = "all", "largest"
 DEFAULT_FOLDER = "repaired"
 OUTPUT_FORMATS = ("png", "same")
 
 
 def face(text: str) -> str:
-    """argparse type: ALL, LARGEST, or the number of a face."""
+    """Parse ALL, LARGEST, or the number of a face, as an argparse type."""
     if text in (ALL, LARGEST):
         return text
     try:
@@ -45,60 +45,60 @@ class PhotoSettings:
         CompletionSettings, "overwrite", help_text="replace what an earlier run left in --out-dir"
     )
     format: str = options.option(
-        "of the repaired photos: same, that of the photo, where it holds all that is kept; a JPEG "
-        "file changes in all pixels when it is written again",
+        "format of the repaired photos; same: that of the photo, if it holds all that is kept (a "
+        "JPEG changes in all pixels when it is encoded again)",
         choices=OUTPUT_FORMATS,
         default="png",
     )
     patch: bool = options.option(
-        "write what was filled as a layer for image editors, too, into patch/",
+        "also write what was filled as a layer for image editors, into patch/",
         action="store_true",
         default=False,
     )
     face: str = options.option(
-        "of the faces whose squares the hole touches all, the largest, or the one with that "
-        "number, from left to right",
+        "which of the faces that the hole touches are completed: all, the largest, or the one of "
+        "that number, counted from left to right",
         type=face,
         metavar=f"{ALL}|{LARGEST}|N",
         default=ALL,
     )
     list_faces: bool = options.option(
-        "draw the faces found, with their numbers, into faces-found/ of --out-dir, and stop",
+        "draw the faces found, with their numbers, into faces-found/ in --out-dir, and stop",
         action="store_true",
         default=False,
     )
     landmarks: str | None = options.option(
-        "a text file that says where the face of the photo is: three lines x,y, in pixels of the "
-        "upright photo, of the inner corners of the left and the right eye, as the photo shows "
-        "them, and of the middle of the lower lip's lower edge",
+        "text file that locates the face of the photo, if it is not found: three lines x,y, in "
+        "pixels of the upright photo: the inner corners of the eye on the left and of the eye on "
+        "the right, and the middle of the lower lip's lower edge",
         metavar="FILE",
     )
     no_grain: bool = options.option(
-        "put no noise into what is filled", action="store_true", default=False
+        "add no noise to what is filled", action="store_true", default=False
     )
     batch_size: int | None = options.same_option(
-        CompletionSettings, "batch_size", help_text="faces at a time"
+        CompletionSettings, "batch_size", help_text="faces per batch"
     )
     shard: tuple[int, int] | None = options.same_option(
         CompletionSettings,
         "shard",
-        help_text="repair the I-th of N parts of the photos; each needs an --out-dir of its own",
+        help_text="repair part I of N of the photos; each part needs its own --out-dir",
     )
     samples: int = options.same_option(
         CompletionSettings,
         "samples",
-        help_text="repaired versions of each photo, from different starts, in samples/, the best "
+        help_text="repaired versions of each photo, from different starts, into samples/, the best "
         "first",
     )
     seed: int = options.same_option(
-        CompletionSettings, "seed", help_text="of the first z, random masks and grain"
+        CompletionSettings, "seed", help_text="seed of the first z, of random masks and of grain"
     )
     precision: str = options.same_option(CompletionSettings, "precision")
     max_pixels: int = options.max_pixels_option()
 
     @classmethod
     def of(cls, photos: Sequence[str], **given: Any) -> PhotoSettings:
-        """Settings from what was given, without contradictions.
+        """Make settings from what was given, without contradictions.
 
         Raises:
           UserError: options contradict each other.
@@ -112,7 +112,7 @@ class PhotoSettings:
         return cls(tuple(photos), **given)
 
     def options(self) -> dict[str, Any]:
-        """The values of the options for config.json, without those that change no result.
+        """Return the options for config.json, without those that change no result.
 
         `precision` is as asked for.
         """
@@ -123,7 +123,7 @@ class PhotoSettings:
 
     @staticmethod
     def default_text(field: dataclasses.Field[Any]) -> str:
-        """What the help says of a field's default."""
+        """Describe a field's default for the help."""
         if field.name == "batch_size":
             return "default: at most 16"
         return CompletionSettings.default_text(field)
@@ -131,22 +131,21 @@ class PhotoSettings:
 
 # --- what is missing ---
 
-# What says where the hole is; one of them is given.
+# Where the hole comes from; one of them is given.
 SOURCES = ("mask", "mask_alpha", "box", "mask_type")
-# Options that only one of them has.
+# Options that only one source has.
 OF_SOURCES = {"invert_mask": "mask", "center_scale": "mask_type", "fraction": "mask_type"}
 
 Box = tuple[int, int, int, int]
 
 
 def box(text: str) -> Box:
-    """argparse type: X,Y,W,H, a rectangle's left edge, top edge, width and height in pixels."""
+    """Parse X,Y,W,H, the left, top, width and height of a rectangle, as an argparse type."""
     try:
         left, top, width, height = map(int, text.split(","))
-        fits = left >= 0 and top >= 0 and width > 0 and height > 0
     except ValueError:
-        fits = False
-    if not fits:
+        left = top = width = height = -1
+    if min(left, top) < 0 or min(width, height) < 1:
         raise argparse.ArgumentTypeError(
             f"{text!r} is not like 40,60,120,80: left, top, width and height in whole pixels"
         )
@@ -159,10 +158,10 @@ class PhotoMaskSettings:
 
     mask: str | None = options.same_option(MaskSettings, "mask")
     mask_alpha: bool = options.option(
-        "the photo's transparent pixels are missing", action="store_true", default=False
+        "transparent pixels of the photo are missing", action="store_true", default=False
     )
     box: tuple[Box, ...] | None = options.option(
-        "a rectangle is missing: left, top, width, height in pixels; may be given several times",
+        "a rectangle is missing: left, top, width and height in pixels; may be repeated",
         type=box,
         action="append",
         metavar="X,Y,W,H",
@@ -171,7 +170,7 @@ class PhotoMaskSettings:
         MaskSettings,
         "mask_type",
         default=None,
-        help_text="for trials: a mask of complete.py's in the square of each face",
+        help_text="for experiments: a mask of that type in the square of each face",
         choices=[name for name in drawing.MASK_TYPES if drawing.keeps_pixels(name)],
     )
     center_scale: float = options.same_option(MaskSettings, "center_scale")
@@ -182,7 +181,7 @@ class PhotoMaskSettings:
 
     @staticmethod
     def default_text(field: dataclasses.Field[Any]) -> str:
-        """Say in the help what a field's default is."""
+        """Describe a field's default for the help."""
         return "" if field.name == "mask_type" else MaskSettings.default_text(field)
 
     @classmethod
@@ -197,7 +196,7 @@ class PhotoMaskSettings:
         if not sources:
             raise UserError(
                 "what is missing of the photo? give --mask MASK, --mask-alpha, --box X,Y,W,H or, "
-                "for trials, --mask-type"
+                "for experiments, --mask-type"
             )
         if len(sources) > 1:
             first, second = (options.flag(name) for name in sources[:2])
@@ -226,7 +225,7 @@ class PhotoMaskSettings:
         return MaskSettings(**{name: getattr(self, name) for name in shared})
 
     def options(self) -> dict[str, Any]:
-        """Give the values of the options for config.json; None for those of other sources."""
+        """Return the options for config.json; None for those of other sources."""
         values = dataclasses.asdict(self)
         for name, source in OF_SOURCES.items():
             if getattr(self, source) is None:

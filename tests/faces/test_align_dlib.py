@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import ROOT, assert_refused, load_picture, load_script, run_script, save_picture
+from helpers import ROOT, Run, assert_refused, load_picture, load_script, run_script, save_picture
 from PIL import Image
 from test_faces import (
     collins,
@@ -27,9 +27,11 @@ from test_faces import (
 )
 
 from dcgan_completion import utils
-from dcgan_completion.faces import aligner as faces
-from dcgan_completion.faces import run
+from dcgan_completion.faces import folder as folders
+from dcgan_completion.faces.aligner import FaceAligner, align, default_predictor
+from dcgan_completion.faces.placement import affine_image
 from dcgan_completion.faces.report import Row, read_report
+from dcgan_completion.faces.template import LANDMARK_SETS, TEMPLATE
 from dcgan_completion.settings.alignment import AlignmentSettings
 
 SCRIPT = "align-dlib.py"
@@ -42,7 +44,9 @@ OLD_HEAD = ["input", "status", "output", "faces", "size", "landmarks"]
 # --- helpers ---
 
 
-def align(folder: Path, *arguments: object, status: int = 0) -> subprocess.CompletedProcess[str]:
+def run_align(
+    folder: Path, *arguments: object, status: int = 0
+) -> subprocess.CompletedProcess[str]:
     """Aligns raw to aligned, in the tutorial's order of arguments."""
     words = ("raw", "align", INNER, "aligned", "--size", SIZE)
     return run_script(SCRIPT, *words, "--workers", 1, *arguments, cwd=folder, status=status)
@@ -70,8 +74,8 @@ def contents_and_times(folder: Path) -> dict[str, tuple[bytes, int] | None]:
 
 @pytest.fixture(scope="session")
 def crops() -> dict[str, np.ndarray]:
-    aligner = faces.FaceAligner(INNER, SIZE)
-    return {"hopper": aligner.align(hopper()).image, "collins": aligner.align(collins()).image}
+    portraits = {"hopper": hopper(), "collins": collins()}
+    return {name: align(photo, size=SIZE)[0][0] for name, photo in portraits.items()}
 
 
 def person_in(crop: np.ndarray, crops: dict[str, np.ndarray]) -> str:
@@ -82,22 +86,21 @@ def person_in(crop: np.ndarray, crops: dict[str, np.ndarray]) -> str:
 # --- names ---
 
 
-def aligned_names(*inputs: str) -> list[str]:
-    names = run.aligned_names(inputs)
+def aligned_names(*inputs: str, taken: tuple[str, ...] = ()) -> list[str]:
+    names = folders.aligned_names(inputs, taken)
     assert list(names) == list(inputs)
     return list(names.values())
 
 
-def test_a_name_is_the_path_with_hyphens() -> None:
+def test_a_name_is_the_path_with_hyphens_and_the_extension_where_it_is_needed() -> None:
     paths = ("a/1.jpg", "a/b/2.png", "3.jpeg", "d.e/4.x.webp", "a b/ö,.bmp")
     wanted = ["a-1.png", "a-b-2.png", "3.png", "d.e-4.x.png", "a b-ö,.png"]
     assert aligned_names(*paths) == wanted
-
-
-def test_equal_stems_keep_the_extension() -> None:
     names = aligned_names("a/1.jpg", "a/1.png", "b/1.jpg")
     assert names == ["a-1-jpg.png", "a-1-png.png", "b-1.png"]
     assert aligned_names("a-1.png", "a/1.jpg") == ["a-1-png.png", "a-1-jpg.png"]
+    names = aligned_names("a/1.jpg", "2.jpg", taken=("A-1.png", "2-jpg.png"))
+    assert names == ["a-1-jpg.png", "2.png"]
 
 
 @pytest.mark.parametrize(
@@ -119,47 +122,41 @@ def test_names_that_clash_are_told_apart_also_without_case(paths: tuple[str, ...
     assert aligned_names(*reversed(paths)) == names[::-1]
 
 
-def test_names_given_out_before_are_not_given_again() -> None:
-    names = run.aligned_names(["a/1.jpg", "2.jpg"], taken=["A-1.png", "2-jpg.png"])
-    assert names == {"a/1.jpg": "a-1-jpg.png", "2.jpg": "2.png"}
+def test_few_that_clash_among_many_are_told_apart_as_all_together() -> None:
+    paths = [f"f{i % 7}/{i}.jpg" for i in range(300)]
+    paths += ["f1/8.png", "F2/9.JPG", "f3-10.jpg", "f3-10-jpg.png", "new/1.webp"]
+    taken = ["f4-11.png", "F5-12-JPG.png", "other.png"]
+    candidates = {path: folders.candidates_of(path) for path in paths}
+    assert folders.aligned_names(paths, taken) == utils.unique_names(candidates, taken)
+    assert folders.aligned_names([]) == {}
 
 
 # --- what is done already ---
 
 
 def settings_of(folder: Path, **changes: object) -> AlignmentSettings:
-    values = {
-        "photos": "raw",
-        "output": str(folder / "aligned"),
-        "landmarks": INNER,
-        "size": SIZE,
-        "skip_multi": False,
-        "predictor": None,
-        "workers": 1,
-    }
+    values = {"photos": "raw", "output": str(folder / "aligned"), "landmarks": INNER, "size": SIZE}
     return AlignmentSettings(**values | changes)
 
 
-@pytest.mark.parametrize("output", ["aligned", "aligned/", "aligned//"])
-def test_the_report_lies_beside_the_output_folder(output: str, tmp_path: Path) -> None:
-    assert settings_of(tmp_path, output=output).report == "aligned-report.csv"
+def row_of(path: str, status: str, output: str, number: int) -> Row:
+    return Row(path, status, output, number, "", "", "", SIZE, INNER)
 
 
 @pytest.mark.parametrize("skip_multi", [False, True])
-def test_what_an_earlier_run_has_settled_is_not_done_again(
-    skip_multi: bool, tmp_path: Path
-) -> None:
+def test_what_an_earlier_run_has_done_is_not_done_again(skip_multi: bool, tmp_path: Path) -> None:
     (tmp_path / "aligned").mkdir()
     (tmp_path / "aligned" / "here.png").touch()
-    earlier = {
-        "here.jpg": Row("here.jpg", "aligned", "here.png", 1, "", "", "", SIZE, INNER),
-        "lost.jpg": Row("lost.jpg", "aligned", "its-own-name.png", 1, "", "", "", SIZE, INNER),
-        "none.jpg": Row("none.jpg", "no face", "", 0, "", "", "", SIZE, INNER),
-        "two.jpg": Row("two.jpg", "several faces", "", 2, "", "", "", SIZE, INNER),
-        "bad.jpg": Row("bad.jpg", "unreadable", "", 0, "", "", "", SIZE, INNER),
-    }
+    rows = [
+        row_of("here.jpg", "aligned", "here.png", 1),
+        row_of("lost.jpg", "aligned", "its-own-name.png", 1),
+        row_of("none.jpg", "no face", "", 0),
+        row_of("two.jpg", "several faces", "", 2),
+        row_of("bad.jpg", "unreadable", "", 0),
+    ]
+    earlier = {row.input: row for row in rows}
     settings = settings_of(tmp_path, skip_multi=skip_multi)
-    found = run.missing_outputs([*earlier, "here.webp", "new.jpg"], earlier, settings)
+    found = folders.missing_outputs([*earlier, "here.webp", "new.jpg"], earlier, settings)
     expected = {
         "lost.jpg": "its-own-name.png",
         "two.jpg": "two.png",
@@ -172,13 +169,15 @@ def test_what_an_earlier_run_has_settled_is_not_done_again(
     assert found == expected
 
 
-def test_the_summary_says_what_became_of_all_photos(tmp_path: Path) -> None:
-    rows = [Row(str(i), "aligned", f"{i}.png", 1, "", "", "", SIZE, INNER) for i in range(3)]
-    rows.append(Row("4", "unreadable", "", 0, "", "", "", SIZE, INNER))
-    settings = settings_of(tmp_path, output="aligned")
-    assert run.summary_of(rows, 2, settings) == (
+@pytest.mark.parametrize("output", ["aligned", "aligned/", "aligned//"])
+def test_the_report_lies_beside_the_output_folder_and_is_summed_up(
+    output: str, tmp_path: Path
+) -> None:
+    settings = settings_of(tmp_path, output=output)
+    rows = [row_of(str(i), "aligned", f"{i}.png", 1) for i in range(3)]
+    assert folders.summary_of([*rows, row_of("4", "unreadable", "", 0)], 2, settings) == (
         "4 photos: 3 aligned, 0 no face, 0 several faces, 1 unreadable (2 done earlier); "
-        "faces are in aligned, see aligned-report.csv"
+        f"faces are in {output}, see aligned-report.csv"
     )
 
 
@@ -217,7 +216,7 @@ def aligned(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.
     """A folder of all sorts of photos, aligned by two processes."""
     folder = tmp_path_factory.mktemp("all sorts")
     write_photos(folder / "raw")
-    return folder, align(folder, "--skipMulti", "--workers", 2)
+    return folder, run_align(folder, "--skipMulti", "--workers", 2)
 
 
 @pytest.fixture
@@ -242,23 +241,19 @@ def test_the_faces_are_in_one_flat_folder(
     rows = report_of(aligned[0])
     outputs = {rows[path][1] for path in PHOTOS if rows[path][0] == "aligned"}
     assert {path.name for path in (aligned[0] / "aligned").iterdir()} == outputs
+    assert {path.name for path in aligned[0].iterdir()} == {"raw", "aligned", "aligned-report.csv"}
     for path, (_, _, person, _) in PHOTOS.items():
         if person:
             crop = load_picture(aligned[0] / "aligned" / rows[path][1])
-            assert crop.shape == (SIZE, SIZE, 3)
             assert person_in(crop, crops) == person, path
-
-
-def test_nothing_else_is_left(aligned: tuple[Path, object]) -> None:
-    assert {path.name for path in aligned[0].iterdir()} == {"raw", "aligned", "aligned-report.csv"}
 
 
 def test_the_summary_counts_each_status(aligned: tuple[Path, object]) -> None:
     done = aligned[1]
-    summary = "9 photos: 6 aligned, 1 no face, 1 several faces, 1 unreadable"
-    assert summary in done.stdout
+    assert "9 photos: 6 aligned, 1 no face, 1 several faces, 1 unreadable" in done.stdout
     assert "aligned-report.csv" in done.stdout
     (problem,) = [line for line in done.stderr.splitlines() if "bad.jpg" in line]
+    assert problem.startswith("skipped: ")
     assert "cannot be read" in problem
 
 
@@ -268,7 +263,7 @@ def test_the_summary_counts_each_status(aligned: tuple[Path, object]) -> None:
 def test_a_second_run_does_nothing_anew(copy: Path) -> None:
     before = contents_and_times(copy / "aligned")
     report = (copy / "aligned-report.csv").read_bytes()
-    done = align(copy, "--skipMulti")
+    done = run_align(copy, "--skipMulti")
     assert contents_and_times(copy / "aligned") == before
     assert (copy / "aligned-report.csv").read_bytes() == report
     assert "9 photos" in done.stdout
@@ -284,7 +279,7 @@ def test_new_mended_and_lost_ones_are_done_and_all_else_is_not(
     save_picture(copy / "raw" / "bad.jpg", hopper())
     save_picture(copy / "raw" / "new" / "3.png", collins())
     save_picture(copy / "raw" / "b-gray.png", collins())  # its name is taken by b/gray.BMP
-    align(copy)  # without --skipMulti: the photo with two faces is done now
+    run_align(copy)  # without --skipMulti: the photo with two faces is done now
     after, rows = contents_and_times(copy / "aligned"), report_of(copy)
     assert set(rows) == {*PHOTOS, "new/3.png", "b-gray.png"}
     done = {"bad.jpg", "new/3.png", "b-gray.png", "two.png"}
@@ -305,7 +300,7 @@ def test_a_report_cut_short_by_a_crash_is_completed(copy: Path) -> None:
     # In the middle of the third row from the end; its photo's output was written already.
     lines = whole.splitlines(keepends=True)
     report.write_bytes(b"".join(lines[:-3]) + lines[-3][:10])
-    align(copy, "--skipMulti")
+    run_align(copy, "--skipMulti")
     assert report.read_bytes() == whole
 
 
@@ -333,10 +328,10 @@ def test_the_report_says_where_each_face_was(aligned: tuple[Path, object]) -> No
         points, matrix, score = rows[path][3:6]
         x, y = np.array(points.split(), float).reshape(3, 2).T
         matrix = np.array(matrix.split(), float).reshape(2, 3)
-        template = SIZE * faces.TEMPLATE[list(faces.LANDMARK_SETS[INNER])]
+        template = SIZE * TEMPLATE[list(LANDMARK_SETS[INNER])]
         np.testing.assert_allclose((matrix @ [x, y, np.ones(3)]).T, template, atol=1e-3)
         photo = utils.load_image(aligned[0] / "raw" / path)
-        again = faces.affine_image(photo, matrix, SIZE)
+        again = affine_image(photo, matrix, SIZE)
         crop = load_picture(aligned[0] / "aligned" / rows[path][1])
         assert difference(again, crop) < 0.1
         assert 0 < float(score) < 4
@@ -349,7 +344,7 @@ def test_an_old_report_is_read_and_goes_on(copy: Path) -> None:
         lines = [[path, *row[:3], *row[-2:]] for path, row in rows.items()]
         csv.writer(file).writerows([OLD_HEAD, *lines])
     save_picture(copy / "raw" / "new.png", hopper())
-    assert "8 done earlier" in align(copy, "--skipMulti").stdout
+    assert "8 done earlier" in run_align(copy, "--skipMulti").stdout
     after = report_of(copy)
     assert after.pop("new.png")[3:6] != ["", "", ""]
     assert after == {path: [*row[:3], "", "", "", *row[-2:]] for path, row in rows.items()}
@@ -388,7 +383,7 @@ def test_a_stopped_run_goes_on_where_it_stopped(number: signal.Signals, tmp_path
     done = report_of(tmp_path)
     assert 0 < len(done) < 64
     assert not [name for name in first if not name.endswith(".png")]
-    align(tmp_path)
+    run_align(tmp_path)
     assert set(report_of(tmp_path)) == {f"{i:03d}.png" for i in range(64)}
     after = contents_and_times(tmp_path / "aligned")
     assert len(after) == 64
@@ -399,42 +394,40 @@ def test_a_stopped_run_goes_on_where_it_stopped(number: signal.Signals, tmp_path
 # --- landmark sets, sizes, predictors ---
 
 
-@pytest.mark.parametrize("landmarks", [INNER, OUTER])
-def test_landmark_sets_and_sizes(landmarks: str, tmp_path: Path) -> None:
+def test_another_landmark_set_size_and_predictor(tmp_path: Path) -> None:
     # The outputs lie below the photos, and are not taken for photos by a second run.
     save_picture(tmp_path / "raw" / "1.jpg", hopper())
     save_picture(tmp_path / "raw" / "sub" / "2.png", collins())
     predictor = tmp_path / "predictor.dat"
-    shutil.copy(faces.default_predictor(), predictor)
+    shutil.copy(default_predictor(), predictor)
     options = ("--size", 96, "--dlib-face-predictor", predictor, "--workers", 1)
     for _ in range(2):
-        run_script(SCRIPT, "raw", "align", landmarks, "raw/out/", *options, cwd=tmp_path)
+        run_script(SCRIPT, "raw", "align", OUTER, "raw/out/", *options, cwd=tmp_path)
         assert set(report_of(tmp_path / "raw", "out-report.csv")) == {"1.jpg", "sub/2.png"}
-    aligner = faces.FaceAligner(landmarks, 96)
-    indices = list(faces.LANDMARK_SETS[landmarks])
+    aligner = FaceAligner(OUTER, 96)
+    indices = list(LANDMARK_SETS[OUTER])
     for name in ("1.png", "sub-2.png"):
         crop = load_picture(tmp_path / "raw" / "out" / name)
         assert crop.shape == (96, 96, 3)
         found = landmarks_of_crop(aligner, crop)[indices]
-        np.testing.assert_allclose(found, faces.TEMPLATE[indices], atol=0.05)
+        np.testing.assert_allclose(found, TEMPLATE[indices], atol=0.05)
 
 
 def test_options_have_the_tutorials_and_another_spelling() -> None:
-    parse = load_script(SCRIPT).build_parser().parse_args
+    read = load_script(SCRIPT).read_settings
     words = ["raw", "align", INNER, "out"]
-    args = parse(words)
-    assert (args.size, args.skip_multi, args.dlib_face_predictor) == (64, False, None)
-    assert args.workers == os.cpu_count()
+    settings = read(words)
+    assert settings == AlignmentSettings("raw", "out", INNER, size=64, workers=os.cpu_count())
+    assert (settings.skip_multi, settings.dlib_face_predictor) == (False, None)
     for flag in ("--skipMulti", "--skip-multi"):
-        assert parse([*words, flag]).skip_multi is True
+        assert read([*words, flag]).skip_multi is True
     for flag in ("--dlibFacePredictor", "--dlib-face-predictor"):
-        assert parse([flag, "a.dat", *words]).dlib_face_predictor == "a.dat"
-    assert parse(["--size", "96", *words]).size == 96
+        assert read([flag, "a.dat", *words]).dlib_face_predictor == "a.dat"
 
 
-def test_a_folder_without_faces_says_so(tmp_path: Path) -> None:
+def test_a_folder_without_faces_says_so(tmp_path: Path, run_here: Run) -> None:
     save_picture(tmp_path / "raw" / "1.png", np.full([64, 64, 3], 90, np.uint8))
-    done = run_script(SCRIPT, "raw", "align", INNER, "aligned", cwd=tmp_path)
+    done = run_here("raw", "align", INNER, "aligned", "--workers", 1, cwd=tmp_path)
     assert "1 photos: 0 aligned, 1 no face" in done.stdout
     assert "no face was aligned, see aligned-report.csv" in done.stdout
     assert "faces are in" not in done.stdout
@@ -457,59 +450,46 @@ def folder(tmp_path: Path) -> Path:
 
 
 REFUSED = {
-    "missing input": (("missing", "align", INNER, "out"), ("missing", "no such folder")),
-    "file as input": (("file", "align", INNER, "out"), ("inputDir file", "not a folder")),
-    "no photos": (("empty", "align", INNER, "out"), ("inputDir empty", "no images", ".jpg")),
-    "below a file": (("raw", "align", INNER, "file/out"), ("outputDir file/out", "cannot")),
-    "file as output": (("raw", "align", INNER, "file"), ("outputDir file", "not a folder")),
-    "input as output": (("raw", "align", INNER, "raw/"), ("outputDir raw/", "is inputDir")),
-    "foreign files": (("raw", "align", INNER, "full"), ("outputDir full", "full-report.csv")),
-    "foreign report": (("raw", "align", INNER, "other"), ("other-report.csv", "not a report")),
-    "another word": (("raw", "crop", INNER, "out"), ("crop", "align")),
-    "another set": (("raw", "align", "nose", "out"), ("nose", INNER, OUTER)),
-    "no size": (("raw", "align", INNER, "out", "--size", 0), ("--size", "'0'")),
-    "no workers": (("raw", "align", INNER, "out", "--workers", 0), ("--workers", "'0'")),
-    "no output": (("raw", "align", INNER), ("outputDir",)),
-    "abbreviated": (("raw", "align", INNER, "out", "--skip"), ("--skip",)),
+    "missing input": (("missing", INNER, "out"), ("missing", "no such folder")),
+    "file as input": (("file", INNER, "out"), ("inputDir file", "not a folder")),
+    "no photos": (("empty", INNER, "out"), ("inputDir empty", "no images", ".jpg")),
+    "below a file": (("raw", INNER, "file/out"), ("outputDir file/out", "cannot")),
+    "file as output": (("raw", INNER, "file"), ("outputDir file", "not a folder")),
+    "input as output": (("raw", INNER, "raw/"), ("outputDir raw/", "is inputDir")),
+    "foreign files": (("raw", INNER, "full"), ("outputDir full", "no report full-report.csv")),
+    "foreign report": (("raw", INNER, "other"), ("other-report.csv", "not a report")),
+    "another word": (("raw", INNER, "out", "crop"), ("crop",)),
+    "another set": (("raw", "nose", "out"), ("nose", INNER, OUTER)),
+    "no size": (("raw", INNER, "out", "--size", 0), ("--size", "'0'")),
+    "no workers": (("raw", INNER, "out", "--workers", 0), ("--workers", "'0'")),
+    "no output": (("raw", INNER), ("outputDir",)),
+    "abbreviated": (("raw", INNER, "out", "--skip"), ("--skip",)),
     "text as predictor": (
-        ("raw", "align", INNER, "out", "--dlibFacePredictor", "file"),
+        ("raw", INNER, "out", "--dlibFacePredictor", "file"),
         ("file: not a landmark model", "shape_predictor_68_face_landmarks.dat"),
     ),
     "missing predictor": (
-        ("raw", "align", INNER, "out", "--dlibFacePredictor", "missing.dat"),
+        ("raw", INNER, "out", "--dlibFacePredictor", "missing.dat"),
         ("missing.dat: not a landmark model",),
-    ),
-    "five points": (
-        ("raw", "align", INNER, "out", "--dlibFacePredictor", "FIVE"),
-        ("shape_predictor_5_face_landmarks.dat", "5 points"),
     ),
 }
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_what_cannot_be_done_is_refused_before_anything_is_written(case: str, folder: Path) -> None:
-    arguments, words = REFUSED[case]
-    five = Path(faces.default_predictor()).with_name("shape_predictor_5_face_landmarks.dat")
-    arguments = [five if word == "FIVE" else word for word in arguments]
+def test_what_cannot_be_done_is_refused_before_anything_is_written(
+    case: str, folder: Path, run_here: Run
+) -> None:
+    (photos, *arguments), words = REFUSED[case]
     before = contents_and_times(folder)
-    assert_refused(run_script(SCRIPT, *arguments, cwd=folder, status=2), *words)
+    assert_refused(run_here(photos, "align", *arguments, cwd=folder), *words)
     assert contents_and_times(folder) == before
 
 
 def test_another_size_or_set_is_refused(copy: Path) -> None:
     before = contents_and_times(copy)
-    done = align(copy, "--size", 48, status=2)
+    done = run_align(copy, "--size", 48, status=2)
     assert_refused(done, "aligned-report.csv", f"--size {SIZE}", "--size 48")
     words = ("raw", "align", OUTER, "aligned", "--size", SIZE)
     done = run_script(SCRIPT, *words, cwd=copy, status=2)
     assert_refused(done, "aligned-report.csv", INNER, OUTER)
     assert contents_and_times(copy) == before
-
-
-def test_few_that_clash_among_many_are_told_apart_as_all_together() -> None:
-    paths = [f"f{i % 7}/{i}.jpg" for i in range(300)]
-    paths += ["f1/8.png", "F2/9.JPG", "f3-10.jpg", "f3-10-jpg.png", "new/1.webp"]
-    taken = ["f4-11.png", "F5-12-JPG.png", "other.png"]
-    candidates = {path: run.candidates_of(path) for path in paths}
-    assert run.aligned_names(paths, taken) == utils.unique_names(candidates, taken)
-    assert run.aligned_names([]) == {}

@@ -5,6 +5,7 @@ The portraits are in the public domain: Grace Hopper (US Navy), Eileen Collins (
 
 from __future__ import annotations
 
+import doctest
 import importlib.util
 import multiprocessing
 import sys
@@ -17,12 +18,19 @@ import numpy as np
 import pytest
 import skimage.data
 from PIL import Image
+from test_placement import blobs, centroids
 
 from dcgan_completion import utils
 from dcgan_completion.faces import aligner as faces
+from dcgan_completion.faces import folder as folders
+from dcgan_completion.faces.aligner import FaceAligner, align
+from dcgan_completion.faces.placement import affine_image, alignment_matrix
+from dcgan_completion.faces.template import LANDMARK_SETS, TEMPLATE
+from dcgan_completion.settings.alignment import AlignmentSettings
 from dcgan_completion.utils import UserError
 
 SIZE = 96
+INNER = "innerEyesAndBottomLip"
 
 
 def resized(photo: np.ndarray, width: int, height: int) -> np.ndarray:
@@ -66,7 +74,7 @@ def noise() -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, [120, 120, 3], np.uint8)
 
 
-def landmarks_of_crop(aligner: faces.FaceAligner, crop: np.ndarray) -> np.ndarray:
+def landmarks_of_crop(aligner: FaceAligner, crop: np.ndarray) -> np.ndarray:
     """The 68 landmarks of an aligned face as shares of its edge, found anew in it."""
     # The detector wants some room around a face.
     large = np.pad(resized(crop, 288, 288), ((96, 96), (96, 96), (0, 0)), mode="edge")
@@ -79,8 +87,8 @@ def difference(one: np.ndarray, other: np.ndarray) -> float:
 
 
 @pytest.fixture(scope="module")
-def aligner() -> faces.FaceAligner:
-    return faces.FaceAligner("innerEyesAndBottomLip", SIZE)
+def aligner() -> FaceAligner:
+    return FaceAligner(INNER, SIZE)
 
 
 # --- the template ---
@@ -105,38 +113,28 @@ LARGEST = np.array([0.971193274221, 1.06080371126])
 SUMS = {0: (35.54529896, 38.63879987), 1: (1234.004157, 1337.826980), 2: (55144.34211, 64701.72897)}
 
 
-def test_template_fills_the_unit_square() -> None:
-    assert faces.TEMPLATE.shape == (68, 2)
-    np.testing.assert_allclose(faces.TEMPLATE.min(0), [0, 0], atol=1e-12)
-    np.testing.assert_allclose(faces.TEMPLATE.max(0), [1, 1], atol=1e-12)
-
-
-@pytest.mark.parametrize("index", PUBLISHED)
-def test_template_has_the_published_landmarks(index: int) -> None:
-    wanted = (np.array(PUBLISHED[index]) - LEAST) / (LARGEST - LEAST)
-    np.testing.assert_allclose(faces.TEMPLATE[index], wanted, atol=2e-6)
+def test_template_has_the_published_landmarks_in_the_unit_square() -> None:
+    assert TEMPLATE.shape == (68, 2)
+    np.testing.assert_allclose(TEMPLATE.min(0), [0, 0], atol=1e-12)
+    np.testing.assert_allclose(TEMPLATE.max(0), [1, 1], atol=1e-12)
+    wanted = (np.array([*PUBLISHED.values()]) - LEAST) / (LARGEST - LEAST)
+    np.testing.assert_allclose(TEMPLATE[[*PUBLISHED]], wanted, atol=2e-6)
+    assert LANDMARK_SETS == {INNER: (39, 42, 57), "outerEyesAndNose": (36, 45, 33)}
 
 
 @pytest.mark.parametrize("power", SUMS)
 def test_template_has_the_published_sums(power: int) -> None:
-    published = faces.TEMPLATE * (LARGEST - LEAST) + LEAST
+    published = TEMPLATE * (LARGEST - LEAST) + LEAST
     weights = np.arange(68.0) ** power
     # Six digits of every landmark are kept.
     np.testing.assert_allclose(weights @ published, SUMS[power], atol=1e-6 * weights.sum())
-
-
-def test_landmark_sets_are_openfaces() -> None:
-    assert faces.LANDMARK_SETS == {
-        "innerEyesAndBottomLip": (39, 42, 57),
-        "outerEyesAndNose": (36, 45, 33),
-    }
 
 
 # --- the matrix, and the affine image ---
 
 
 def warp(photo: np.ndarray, points: np.ndarray, template: np.ndarray, size: int) -> np.ndarray:
-    return faces.affine_image(photo, faces.alignment_matrix(points, template, size), size)
+    return affine_image(photo, alignment_matrix(points, template, size), size)
 
 
 def affine_through(points: np.ndarray, targets: np.ndarray) -> np.ndarray:
@@ -145,28 +143,13 @@ def affine_through(points: np.ndarray, targets: np.ndarray) -> np.ndarray:
     return np.linalg.solve(homogeneous, targets).T
 
 
-def blobs_at(points: np.ndarray, shape: tuple[int, int], radius: float) -> np.ndarray:
-    """A black photo with a soft blob of one colour channel at each point."""
-    y, x = np.mgrid[: shape[0], : shape[1]]
-    squares = [(x - px) ** 2 + (y - py) ** 2 for px, py in points]
-    channels = [255 * np.exp(-square / (2 * radius**2)) for square in squares]
-    return np.rint(np.stack(channels, axis=-1)).astype(np.uint8)
-
-
-def centroids(image: np.ndarray) -> np.ndarray:
-    """(x, y) of each channel's brightness, [3, 2]."""
-    y, x = np.mgrid[: image.shape[0], : image.shape[1]]
-    weights = image.reshape(-1, 3) / image.reshape(-1, 3).sum(0)
-    return np.stack([x.ravel() @ weights, y.ravel() @ weights], axis=1)
-
-
 @pytest.mark.parametrize("edge", [200, 700])
-@pytest.mark.parametrize("names", faces.LANDMARK_SETS)
+@pytest.mark.parametrize("names", LANDMARK_SETS)
 def test_warp_brings_the_points_to_their_places(names: str, edge: int) -> None:
-    template = faces.TEMPLATE[list(faces.LANDMARK_SETS[names])]
+    template = TEMPLATE[list(LANDMARK_SETS[names])]
     # A face that leans to one side: neither a shift nor a scaling.
     points = edge * np.array([[0.38, 0.44], [0.66, 0.36], [0.58, 0.68]])
-    photo = blobs_at(points, (edge, edge), radius=edge / 60)
+    photo = np.rint(255 * blobs(points, (edge, edge), edge / 60)).astype(np.uint8)
     result = warp(photo, points, template, SIZE)
     assert result.shape == (SIZE, SIZE, 3)
     assert result.dtype == np.uint8
@@ -234,69 +217,66 @@ def test_warp_repeats_the_edge_beyond_the_photo() -> None:
 
 @pytest.mark.parametrize("mirrored", [False, True])
 def test_the_matrix_is_the_affine_map_through_the_points(mirrored: bool) -> None:
-    template = faces.TEMPLATE[list(faces.LANDMARK_SETS["innerEyesAndBottomLip"])]
+    template = TEMPLATE[list(LANDMARK_SETS[INNER])]
     points = np.array([[310.0, 420], [533, 390], [480, 731]])
     points = points[[1, 0, 2]] if mirrored else points
-    matrix = faces.alignment_matrix(points, template, 64)
+    matrix = alignment_matrix(points, template, 64)
     np.testing.assert_allclose(matrix, affine_through(points, 64 * template), atol=1e-4)
     assert (np.linalg.det(matrix[:, :2]) < 0) == mirrored
 
 
 @pytest.mark.parametrize("height", [0, 0.04])
 def test_landmarks_nearly_on_a_line_are_refused(height: float) -> None:
-    template = faces.TEMPLATE[list(faces.LANDMARK_SETS["innerEyesAndBottomLip"])]
+    template = TEMPLATE[list(LANDMARK_SETS[INNER])]
     turn = np.array([[0.6, 0.8], [-0.8, 0.6]])
     points = np.array([[0, 0], [100, 0], [30, 100 * height]]) @ turn + 500
     with pytest.raises(UserError, match="nearly on a line"):
-        faces.alignment_matrix(points, template, 64)
+        alignment_matrix(points, template, 64)
     points = np.array([[0, 0], [100, 0], [30, 6]]) @ turn + 500
-    assert np.isfinite(faces.alignment_matrix(points, template, 64)).all()
+    assert np.isfinite(alignment_matrix(points, template, 64)).all()
 
 
-def test_a_placement_says_where_the_face_was(aligner: faces.FaceAligner) -> None:
-    face = aligner.align(hopper())
-    points, matrix = np.array(face.placement.landmarks), np.array(face.placement.matrix)
-    template = SIZE * faces.TEMPLATE[list(faces.LANDMARK_SETS["innerEyesAndBottomLip"])]
-    np.testing.assert_allclose(
-        np.column_stack([points, np.ones(3)]) @ matrix.T, template, atol=1e-3
-    )
-    np.testing.assert_array_equal(face.image, faces.affine_image(hopper(), matrix, SIZE))
+def test_an_aligned_face_says_where_it_was(aligner: FaceAligner) -> None:
+    face = aligner.align_largest(hopper())
+    template = SIZE * TEMPLATE[list(LANDMARK_SETS[INNER])]
+    places = np.column_stack([face.landmarks, np.ones(3)]) @ face.matrix.T
+    np.testing.assert_allclose(places, template, atol=1e-3)
+    np.testing.assert_array_equal(face.image, affine_image(hopper(), face.matrix, SIZE))
     boxes, scores, _ = dlib.get_frontal_face_detector().run(hopper(), 0, 0.0)
-    assert [face.placement.score] == list(scores)
-    assert boxes[0].contains(dlib.point(*points[0].astype(int)))
+    assert [face.score] == list(scores)
+    assert boxes[0].contains(dlib.point(*face.landmarks[0].astype(int)))
 
 
 # --- alignment ---
 
 
-@pytest.mark.parametrize("landmarks", faces.LANDMARK_SETS)
+@pytest.mark.parametrize("landmarks", LANDMARK_SETS)
 @pytest.mark.parametrize("portrait", [hopper, collins])
 def test_landmarks_of_the_result_are_the_templates(landmarks: str, portrait) -> None:
-    aligner = faces.FaceAligner(landmarks, SIZE)
-    face = aligner.align(portrait())
-    assert face.faces == 1
-    assert face.image.shape == (SIZE, SIZE, 3)
-    found = landmarks_of_crop(aligner, face.image)
-    indices = list(faces.LANDMARK_SETS[landmarks])
-    np.testing.assert_allclose(found[indices], faces.TEMPLATE[indices], atol=0.04)
+    aligner = FaceAligner(landmarks, SIZE)
+    image = aligner.align_largest(portrait()).image
+    assert image.shape == (SIZE, SIZE, 3)
+    found = landmarks_of_crop(aligner, image)
+    indices = list(LANDMARK_SETS[landmarks])
+    np.testing.assert_allclose(found[indices], TEMPLATE[indices], atol=0.04)
 
 
 @pytest.mark.parametrize(("degrees", "factor"), [(12, 1), (-15, 0.8), (0, 1.6), (8, 2.2)])
 @pytest.mark.parametrize("portrait", [hopper, collins])
 def test_rotation_and_scale_of_the_photo_hardly_matter(
-    aligner: faces.FaceAligner, portrait, degrees: float, factor: float
+    aligner: FaceAligner, portrait, degrees: float, factor: float
 ) -> None:
-    original = aligner.align(portrait()).image
-    changed = aligner.align(rotated(scaled(portrait(), factor), degrees)).image
+    original = aligner.align_largest(portrait()).image
+    changed = aligner.align_largest(rotated(scaled(portrait(), factor), degrees)).image
     # Mirrored faces differ by 30 and 48, the two people by 54.
     assert difference(changed, original) < 20
     eyes_and_lip = [39, 42, 57]
     found = landmarks_of_crop(aligner, changed)[eyes_and_lip]
-    np.testing.assert_allclose(found, faces.TEMPLATE[eyes_and_lip], atol=0.04)
+    np.testing.assert_allclose(found, TEMPLATE[eyes_and_lip], atol=0.04)
 
 
-def test_the_largest_of_two_faces_is_taken(aligner: faces.FaceAligner) -> None:
-    hers, other = aligner.align(hopper()).image, aligner.align(collins()).image
+def test_the_largest_of_two_faces_is_taken(aligner: FaceAligner) -> None:
+    hers, other = (aligner.align_largest(photo).image for photo in (hopper(), collins()))
     small, large = scaled(collins(), 0.7), scaled(collins(), 1.8)
     for photo, wanted, unwanted in (
         (side_by_side(hopper(), small), hers, other),
@@ -306,29 +286,22 @@ def test_the_largest_of_two_faces_is_taken(aligner: faces.FaceAligner) -> None:
         (side_by_side(rotated(hopper(), 15), scaled(collins(), 0.8)), hers, other),
         (side_by_side(scaled(hopper(), 0.8), rotated(large, 18)), other, hers),
     ):
-        face = aligner.align(photo)
-        assert face.faces == 2
-        assert difference(face.image, wanted) < 20
-        assert difference(face.image, unwanted) > 40
+        assert len(aligner.detect(photo)) == 2
+        image = aligner.align_largest(photo).image
+        assert difference(image, wanted) < 20
+        assert difference(image, unwanted) > 40
 
 
-def test_several_faces_may_be_left_out(aligner: faces.FaceAligner) -> None:
-    two = aligner.align(side_by_side(hopper(), collins()), skip_multi=True)
-    assert (two.image, two.faces) == (None, 2)
-    assert aligner.align(hopper(), skip_multi=True).image is not None
+def test_noise_has_no_face(aligner: FaceAligner) -> None:
+    assert aligner.align_largest(noise()) is None
 
 
-def test_noise_has_no_face(aligner: faces.FaceAligner) -> None:
-    face = aligner.align(noise())
-    assert (face.image, face.faces) == (None, 0)
-
-
-def test_a_small_face_is_found_at_twice_the_size(aligner: faces.FaceAligner) -> None:
+def test_a_small_face_is_found_at_twice_the_size(aligner: FaceAligner) -> None:
     small = scaled(collins(), 0.5)
     assert not dlib.get_frontal_face_detector()(small, 0)
-    face = aligner.align(small)
-    assert face.faces == 1
-    assert difference(face.image, aligner.align(collins()).image) < 20
+    assert len(aligner.detect(small)) == 1
+    image = aligner.align_largest(small).image
+    assert difference(image, aligner.align_largest(collins()).image) < 20
 
 
 def test_dlib_is_given_arrays_without_gaps(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -350,18 +323,87 @@ def test_dlib_is_given_arrays_without_gaps(monkeypatch: pytest.MonkeyPatch) -> N
     detector, predictor = dlib.get_frontal_face_detector, dlib.shape_predictor
     monkeypatch.setattr(dlib, "get_frontal_face_detector", watched_detector)
     monkeypatch.setattr(dlib, "shape_predictor", lambda path: Watched(predictor(path)))
-    aligner = faces.FaceAligner("innerEyesAndBottomLip", SIZE)
+    aligner = FaceAligner(INNER, SIZE)
     photo = np.pad(collins(), ((30, 40), (50, 60), (0, 0)))[30:-40, 50:-60]
-    assert aligner.align(photo).faces == 1
+    assert aligner.align_largest(photo) is not None
     assert len(gaps) >= 2
     assert not any(gaps)
+
+
+# --- align() ---
+
+
+def test_align_gives_all_faces_from_left_to_right() -> None:
+    people = {"left": hopper(), "right": scaled(collins(), 1.5)}
+    alone = {name: align(photo, size=SIZE)[0][0] for name, photo in people.items()}
+    for order in (("left", "right"), ("right", "left")):
+        photo = side_by_side(*(people[name] for name in order))
+        images, matrices = align(photo, size=SIZE)
+        assert (images.shape, images.dtype) == ((2, SIZE, SIZE, 3), np.uint8)
+        assert (matrices.shape, matrices.dtype) == ((2, 2, 3), np.float64)
+        for name, image, matrix in zip(order, images, matrices, strict=True):
+            np.testing.assert_array_equal(image, affine_image(photo, matrix, SIZE))
+            away = {other: difference(image, alone[other]) for other in alone}
+            assert name == min(away, key=away.get)
+        largest = align(photo, size=SIZE, largest=True)
+        for all_faces, found in zip((images, matrices), largest, strict=True):
+            np.testing.assert_array_equal(found, all_faces[[order.index("right")]])
+    nothing = align(noise())
+    assert [found.shape for found in nothing] == [(0, 64, 64, 3), (0, 2, 3)]
+
+
+def test_align_takes_files_pictures_and_arrays_and_writes_what_the_command_writes(
+    tmp_path: Path,
+) -> None:
+    photo = np.dstack([collins(), np.full(collins().shape[:2], 255, np.uint8)])
+    photo[:, :40, 3] = 90
+    picture = Image.fromarray(photo)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    (tmp_path / "raw").mkdir()
+    path = tmp_path / "raw" / "a.png"
+    picture.transpose(Image.Transpose.ROTATE_90).save(path, exif=exif)
+    settings = AlignmentSettings(str(path.parent), str(tmp_path), "outerEyesAndNose", 48, workers=1)
+    ((row, _),) = folders.align_photos([("a.png", "b.png")], settings)
+    written = utils.load_image(tmp_path / "b.png")
+    with Image.open(path) as opened:
+        for given in (path, str(path), opened, picture, utils.load_image(path)):
+            images, matrices = align(given, size=48, landmarks="outerEyesAndNose")
+            np.testing.assert_array_equal(images, [written])
+            printed = np.array(row.matrix.split(), float).reshape(2, 3)
+            np.testing.assert_allclose(matrices[0], printed, rtol=1e-9)
+    gray = np.asarray(Image.fromarray(collins()).convert("L"))
+    np.testing.assert_array_equal(align(gray)[0], align(Image.fromarray(gray))[0])
+
+
+@pytest.mark.parametrize(
+    ("photo", "options", "words"),
+    [
+        ("missing.png", {}, "missing.png: no such file"),
+        (3, {}, "photo: is int"),
+        (noise() / 255, {}, r"photo: is float64 \[120, 120, 3\]; give uint8"),
+        (noise()[..., :2], {}, r"photo: is uint8 \[120, 120, 2\]"),
+        (noise(), {"size": 0}, "size=0: is not a whole number of pixels from 1 to 4096"),
+        (noise(), {"size": 64.0}, "size=64.0"),
+        (noise(), {"landmarks": "nose"}, "landmarks='nose': is none of innerEyesAndBottomLip, "),
+    ],
+)
+def test_align_names_a_wrong_argument(photo: object, options: dict, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        align(photo, **options)
+
+
+def test_the_example_of_align_is_true() -> None:
+    finder, runner = doctest.DocTestFinder(), doctest.DocTestRunner()
+    (example,) = [test for test in finder.find(align, "align", globs={}) if test.examples]
+    assert runner.run(example).failed == 0
 
 
 # --- the landmark model ---
 
 
 def test_the_default_model_is_found_without_importing_its_package(
-    aligner: faces.FaceAligner,
+    aligner: FaceAligner,
 ) -> None:
     assert faces.default_predictor().endswith("shape_predictor_68_face_landmarks.dat")
     assert "face_recognition_models" not in sys.modules
@@ -396,36 +438,12 @@ def test_files_that_are_no_model_of_68_points_are_refused(tmp_path: Path) -> Non
 # --- files ---
 
 
-def test_files_are_aligned_refused_or_left_out_in_their_order(tmp_path: Path) -> None:
-    photos = {"bad": b"not an image", "one": hopper(), "none": noise(), "two": None}
-    photos["two"] = side_by_side(hopper(), collins())
-    jobs = []
-    for name, photo in photos.items():
-        path = tmp_path / f"{name}.png"
-        if isinstance(photo, bytes):
-            path.write_bytes(photo)
-        else:
-            utils.save_image(path, photo)
-        jobs.append((str(path), str(tmp_path / f"{name}-aligned.png")))
-    bad, *others = faces.align_files(jobs, "innerEyesAndBottomLip", 32, skip_multi=True, workers=2)
-    assert (bad.aligned, bad.faces) == (False, 0)
-    assert "bad.png: cannot be read as an image" in bad.problem
-    one, none, two = others
-    assert (one.aligned, one.faces, one.problem) == (True, 1, "")
-    assert none == faces.AlignedFile(False, 0)
-    assert two == faces.AlignedFile(False, 2)
-    assert one.placement == faces.FaceAligner("innerEyesAndBottomLip", 32).align(hopper()).placement
-    assert [path.name for path in tmp_path.glob("*-aligned.png")] == ["one-aligned.png"]
-    (again,) = faces.align_files(jobs[3:], "innerEyesAndBottomLip", 32)
-    assert (again.aligned, again.faces) == (True, 2)
-
-
 def test_photos_go_on_when_a_worker_is_killed(tmp_path: Path) -> None:
-    photo = tmp_path / "photo.png"
-    utils.save_image(photo, hopper())
-    jobs = ((str(photo), str(tmp_path / f"{i}.png")) for i in range(40))
-    results = faces.align_files(jobs, "innerEyesAndBottomLip", 32)
-    assert next(results).aligned
+    utils.save_image(tmp_path / "photo.png", hopper())
+    jobs = (("photo.png", f"{i}.png") for i in range(40))
+    settings = AlignmentSettings(str(tmp_path), str(tmp_path), INNER, 32, workers=1)
+    results = folders.align_photos(jobs, settings)
+    assert next(results)[0].status == "aligned"
     for process in multiprocessing.active_children():
         process.kill()
-    assert [result.aligned for result in results] == [True] * 39
+    assert [row.status for row, _ in results] == ["aligned"] * 39

@@ -43,7 +43,7 @@ def test_tasks_are_taken_as_results_are_and_the_rest_is_cancelled() -> None:
     with workers.WorkerPool(1, dict, {1: 1}, if_killed="") as pool:
         results = pool.map(operator.getitem, (taken.append(1) or 1 for _ in range(10**9)))
         assert [next(results) for _ in range(5)] == [1] * 5
-    assert len(taken) <= workers.AHEAD + 5
+    assert len(taken) <= workers.PREFETCH + 5
     assert multiprocessing.active_children() == []
 
 

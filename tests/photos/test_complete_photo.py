@@ -14,7 +14,7 @@ import skimage.data
 from helpers import Run, assert_refused, contents, load_picture, load_script, save_picture
 from PIL import Image
 
-from dcgan_completion.faces.aligner import TEMPLATE
+from dcgan_completion.faces.template import TEMPLATE
 
 SCRIPT = "complete-photo.py"
 LANDMARKS = np.array([[52, 38], [68, 36], [61, 62]])  # of a face in a photo of 120x90
@@ -135,7 +135,7 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_end(repair: Run, tmp_path: P
     assert "other options" in refused.stderr
     done = repair(*words, box=False)
     assert done.returncode == 0, done.stderr
-    assert "going on in out: 1 photos are done" in done.stdout
+    assert "resuming in out: 1 photos are done" in done.stdout
     assert "0: face" not in done.stdout
     resumed = contents(out)
     for name in ("config.json", "report.csv"):
@@ -171,7 +171,7 @@ def test_a_face_that_is_left_out_of_a_hole_is_told(repair: Run, tmp_path: Path) 
     face = load_picture(tmp_path / "photos/0.png")
     save_picture(tmp_path / "two.png", np.concatenate([face, face], axis=1))
     words = ("two.png", "--box", "100,130,330,20", "--approach", "direct", "--overwrite")
-    left_out = "the hole touches face 2, too: inpainted there, since --face leaves it out"
+    left_out = "the hole touches face 2, too: filled by diffusion, since --face leaves it out"
     for options, told in (((), False), (("--face", 1), True)):
         done = repair(*words, *options, box=False)
         assert done.returncode == 0, done.stderr
@@ -194,7 +194,7 @@ def test_a_run_that_is_stopped_says_what_is_done(
 
     monkeypatch.setattr(PhotoFolder, "finish_photo", stop_after_one)
     words = ("photos", "--mask", "masks", "--approach", "direct")
-    stopped = "stopped: 1 of 3 photos are done; the same command goes on"
+    stopped = "stopped: 1 of 3 photos are done; the same command resumes"
     for options, more in (((), ""), (("--overwrite",), ", without --overwrite")):
         done = repair(*words, *options, box=False)
         assert done.returncode == 130
@@ -250,20 +250,22 @@ def test_faces_are_listed_without_a_hole_and_nothing_else_is_written(
     drawn, photo = (load_picture(tmp_path / p) for p in ("out/faces-found/0.png", "photos/0.png"))
     assert 200 < (drawn != photo).any(axis=-1).sum() < 5000
     again = repair(*words, box=False)
-    assert_refused(again, "out/faces-found/0.png", "is there", "--overwrite")
-    assert repair(*words, "--overwrite", box=False).returncode == 0
+    assert_refused(again, "out/faces-found/0.png", "exists already", "--overwrite")
+    save_picture(tmp_path / "photos/1.png", np.full([260, 260, 3], 90, np.uint8))
+    more = ("photos", *words[1:], "--overwrite", "--mask", "masks")
+    done = repair(*more, box=False)  # what the mask hides is looked for, too
+    assert (done.returncode, done.stdout.count("1 face, see")) == (1, 2), done.stderr
+    assert done.stderr.startswith("skipped: photos/1.png: no face was found")
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
         ((), "what is missing of the photo?"),
-        (("--box", "1,1,9,9", "--mask-alpha"), "--mask-alpha and --box both say"),
         (("--box", "1,1,9,9", "--landmarks", "p", "--face", "1"), "contradicts --face"),
         (("--landmarks", "p", "--list-faces"), "contradicts --list-faces"),
         (("--box", "1,1,9,9", "--lr", "1", "--approach", "hmc"), "--lr belongs to --approach"),
         (("--box", "1,1,9,9", "--samples", "2", "--approach", "direct"), "--samples 2"),
-        (("--box", "1,1,9,9", "--feather"), "--feather: ramps"),
     ],
 )
 def test_contradictions_are_refused_before_anything_is_read(
@@ -281,8 +283,14 @@ def test_contradictions_are_refused_before_anything_is_read(
         (("--box", "1,1,9,9", "--max-pixels", 1000), "a.png"),
         (("--box", "1,1,9,9", "--landmarks", "none.txt"), "--landmarks none.txt"),
         (("--box", "1,1,9,9", "--landmarks", "line.txt"), "lie nearly on a line"),
-        (("--box", "1,1,9,9", "--landmarks", "points.txt"), "; look at the places of --landmarks"),
-        (("b.png", "--box", "1,1,9,9", "--landmarks", "points.txt"), "is of one photo"),
+        (
+            ("--box", "1,1,9,9", "--landmarks", "points.txt"),
+            "; check the coordinates in --landmarks",
+        ),
+        (
+            ("b.png", "--box", "1,1,9,9", "--landmarks", "points.txt"),
+            "locates a face in one photo, not in 2",
+        ),
         (("--mask", "small.png"), "small.png: is 20x20, but a.png is 120x90"),
         (("--mask", "black.png"), "nothing in it is white"),
     ],

@@ -1,4 +1,4 @@
-"""What is put back into a photo, where, and what it may depend on."""
+"""What is pasted back into a photo, where, and what it may depend on."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ import pytest
 from helpers import save_picture
 
 from dcgan_completion.faces.aligner import FaceAligner
-from dcgan_completion.faces.placement import there
+from dcgan_completion.faces.placement import sample
 from dcgan_completion.photos.files import Photo
-from dcgan_completion.photos.holes import HoleSettings, HoleSource
-from dcgan_completion.photos.repair import Task, TaskMaker, repair
-from dcgan_completion.settings.photos import LANDMARKS, PhotoSettings
+from dcgan_completion.photos.masks import PhotoMaskSource
+from dcgan_completion.photos.repair import repair
+from dcgan_completion.photos.task import Task, TaskMaker
+from dcgan_completion.settings.photos import LANDMARKS, PhotoMaskSettings, PhotoSettings
 from dcgan_completion.utils import UserError
 
 SIZE = 16
@@ -40,12 +41,12 @@ def make(
     pixels: np.ndarray,
     channels: int = 3,
     points: str = POINTS,
-    **hole: object,
+    **mask: object,
 ) -> Task:
     path = save_picture(folder / "photo.png", pixels)
     (folder / "points.txt").write_text(points)
     settings = PhotoSettings.of([str(path)], landmarks=str(folder / "points.txt"))
-    source = HoleSource(HoleSettings.of(**hole or {"box": [(50, 40, 20, 16)]}))
+    source = PhotoMaskSource(PhotoMaskSettings.of(**mask or {"box": [(50, 40, 20, 16)]}))
     return TaskMaker(settings, source, aligner, channels).make(str(path))
 
 
@@ -55,9 +56,9 @@ def test_what_the_photo_showed_comes_back_to_its_place(
 ) -> None:
     pixels = waves().round().astype(np.uint8)
     task = make(tmp_path, aligner, pixels)
-    truth = np.stack([there(waves().astype(np.float32), task.faces[0].matrix, SIZE)])
+    truth = np.stack([sample(waves().astype(np.float32), task.faces[0].matrix, SIZE)])
     after = repair(task, truth, blend, 0).pixels
-    hole = task.hole.missing
+    hole = task.mask.plane
     np.testing.assert_array_equal(after[~hole], pixels[~hole])
     assert np.abs(after[hole].astype(float) - pixels[hole]).max() < 4
 
@@ -66,7 +67,7 @@ def test_sixteen_bits_are_filled_as_eight_are(aligner: FaceAligner, tmp_path: Pa
     gray = (257 * waves()[..., 0]).round().astype(np.uint16)
     task = make(tmp_path, aligner, gray)
     assert task.photo.pixels.dtype == np.uint16
-    truth = np.stack([there(waves().astype(np.float32)[..., :1], task.faces[0].matrix, SIZE)])
+    truth = np.stack([sample(waves().astype(np.float32)[..., :1], task.faces[0].matrix, SIZE)])
     after = repair(task, np.repeat(truth, 3, axis=-1), "smooth", 0).pixels[..., 0]
     assert np.abs(after.astype(float) - gray).max() < 4 * 257
 
@@ -84,11 +85,11 @@ def test_the_square_shows_the_photo_and_its_hole(aligner: FaceAligner, tmp_path:
     far = (abs(px - 60) > 16) | (abs(py - 48) > 14)
     assert deep.any()
     assert far.any()
-    assert not task.known[0, deep].any()
-    assert task.known[0, far].all()
+    assert task.square_mask.hole[0, deep].all()
+    assert not task.square_mask.hole[0, far].any()
 
 
-def test_what_lies_outside_the_square_or_is_narrow_is_inpainted(
+def test_what_lies_outside_the_square_or_is_narrow_is_filled_by_diffusion(
     aligner: FaceAligner, tmp_path: Path
 ) -> None:
     flat = np.full([90, 120, 3], 100, np.uint8)
@@ -101,7 +102,7 @@ def test_what_lies_outside_the_square_or_is_narrow_is_inpainted(
     np.testing.assert_array_equal(after[:57], expected[:57])
     np.testing.assert_allclose(after[2:11, 2:14], 100, atol=1)
     assert after[58, 40:70].max() < 250  # from what is above and below it
-    share = task.inpainted.sum() / task.missing.sum()
+    share = task.diffused.sum() / task.hole.sum()
     assert share == pytest.approx((12 * 9 + 30) / (20 * 16 + 12 * 9 + 30))
 
 
@@ -123,7 +124,7 @@ def test_grain_is_that_of_the_known_part_and_seeded(
     noise = random.normal(0, 6, [90, 120, 3])
     task = make(tmp_path, aligner, (120 + noise).round().clip(0, 255).astype(np.uint8))
     generated = np.full([1, SIZE, SIZE, 3], 120, np.float32)
-    hole = task.hole.missing
+    hole = task.mask.plane
     grained = [repair(task, generated, "none", seed).pixels[hole] for seed in (0, 0, 1)]
     np.testing.assert_array_equal(grained[0], grained[1])
     assert (grained[0] != grained[2]).mean() > 0.5
@@ -136,13 +137,13 @@ def test_faces_that_overlap_meet_without_a_seam(aligner: FaceAligner, tmp_path: 
     flat = np.full([90, 120, 3], 100, np.uint8)
     one = make(tmp_path, aligner, flat, box=[(50, 40, 40, 16)])
     other = make(tmp_path, aligner, flat, points="70,38\n86,36\n79,62\n", box=[(50, 40, 40, 16)])
-    owner = np.where(np.arange(one.missing.shape[1]) + one.crop[1].start < 70, 0, 1)
-    owner = np.where(one.missing, owner, -1).astype(np.int16)
+    owner = np.where(np.arange(one.hole.shape[1]) + one.crop[1].start < 70, 0, 1)
+    owner = np.where(one.hole, owner, -1).astype(np.int16)
     both = dataclasses.replace(
         one,
         faces=one.faces + other.faces,
         owner=owner,
-        inpainted=np.zeros_like(one.missing),
+        diffused=np.zeros_like(one.hole),
     )
     generated = np.stack([np.full([SIZE, SIZE, 3], level, np.float32) for level in (60, 180)])
     after = repair(both, generated, "smooth", 0, False).pixels.astype(int)
@@ -156,23 +157,25 @@ def test_masks_in_the_square_of_a_face_become_a_hole_of_the_photo(
 ) -> None:
     pixels = waves().round().astype(np.uint8)
     task = make(tmp_path, aligner, pixels, mask_type="left")
-    centres = np.argwhere(task.hole.missing)[:, ::-1]
+    centres = np.argwhere(task.mask.plane)[:, ::-1]
     columns = (centres @ task.faces[0].matrix[:, :2].T + task.faces[0].matrix[:, 2])[:, 0]
     assert columns.max() < SIZE / 2 - 0.5
     assert columns.min() >= -0.5
     other = make(tmp_path / "other", aligner, 255 - pixels, mask_type="random")
     again = make(tmp_path / "again", aligner, pixels, mask_type="random")
-    np.testing.assert_array_equal(other.hole.missing, again.hole.missing)
+    np.testing.assert_array_equal(other.mask.plane, again.mask.plane)
     feathered = make(tmp_path, aligner, pixels, mask_type="center", dilate=2, feather=True)
-    ramp = feathered.hole.ramp
-    assert (ramp[~feathered.hole.missing] == 0).all()
+    ramp = feathered.mask.ramp_plane
+    assert (ramp[~feathered.mask.plane] == 0).all()
     assert ((ramp > 0) & (ramp < 1)).any()
 
 
 def test_a_face_of_which_nothing_is_known_is_refused(aligner: FaceAligner, tmp_path: Path) -> None:
     pixels = waves().round().astype(np.uint8)
     nothing = r"photo\.png: nothing of face 1 is known; "
-    with pytest.raises(UserError, match=nothing + "76% of the photo is missing: are black and"):
+    with pytest.raises(
+        UserError, match=nothing + "76% of the photo is missing: are black and white swapped"
+    ):
         make(tmp_path, aligner, pixels, box=[(10, 5, 100, 82)])
     with pytest.raises(UserError, match=nothing + "make the hole smaller"):
         make(tmp_path, aligner, waves(200).round().astype(np.uint8), box=[(10, 5, 100, 82)])
@@ -197,5 +200,5 @@ def test_transparent_pixels_that_are_filled_become_opaque(
     pixels[40:56, 50:70, 3] = 0
     task = make(tmp_path, aligner, pixels, mask_alpha=True)
     after: Photo = repair(task, task.squares.astype(np.float32), "smooth", 0)
-    assert (after.alpha[task.hole.missing] == 255).all()
-    assert (after.alpha[~task.hole.missing] == 200).all()
+    assert (after.alpha[task.mask.plane] == 255).all()
+    assert (after.alpha[~task.mask.plane] == 200).all()

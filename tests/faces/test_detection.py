@@ -1,4 +1,4 @@
-"""Which faces are found, hidden ones too, in whose squares a hole lies, and given landmarks."""
+"""Which faces are found, hidden ones too, and chosen; given landmarks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import skimage.data
 from PIL import Image
 
 from dcgan_completion.faces import detection
-from dcgan_completion.faces.aligner import TEMPLATE, Detection, FaceAligner
+from dcgan_completion.faces.aligner import Detection, FaceAligner
+from dcgan_completion.faces.template import TEMPLATE
 from dcgan_completion.utils import UserError
 
 SIZE = 64
@@ -46,7 +47,7 @@ class Scripted:
         self.marks, self.shown, self.scores = marks, [], {}
         self.size, self.indices, self.matrix = aligner.size, aligner.indices, aligner.matrix
 
-    def detect(self, picture: np.ndarray, *, enlarge: bool, least: float) -> list[Detection]:
+    def detect(self, picture: np.ndarray, *, enlarge: bool, min_score: float) -> list[Detection]:
         self.shown.append((picture, enlarge))
         height, width = picture.shape[:2]
         found = []
@@ -55,7 +56,7 @@ class Scripted:
                 left, top, right, bottom = np.array(box) * [width, height, width, height] // 1000
                 edges = dlib.rectangle(*map(int, (left, top, right, bottom)))
                 score = self.scores.get(value, 1.0)
-                found += [Detection(edges, score)] if score > least else []
+                found += [Detection(edges, score)] if score > min_score else []
         return found
 
     def landmarks(self, picture: np.ndarray, box: dlib.rectangle) -> np.ndarray:
@@ -69,7 +70,7 @@ class Scripted:
 def test_a_face_is_found_where_alignment_finds_it(aligner: FaceAligner) -> None:
     photo = astronaut()
     (face,) = detection.find_faces(aligner, photo)
-    wanted = aligner.align(photo).placement
+    wanted = aligner.align_largest(photo)
     np.testing.assert_array_equal(face.landmarks, wanted.landmarks)
     np.testing.assert_array_equal(face.matrix, wanted.matrix)
     assert (face.score, face.how, face.size) == (wanted.score, detection.AS_IT_IS, SIZE)
@@ -97,7 +98,7 @@ def test_a_face_behind_a_hole_is_found(aligner: FaceAligner) -> None:
     with pytest.raises(UserError, match="no face"):
         detection.find_faces(aligner, white)
     (found,) = detection.find_faces(aligner, white, hole)
-    assert found.how == detection.INPAINTED
+    assert found.how == detection.TELEA
     away = (found.landmarks - face.landmarks) @ face.matrix[:, :2].T
     assert np.abs(away).max() < 2
 

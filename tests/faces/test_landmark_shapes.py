@@ -1,11 +1,11 @@
-"""Hidden landmarks follow from the visible ones by a Gaussian of faces' shapes."""
+"""Hidden landmarks are inferred from the visible ones by a Gaussian of faces' shapes."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from dcgan_completion.faces.landmark_shapes import COMPONENTS, FEWEST, MEAN, infer_hidden
+from dcgan_completion.faces.landmark_shapes import COMPONENTS, MEAN, MIN_VISIBLE, infer_hidden
 
 MIRROR = np.r_[
     np.arange(16, -1, -1), np.arange(26, 16, -1), 27:31, np.arange(35, 30, -1), 45:41:-1, 47, 46,
@@ -74,6 +74,6 @@ def test_nothing_changes_where_nothing_is_hidden_or_nearly_all(
     random: np.random.Generator,
 ) -> None:
     points = drawn(random)
-    few = np.arange(68) >= FEWEST - 1
+    few = np.arange(68) >= MIN_VISIBLE - 1
     for hidden in (np.zeros(68, bool), few, np.ones(68, bool)):
         np.testing.assert_array_equal(infer_hidden(points, hidden), points)

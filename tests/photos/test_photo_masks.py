@@ -1,4 +1,4 @@
-"""What is missing of a photo: options, masks, transparency, boxes, squares of faces, growth."""
+"""The masks of photos: options, files, transparency, boxes, squares of faces, growth."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers import save_picture
-from PIL import ExifTags, Image
 
+from dcgan_completion.faces.placement import hole_in_photo
+from dcgan_completion.masks.mask import Mask
 from dcgan_completion.photos.files import Photo
-from dcgan_completion.photos.holes import Hole, HoleSettings, HoleSource, hole_in_square
+from dcgan_completion.photos.masks import PhotoMaskSource
 from dcgan_completion.settings import options
 from dcgan_completion.settings.masks import MaskSettings
+from dcgan_completion.settings.photos import PhotoMaskSettings
 from dcgan_completion.utils import UserError
 
 HEIGHT, WIDTH = 20, 30
@@ -37,21 +39,21 @@ def levels(missing: np.ndarray) -> np.ndarray:
     return np.where(missing, 255, 0).astype(np.uint8)
 
 
-def parse(*arguments: str) -> HoleSettings:
+def parse(*arguments: str) -> PhotoMaskSettings:
     """The settings that a command line gives."""
     parser = argparse.ArgumentParser(exit_on_error=False)
-    options.add_options(parser, HoleSettings, HoleSettings.default_text)
+    options.add_options(parser, PhotoMaskSettings, PhotoMaskSettings.default_text)
     args = parser.parse_args(arguments)
-    return HoleSettings.of(**options.given_options(args, HoleSettings))
+    return PhotoMaskSettings.of(**options.given_options(args, PhotoMaskSettings))
 
 
-def hole_of(settings: HoleSettings, of: Photo | None = None) -> Hole:
-    return HoleSource.of(settings, [PATH], [PATH]).hole_of(PATH, of or photo())
+def mask_of(settings: PhotoMaskSettings, of: Photo | None = None) -> Mask:
+    return PhotoMaskSource.of(settings, [PATH], [PATH]).mask_of(PATH, of or photo())
 
 
-def refusal(settings: HoleSettings, of: Photo | None = None) -> str:
+def refusal(settings: PhotoMaskSettings, of: Photo | None = None) -> str:
     with pytest.raises(UserError) as caught:
-        hole_of(settings, of)
+        mask_of(settings, of)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -64,14 +66,6 @@ def distances(targets: np.ndarray) -> np.ndarray:
 
 
 # --- options ---
-
-
-def test_shared_options_have_one_definition() -> None:
-    ours = {field.name: field for field in options.option_fields(HoleSettings)}
-    for field in options.option_fields(MaskSettings):
-        if field.name != "mask_type":
-            assert ours[field.name].metadata == field.metadata
-            assert ours[field.name].default == field.default
 
 
 def test_boxes_may_be_given_several_times() -> None:
@@ -92,7 +86,7 @@ def test_masks_of_squares_are_those_of_complete() -> None:
     settings = parse("--mask-type", "center", "--center-scale", "0.3", "--dilate", "1")
     assert settings.in_square == MaskSettings.of(mask_type="center", center_scale=0.3, dilate=1)
     with pytest.raises(ValueError, match="faces"):
-        hole_of(settings)
+        mask_of(settings)
     for kind in ("full", "lowres", "file"):
         with pytest.raises(argparse.ArgumentError):
             parse("--mask-type", kind)
@@ -125,16 +119,9 @@ def test_contradictions_are_refused(arguments: list[str], words: str) -> None:
 def test_a_mask_of_the_photos_size_is_the_hole(invert: bool, tmp_path: Path) -> None:
     path = save_picture(tmp_path / "m.png", levels(drawn() != invert))
     more = {"invert_mask": True} if invert else {}
-    hole = hole_of(HoleSettings.of(mask=str(path), **more))
-    np.testing.assert_array_equal(hole.missing, drawn())
-    assert hole.ramp is None
-
-
-def test_a_mask_is_rotated_by_its_own_exif(tmp_path: Path) -> None:
-    exif = Image.Exif()
-    exif[ExifTags.Base.Orientation] = 6  # a quarter to the right brings it upright
-    path = save_picture(tmp_path / "m.png", np.rot90(levels(drawn())), exif=exif)
-    np.testing.assert_array_equal(hole_of(HoleSettings.of(mask=str(path))).missing, drawn())
+    mask = mask_of(PhotoMaskSettings.of(mask=str(path), **more))
+    np.testing.assert_array_equal(mask.plane, drawn())
+    assert mask.ramp is None
 
 
 def test_a_folder_has_a_mask_for_each_photo(tmp_path: Path) -> None:
@@ -142,12 +129,12 @@ def test_a_folder_has_a_mask_for_each_photo(tmp_path: Path) -> None:
     save_picture(tmp_path / "masks" / "a.png", levels(drawn()))
     save_picture(tmp_path / "masks" / "b.bmp", levels(other))
     paths = [str(tmp_path / "in" / name) for name in ("b.jpg", "a.png")]
-    settings = HoleSettings.of(mask=str(tmp_path / "masks"))
-    source = HoleSource.of(settings, paths, [str(tmp_path / "in" / "b.jpg"), paths[1]])
-    np.testing.assert_array_equal(source.hole_of(paths[0], photo()).missing, other)
-    np.testing.assert_array_equal(source.hole_of(paths[1], photo()).missing, drawn())
+    settings = PhotoMaskSettings.of(mask=str(tmp_path / "masks"))
+    source = PhotoMaskSource.of(settings, paths, [str(tmp_path / "in" / "b.jpg"), paths[1]])
+    np.testing.assert_array_equal(source.mask_of(paths[0], photo()).plane, other)
+    np.testing.assert_array_equal(source.mask_of(paths[1], photo()).plane, drawn())
     with pytest.raises(UserError, match=r"no mask for .*c\.png"):
-        HoleSource.of(settings, [*paths, str(tmp_path / "in" / "c.png")], paths)
+        PhotoMaskSource.of(settings, [*paths, str(tmp_path / "in" / "c.png")], paths)
 
 
 def test_masks_that_do_not_fit_are_named(tmp_path: Path) -> None:
@@ -162,11 +149,11 @@ def test_masks_that_do_not_fit_are_named(tmp_path: Path) -> None:
         (gradient, {}, "looks like a photo, not a mask"),
     ):
         path = save_picture(tmp_path / "m.png", picture)
-        message = refusal(HoleSettings.of(mask=str(path), **more))
+        message = refusal(PhotoMaskSettings.of(mask=str(path), **more))
         assert message.startswith(f"--mask {path}: ")
         assert words in message
     with pytest.raises(UserError, match="no such file or folder"):
-        hole_of(HoleSettings.of(mask="missing.png"))
+        mask_of(PhotoMaskSettings.of(mask="missing.png"))
 
 
 # --- transparency and boxes ---
@@ -180,8 +167,8 @@ def test_transparent_pixels_are_missing(dtype: type) -> None:
     alpha[0, :4] = peak // 2, peak // 2 + 1, peak - 1, 1  # below a half is missing
     wanted = drawn()
     wanted[0, [0, 3]] = True
-    settings = HoleSettings.of(mask_alpha=True)
-    np.testing.assert_array_equal(hole_of(settings, photo(dtype, alpha)).missing, wanted)
+    settings = PhotoMaskSettings.of(mask_alpha=True)
+    np.testing.assert_array_equal(mask_of(settings, photo(dtype, alpha)).plane, wanted)
 
 
 @pytest.mark.parametrize(
@@ -194,57 +181,41 @@ def test_transparent_pixels_are_missing(dtype: type) -> None:
 )
 def test_transparency_that_says_nothing_is_named(level: int | None, words: str) -> None:
     alpha = None if level is None else np.full([HEIGHT, WIDTH], level, np.uint8)
-    message = refusal(HoleSettings.of(mask_alpha=True), photo(alpha=alpha))
+    message = refusal(PhotoMaskSettings.of(mask_alpha=True), photo(alpha=alpha))
     assert message.startswith(f"{PATH}: ")
     assert words in message
 
 
 def test_boxes_are_missing() -> None:
-    hole = hole_of(HoleSettings.of(box=[(0, 0, 2, 3), (28, 10, 2, 10)]))
+    mask = mask_of(PhotoMaskSettings.of(box=[(0, 0, 2, 3), (28, 10, 2, 10)]))
     wanted = np.zeros([HEIGHT, WIDTH], bool)
     for y in range(HEIGHT):
         for x in range(WIDTH):
             wanted[y, x] = (x < 2 and y < 3) or (x >= 28 and y >= 10)
-    np.testing.assert_array_equal(hole.missing, wanted)
+    np.testing.assert_array_equal(mask.plane, wanted)
 
 
 @pytest.mark.parametrize("box", [(29, 0, 2, 3), (0, 18, 2, 3), (40, 40, 1, 1)])
 def test_a_box_outside_is_named(box: tuple[int, int, int, int]) -> None:
-    message = refusal(HoleSettings.of(box=[(0, 0, 1, 1), box]))
+    message = refusal(PhotoMaskSettings.of(box=[(0, 0, 1, 1), box]))
     assert message.startswith(f"--box {','.join(map(str, box))}: reaches beyond {PATH}, which is")
     assert "30x20" in message
 
 
 def test_a_box_of_everything_is_named() -> None:
-    assert "nothing is known" in refusal(HoleSettings.of(box=[(0, 0, WIDTH, HEIGHT)]))
-    assert "nothing is known" in refusal(HoleSettings.of(box=[(9, 9, 9, 9)], dilate=30))
+    assert "nothing is known" in refusal(PhotoMaskSettings.of(box=[(0, 0, WIDTH, HEIGHT)]))
+    assert "nothing is known" in refusal(PhotoMaskSettings.of(box=[(9, 9, 9, 9)], dilate=30))
 
 
 # --- growth ---
 
 
-@pytest.mark.parametrize("pixels", [1, 3, 8])
-def test_a_hole_grows_by_a_disc(pixels: int) -> None:
-    hole = Hole(drawn()).grown(pixels)
-    np.testing.assert_array_equal(hole.missing, distances(drawn()) <= pixels)
-    assert hole.ramp is None
-
-
-@pytest.mark.parametrize("pixels", [1, 3, 8])
-def test_a_feathered_hole_rises_over_what_is_added(pixels: int) -> None:
-    hole = Hole(drawn()).grown(pixels, feather=True)
-    inner, outer = distances(drawn()), distances(~hole.missing)
-    wanted = np.where(hole.missing, outer / (outer + inner), 0)
-    np.testing.assert_allclose(hole.ramp, wanted, atol=1e-6)
-    assert (hole.ramp[drawn()] == 1).all()
-
-
 def test_settings_grow_the_hole() -> None:
-    hole = hole_of(HoleSettings.of(box=[(5, 5, 2, 2)], dilate=2, feather=True))
+    mask = mask_of(PhotoMaskSettings.of(box=[(5, 5, 2, 2)], dilate=2, feather=True))
     inner = np.zeros([HEIGHT, WIDTH], bool)
     inner[5:7, 5:7] = True
-    np.testing.assert_array_equal(hole.missing, distances(inner) <= 2)
-    assert hole.ramp is not None
+    np.testing.assert_array_equal(mask.plane, distances(inner) <= 2)
+    assert mask.ramp is not None
 
 
 # --- squares of faces ---
@@ -267,5 +238,5 @@ def test_a_hole_in_a_square_lies_where_the_matrix_says(
             column, row = np.floor(matrix @ [x, y, 1] + 0.5).astype(int)
             if 0 <= column < size and 0 <= row < size:
                 wanted[y, x] = missing[row, column]
-    found = hole_in_square(missing, matrix, (HEIGHT, WIDTH))
+    found = hole_in_photo(missing, matrix, (HEIGHT, WIDTH))
     np.testing.assert_array_equal(found, wanted)

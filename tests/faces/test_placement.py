@@ -1,4 +1,4 @@
-"""There and back: synthetic grids through known maps, at all scales and angles."""
+"""Sampled and pasted back: synthetic grids through known maps, at all scales and angles."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dcgan_completion.faces import aligner as faces
 from dcgan_completion.faces import placement
 
 SIZE = 64
@@ -77,8 +76,8 @@ def test_a_grid_comes_back_to_where_it_was(matrix: np.ndarray) -> None:
     height, width = photo_shape(matrix)
     scale = placement.scale_of(matrix)
     points = apply(inverse(matrix), GRID)
-    square = placement.there(blobs(points, (height, width), 1.5 * max(scale, 1)), matrix, SIZE)
-    result = placement.back(square, matrix, (slice(0, height), slice(0, width)))
+    square = placement.sample(blobs(points, (height, width), 1.5 * max(scale, 1)), matrix, SIZE)
+    result = placement.paste_back(square, matrix, (slice(0, height), slice(0, width)))
     assert np.abs(centroids(square) - GRID).max() < 0.1 * max(1, 1 / scale)
     # Beyond the square its edge is repeated, and so is what a spot has there.
     at = apply(matrix, np.stack(np.meshgrid(np.arange(width), np.arange(height)), axis=-1))
@@ -91,8 +90,8 @@ def test_what_is_smooth_comes_back_as_it_was(matrix: np.ndarray) -> None:
     y, x = np.mgrid[:height, :width]
     u, v = np.moveaxis(apply(matrix, np.stack([x, y], axis=-1)), -1, 0)
     photo = np.float32(128 + 60 * np.sin(u / 8) * np.cos(v / 9 + 1))[..., np.newaxis]
-    result = placement.back(
-        placement.there(photo, matrix, SIZE), matrix, (slice(0, height), slice(0, width))
+    result = placement.paste_back(
+        placement.sample(photo, matrix, SIZE), matrix, (slice(0, height), slice(0, width))
     )
     # Pixels of half a square's pixel's error would differ by 4 levels, and pixels of the photo
     # average where it is coarser.
@@ -104,8 +103,8 @@ def test_what_is_smooth_comes_back_as_it_was(matrix: np.ndarray) -> None:
 def test_a_crop_comes_back_as_a_part_of_the_whole(matrix: np.ndarray) -> None:
     height, width = photo_shape(matrix)
     square = np.random.default_rng(0).uniform(0, 255, [SIZE, SIZE, 2])
-    whole = placement.back(square, matrix, (slice(0, height), slice(0, width)))
-    part = placement.back(square, matrix, (slice(11, 47), slice(5, 30)))
+    whole = placement.paste_back(square, matrix, (slice(0, height), slice(0, width)))
+    part = placement.paste_back(square, matrix, (slice(11, 47), slice(5, 30)))
     np.testing.assert_allclose(part, whole[11:47, 5:30], atol=1e-2)
 
 
@@ -113,26 +112,26 @@ def test_the_same_place_and_size_is_the_identity() -> None:
     square = np.random.default_rng(0).uniform(0, 255, [SIZE, SIZE, 3]).astype(np.float32)
     matrix = np.array([[1.0, 0, -7], [0, 1, -5]])
     photo = np.pad(square, ((5, 9), (7, 3), (0, 0)))
-    np.testing.assert_allclose(placement.there(photo, matrix, SIZE), square, atol=1e-4)
+    np.testing.assert_allclose(placement.sample(photo, matrix, SIZE), square, atol=1e-4)
     crop = (slice(5, 5 + SIZE), slice(7, 7 + SIZE))
-    np.testing.assert_allclose(placement.back(square, matrix, crop), square, atol=1e-3)
+    np.testing.assert_allclose(placement.paste_back(square, matrix, crop), square, atol=1e-3)
 
 
 def test_a_photo_of_half_the_size_gets_averages() -> None:
     square = np.random.default_rng(0).uniform(0, 255, [SIZE, SIZE, 1])
     matrix = np.array([[2.0, 0, 0.5], [0, 2, 0.5]])  # a pixel covers 2x2 of the square's
-    result = placement.back(square, matrix, (slice(0, 32), slice(0, 32)))
+    result = placement.paste_back(square, matrix, (slice(0, 32), slice(0, 32)))
     # By the cubic spline through the pixels, integrated over half a pixel to each side of two.
     means = square[..., 0].reshape(32, 2, 32, 2).mean(axis=(1, 3))
     np.testing.assert_allclose(result[..., 0], means, atol=0.5)
 
 
-def test_there_is_what_alignment_does() -> None:
+def test_a_sample_is_what_alignment_does_unrounded() -> None:
     photo = np.random.default_rng(0).integers(0, 256, [300, 240, 3], np.uint8)
     for degrees, scale, centre in ((10, 2.4, (150, 130)), (-5, 0.8, (20, 280)), (0, 5, (60, 80))):
         matrix = map_of(degrees, scale, centre)
-        wanted = faces.affine_image(photo, matrix, SIZE)
-        assert np.abs(placement.there(photo, matrix, SIZE) - wanted).max() <= 1.01
+        wanted = placement.affine_image(photo, matrix, SIZE)
+        assert np.abs(placement.sample(photo, matrix, SIZE) - wanted).max() <= 1.01
 
 
 def test_the_square_lies_where_the_matrix_says() -> None:
@@ -167,23 +166,23 @@ def test_known_pixels_of_the_square_see_nothing_of_the_hole(
         hole[top : top + random.integers(1, 20), left : left + random.integers(1, 20)] = True
     other = np.where(hole[..., np.newaxis], random.integers(0, 256, photo.shape), photo)
     matrix = map_of(degrees, scale, (x, y), mirror=mirror)
-    missing = placement.hole_there(hole, matrix, SIZE)
-    squares = [placement.there(p.astype(np.uint8), matrix, SIZE) for p in (photo, other)]
+    missing = placement.hole_in_face(hole, matrix, SIZE)
+    squares = [placement.sample(p.astype(np.uint8), matrix, SIZE) for p in (photo, other)]
     np.testing.assert_array_equal(squares[0][~missing], squares[1][~missing])
 
 
 def test_a_hole_in_the_square_is_where_the_matrix_brings_it() -> None:
     matrix = map_of(0, 4, (140, 150))
     hole = np.zeros([300, 300], bool)
-    assert not placement.hole_there(hole, matrix, SIZE).any()
+    assert not placement.hole_in_face(hole, matrix, SIZE).any()
     hole[150, 140] = True  # one pixel of sixteen
-    (at,) = np.argwhere(placement.hole_there(hole, matrix, SIZE))[:, ::-1][:1]
+    (at,) = np.argwhere(placement.hole_in_face(hole, matrix, SIZE))[:, ::-1][:1]
     assert np.abs(at - apply(matrix, np.array([140, 150]))).max() <= 1
-    assert 1 <= placement.hole_there(hole, matrix, SIZE).sum() <= 4
+    assert 1 <= placement.hole_in_face(hole, matrix, SIZE).sum() <= 4
     # What lies outside the photo is as its edge.
     hole[:] = False
     hole[0] = True
-    missing = placement.hole_there(hole, map_of(0, 4, (140, 20)), SIZE)
+    missing = placement.hole_in_face(hole, map_of(0, 4, (140, 20)), SIZE)
     assert missing[:25].all()
     assert not missing[30:].any()
 
