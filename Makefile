@@ -1,15 +1,25 @@
-# make demo   align two portraits and complete them with the model that ships
-# make test   lint and the test suite
+# make demo       align two portraits and complete them with the model that ships
+# make test       lint and the test suite
 # make test-all   with the tests that take long, and those that need Chromium, axe-core (by npm) or extras
-# make bench  seconds of a training step and of its input, against the processor's rate
+# make lint       ruff, and the imports between the parts of the package
+# make types      pyright
+# make coverage   the suite's line and branch coverage, of subprocesses too, in coverage/
+# make bench      seconds of a training step and of its input, against the processor's rate
+# make quality FACES=DIR   quality of completions beside commit 30362c9's, on photos that are yours
+# make lock       the lock files, anew from requirements*.txt
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO := demo
 MASKS := center left pattern
 AXE := tests/serving/node_modules
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r
+# Two at a time: most tests wait for a command, or for one core; each takes up to 2 GiB.
+PARALLEL := -n 2 --dist loadfile --no-loadscope-reorder
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+	--custom-compile-command "make lock"
 
-.PHONY: help demo test test-all bench lint clean
+.PHONY: help demo test test-all lint imports types coverage bench quality lock clean
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -18,16 +28,16 @@ $(BIN)/python:
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; (3, 11) <= v <= (3, 13) or sys.exit("Python %d.%d: TensorFlow here needs 3.11 to 3.13; name one, as in make PYTHON=python3.12 demo" % v)'
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.installed: requirements.txt | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+$(VENV)/.installed: requirements.lock | $(BIN)/python
+	$(INSTALL) $<
 	@touch $@
 
-$(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
-	@touch $@
+$(VENV)/.installed-dev: requirements-dev.lock | $(BIN)/python
+	$(INSTALL) $<
+	@touch $@ $(VENV)/.installed
 
-$(VENV)/.installed-extras: requirements-extras.txt $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-extras.txt
+$(VENV)/.installed-extras: requirements-extras.lock $(VENV)/.installed
+	$(INSTALL) $<
 	@touch $@
 
 # Two portraits: aligned, then completed under three masks by the model that ships; and both photos
@@ -57,16 +67,32 @@ demo: $(VENV)/.installed
 	@echo "$(DEMO)/MASK-completion.gif      the search for them, from its start to its end"
 	@echo "$(DEMO)/runs/MASK/               all that complete.py has written"
 
-lint: $(VENV)/.installed-dev
+lint: $(VENV)/.installed-dev imports
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-# Two at a time: most tests wait for a script, or for one core; each takes up to 2 GiB.
+# As in a wheel: in a checkout, stand-ins would hide what model.py, ops.py and utils.py import.
+imports: $(VENV)/.installed-dev
+	rm -rf build/package
+	$(BIN)/python setup.py --quiet build_py --build-lib build/package
+	cd build/package && ../../$(BIN)/lint-imports --no-logo --no-cache ../../pyproject.toml
+
+# With the packages that export.py imports.
+types: $(VENV)/.installed-dev $(VENV)/.installed-extras
+	$(BIN)/pyright
+
 test: lint
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest $(PARALLEL)
 
 test-all: lint $(VENV)/.installed-extras $(AXE)/.installed
 	$(BIN)/python -m pytest -m ''
+
+coverage: $(VENV)/.installed-dev
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest $(PARALLEL)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage html --quiet
+	$(BIN)/coverage report
 
 # axe-core looks at the page of serve.py; without npm, or a network, the test that needs it is skipped.
 $(AXE)/.installed: tests/serving/package-lock.json
@@ -75,8 +101,18 @@ $(AXE)/.installed: tests/serving/package-lock.json
 	    then touch $@; else echo "npm could not install axe-core: a test of the page is skipped"; fi
 
 bench: $(VENV)/.installed
-	$(BIN)/python benchmarks/train.py
-	$(BIN)/python benchmarks/input.py
+	$(BIN)/python -m benchmarks.train
+	$(BIN)/python -m benchmarks.input
+
+# FACES is a folder of photos that may not be in the repository; see benchmarks/quality.py.
+quality: $(VENV)/.installed
+	@$(BIN)/python -m benchmarks.quality $(FACES)
+
+# All together first, so that the three agree.
+lock: $(VENV)/.installed-dev
+	$(LOCK) requirements-dev.txt requirements-extras.txt -o $(VENV)/all.lock
+	set -e; for name in requirements requirements-dev requirements-extras; do \
+	    $(LOCK) $$name.txt -c $(VENV)/all.lock -o $$name.lock; done
 
 clean:
-	rm -rf $(VENV) $(DEMO) $(AXE)
+	rm -rf $(VENV) $(DEMO) $(AXE) build coverage

@@ -1,4 +1,4 @@
-"""Installs the package `dcgan_completion` and its commands."""
+"""Install the package `dcgan_completion` and its commands."""
 
 import runpy
 import shutil
@@ -24,19 +24,18 @@ COMMANDS = (
 
 
 class BuildPackage(build_py):
-    """Puts the checkout's top-level modules and its model into the package."""
+    """Replace the stand-ins by the checkout's top-level modules, and add the model."""
 
     def run(self) -> None:
-        """Builds as setuptools does; then replaces the stand-ins by the modules themselves."""
+        """Build as setuptools does, then copy; an editable install needs the stand-ins."""
         super().run()
-        if self.editable_mode:  # the stand-ins find the checkout
-            return
-        package = Path(self.build_lib) / "dcgan_completion"
-        for name in ("model.py", "ops.py", "utils.py"):
-            shutil.copyfile(ROOT / name, package / name)
-        model = "data/pretrained"
-        shutil.copytree(ROOT / model, package / model, dirs_exist_ok=True)
-        (package / "_checkout.py").unlink()
+        if not self.editable_mode:
+            package = Path(self.build_lib) / "dcgan_completion"
+            for name in ("model.py", "ops.py", "utils.py"):
+                shutil.copyfile(ROOT / name, package / name)
+            model = "data/pretrained"
+            shutil.copytree(ROOT / model, package / model, dirs_exist_ok=True)
+            (package / "_checkout.py").unlink()
 
 
 setup(
@@ -70,11 +69,17 @@ setup(
         "cuda": ["tensorflow[and-cuda]>=2.21,<2.22"],
         "dev": [
             "build>=1.2",
+            "coverage>=7.10",
             "hypothesis>=6.100",
+            "import-linter>=2.5",
+            "ipykernel>=6.29",
+            "nbclient>=0.10",
+            "pyright>=1.1.400",
             "pytest>=8.0",
             "pytest-xdist>=3.6",
             "ruff>=0.17",
             "selenium>=4.20",
+            "tifffile>=2025.1",
         ],
         "onnx": ["onnx>=1.20", "onnxruntime>=1.24", "tf2onnx>=1.17"],
         "tflite": ["ai-edge-litert>=2.1"],

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from dcgan_completion import version
 
 if TYPE_CHECKING:
-    from dcgan_completion.faces.api import align
+    from dcgan_completion.faces.aligner import align
     from dcgan_completion.inpaint.inpainter import Inpainter, Inpainting
     from dcgan_completion.latent.generator import Generator
     from dcgan_completion.masks.mask import Mask
@@ -43,7 +43,7 @@ _MODULES = {
     "PhotoInpainter": "photos.photo_inpainter",
     "RepairedPhoto": "photos.photo_inpainter",
     "UserError": "utils",
-    "align": "faces.api",
+    "align": "faces.aligner",
 }
 
 

@@ -81,9 +81,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from dcgan_completion.masks.source import MaskSource
 
     precision = Precision.choose(settings.precision)
-    path, note = checkpoints.select_model(settings.checkpoint_dir)
-    if note:
-        print(note)
+    path = checkpoints.select_model(settings.checkpoint_dir)
     inpainter = Inpainter(*checkpoints.load_model(path), precision.used)
     used = checkpoints.describe_choice(settings.checkpoint_dir, inpainter.prefix)
     run.check_image_size(settings.img_size, inpainter)

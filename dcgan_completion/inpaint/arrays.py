@@ -25,15 +25,15 @@ def check_choice(name: str, value: Any, choices: Iterable[Any]) -> None:
         raise ValueError(f"{name}={value!r}: is none of {', '.join(map(str, choices))}")
 
 
-def check_options(given: Mapping[str, Any]) -> None:
-    """Raise ValueError for an option that a search does not have, or a value that it cannot be."""
-    fields = {field.name: field for field in options.option_fields(SearchSettings)}
+def check_options(given: Mapping[str, Any], settings: type = SearchSettings) -> None:
+    """Raise ValueError for an option that settings do not have, or a value that it cannot be."""
+    fields = {field.name: field for field in options.option_fields(settings)}
     for name, value in given.items():
         if name not in fields:
             raise ValueError(f"{name}: is no argument of a completion")
         if not options.could_be_given(fields[name], value):
             arguments = fields[name].metadata["arguments"]
-            reason = f"is none of {', '.join(arguments.get('choices', ()))}"
+            reason = f"is none of {', '.join(arguments.get('choices', ('True', 'False')))}"
             with contextlib.suppress(ValueError):
                 try:
                     arguments.get("type", str)(str(value))

@@ -56,11 +56,11 @@ class Inpainting:
 
 @contextlib.contextmanager
 def naming_arguments() -> Iterator[None]:
-    """Turn the options in a UserError's text into the arguments of the same names."""
+    """Name arguments in the text of a UserError where it names options."""
     try:
         yield
     except UserError as error:
-        text = re.sub(r"--([a-z][a-z-]*)", lambda m: m[1].replace("-", "_") + "=", str(error))
+        text = re.sub(r"--([a-z][a-z-]*)", lambda m: m[1].replace("-", "_"), str(error))
         raise UserError(text) from error
 
 
@@ -89,7 +89,8 @@ class Inpainter:
         """Take a model for use, as `checkpoints.load_model` gives it, and its path prefix."""
         self.model, self.prefix, self.precision = model, prefix, precision
         self._encoder: ContextEncoder | None = None
-        self._lacks_encoder = False  # where one was expected: said once a search begins
+        self._lacks_encoder = False  # where one was expected: logged once a search begins
+        self._logged = False
         self._searches: collections.OrderedDict[Any, LatentSearch | Estimator]
         self._searches = collections.OrderedDict()
         self._pools: dict[str, Pools] = {}  # by precision: searches share what they generated
@@ -216,13 +217,13 @@ class Inpainter:
         from dcgan_completion.inpaint.estimator import Estimator
         from dcgan_completion.inpaint.search import LatentSearch
 
-        if self._lacks_encoder:
+        if self._lacks_encoder and not self._logged:
             logger.info(
                 "no context encoder beside %s: with one, completions come nearer to the truth "
                 "(./train-context-encoder.py)",
                 self.prefix,
             )
-            self._lacks_encoder = False
+            self._logged = True
         precision = precision or self.precision
         searched = settings.approach in SEARCHES
         encoder = self.encoder_of(settings)
@@ -308,7 +309,8 @@ class Inpainter:
         every = completed if return_type == "numpy" else arrays.to_pil(completed)
         best = completed[:, 0] if return_type == "numpy" else [row[0] for row in every]
         losses = None if found.losses is None else found.losses[0]
-        return Inpainting(best, every, found.images / np.float32(255), losses)
+        candidates = np.clip(found.images / np.float32(255), 0, 1)
+        return Inpainting(best, every, candidates, losses)
 
     def _candidates(
         self,
@@ -320,7 +322,10 @@ class Inpainter:
         progress: bool,
     ) -> Candidates:
         """Run a search over all batches; once the callback stops it, for no further iteration."""
-        from tqdm.auto import tqdm
+        if progress:  # a widget in a notebook
+            from tqdm.auto import tqdm
+        else:
+            from tqdm import tqdm
 
         from dcgan_completion.inpaint import blending
         from dcgan_completion.inpaint.candidates import Candidates

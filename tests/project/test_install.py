@@ -1,4 +1,4 @@
-"""pip install . gives commands, and adds one name to site-packages."""
+"""The package can be imported, and its commands run, however it was installed, or was not."""
 
 from __future__ import annotations
 
@@ -12,131 +12,192 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from helpers import ROOT, copy_code
+from helpers import COMMANDS, ROOT
 
-COMMANDS = (
-    "align",
-    "train",
-    "train-context-encoder",
-    "sample",
-    "complete",
-    "complete-photo",
-    "serve",
-    "evaluate",
-    "export",
-    "distributions",
-)
-ENCODER_FILES = ("ckpt-1.index", "ckpt-1.data-00000-of-00001", "SHA256SUMS", "config.json")
+from dcgan_completion.version import VERSION
+
+PROGRAMS = [f"dcgan-{command.replace('_', '-')}" for command in COMMANDS.values()]
+MODEL = "data/pretrained"
+ABSENT = "module://no_such_kernel.backend"
+# What a notebook does; the package's own modules come from the folder of the first argument.
+LIBRARY = """
+import os, sys
+import dcgan_completion
+from dcgan_completion import utils
+from dcgan_completion.checkpoints import SHIPPED
+from dcgan_completion.model import DCGAN
+folder = os.path.realpath(sys.argv[1])
+for module in (dcgan_completion, utils, sys.modules[DCGAN.__module__]):
+    assert os.path.realpath(module.__file__).startswith(folder), module
+assert DCGAN.__module__ == "dcgan_completion.model" and os.path.isdir(SHIPPED)
+assert not {"model", "ops", "utils"} & set(sys.modules)
+"""
+# In a checkout the short names are the same modules, whichever name comes first.
+SHORT_NAMES = """
+import importlib, inspect, itertools, pickle, sys
+FIRST = ("model", "utils", "dcgan_completion.model", "dcgan_completion.utils")
+for names in itertools.permutations(FIRST):
+    for name in [name for name in sys.modules if name.partition(".")[0] in (*FIRST, "ops")]:
+        del sys.modules[name]
+    for name in names:
+        importlib.import_module(name)
+    import dcgan_completion, model, ops, utils
+    for module in (model, ops, utils):
+        assert getattr(dcgan_completion, module.__name__.rpartition(".")[2]) is module, names
+        assert module.__name__.startswith("dcgan_completion.")
+    for thing in (model.DCGAN, ops.linear, utils.UserError):
+        assert pickle.loads(pickle.dumps(thing)) is thing
+        assert f" {thing.__name__}(" in inspect.getsource(thing)
+"""
 
 
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("wheel")
-    source = folder / "source"
-    source.mkdir()
-    # A copy, since setuptools leaves build/ and an egg-info behind.
-    copy_code(source)
-    for name in ("README.md", "LICENSE", "MANIFEST.in", "pyproject.toml"):
-        shutil.copy(ROOT / name, source)
-    (source / "tests").mkdir()
-    (source / "tests" / "test_x.py").touch()
-    encoder = source / "data" / "pretrained" / "context-encoder"
-    encoder.mkdir(exist_ok=True)
-    for name in ENCODER_FILES:  # whether or not one ships
-        (encoder / name).touch()
-    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps"]
-    command += ["--no-build-isolation", "--wheel-dir", folder, source]
-    subprocess.run(command, check=True, timeout=300)
+def pip(*arguments: object, python: Path | str = sys.executable) -> None:
+    command = [sys.executable, "-m", "pip", "--python", python, *arguments]
+    subprocess.run([*map(str, command), "--quiet", "--no-deps"], check=True, timeout=300)
+
+
+def run(program: Path | str, *arguments: object, cwd: Path, **environment: str) -> str:
+    done = subprocess.run(
+        [str(program), *map(str, arguments)],
+        cwd=cwd,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def unpack(folder: Path) -> Path:
+    """The checkout's tracked files, as from a zip file, which on Windows has no links."""
+    changed = run("git", "stash", "create", cwd=ROOT).strip()
+    archive = folder / "source.zip"
+    run("git", "archive", "--format=zip", "-o", archive, changed or "HEAD", cwd=ROOT)
+    zipfile.ZipFile(archive).extractall(folder / "source")
+    return folder / "source"
+
+
+def build_wheel(source: Path, folder: Path) -> Path:
+    pip("wheel", "--no-build-isolation", "--wheel-dir", folder, source)
     return next(folder.glob("*.whl"))
 
 
-@pytest.fixture(scope="module")
-def environment(tmp_path_factory: pytest.TempPathFactory, wheel: Path) -> Path:
-    """A virtual environment with the wheel; what it depends on is this environment's."""
-    folder = tmp_path_factory.mktemp("environment")
-    subprocess.run([sys.executable, "-m", "venv", folder], check=True, timeout=300)
-    python = folder / "bin" / "python"
-    site = subprocess.run(
-        [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"],
-        check=True,
-        capture_output=True,
-        text=True,
-    ).stdout.strip()
+def environment(folder: Path, *what: object) -> tuple[Path, set[str]]:
+    """A virtual environment with what is installed; the dependencies are this environment's.
+
+    Returns its folder of programs, and what was added to its site-packages.
+    """
+    run(sys.executable, "-m", "venv", "--without-pip", folder, cwd=folder.parent)
+    programs = folder / ("Scripts" if os.name == "nt" else "bin")
+    code = "import sysconfig; print(sysconfig.get_path('purelib'))"
+    site = Path(run(programs / "python", "-c", code, cwd=folder).strip())
+    (site / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
     before = set(os.listdir(site))
-    subprocess.run(
-        [python, "-m", "pip", "install", "--quiet", "--no-deps", wheel], check=True, timeout=300
-    )
-    added = {name for name in set(os.listdir(site)) - before if not name.endswith(".dist-info")}
-    assert added == {"dcgan_completion"}
-    (Path(site) / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
-    return folder / "bin"
+    pip("install", "--no-build-isolation", *what, python=programs / "python")
+    return programs, set(os.listdir(site)) - before
 
 
-def test_the_wheel_holds_one_folder_without_tests_or_setup(wheel: Path) -> None:
-    names = zipfile.ZipFile(wheel).namelist()
-    assert {name.split("/")[0].split("-")[0] for name in names} == {"dcgan_completion"}
-    files = {name.removeprefix("dcgan_completion/") for name in names}
-    package = ROOT / "dcgan_completion"
-    wanted = {str(path.relative_to(package)) for path in package.rglob("*.py")} - {"_checkout.py"}
-    shipped = [path for path in (ROOT / "data" / "pretrained").rglob("*") if path.is_file()]
-    wanted |= {str(path.relative_to(ROOT)) for path in shipped}
-    wanted |= {f"data/pretrained/context-encoder/{name}" for name in ENCODER_FILES}
-    assert wanted <= files
-    assert not {"setup.py", "_checkout.py"} & files
-    for name in ("model.py", "ops.py", "utils.py"):  # not the stand-ins
-        assert zipfile.ZipFile(wheel).read(f"dcgan_completion/{name}") == (ROOT / name).read_bytes()
-    assert not any("test" in name for name in files)
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return unpack(tmp_path_factory.mktemp("zip"))
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_commands_answer_from_any_folder(command: str, environment: Path, tmp_path: Path) -> None:
-    program = environment / f"dcgan-{command}"
-    (tmp_path / "utils.py").write_text("raise SystemExit('the wrong utils')")
-    done = subprocess.run([program, "--help"], cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert f"usage: dcgan-{command}" in done.stdout
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory, source: Path) -> Path:
+    return build_wheel(source, tmp_path_factory.mktemp("wheel"))
 
 
-def test_installed_commands_do_the_main_job(
-    environment: Path, tmp_path: Path, faces16: Path
-) -> None:
-    portraits = tmp_path / "portraits"
-    subprocess.run(
-        [sys.executable, ROOT / "data" / "copy-portraits.py", "--out", portraits], check=True
-    )
-
-    def run(command: str, *arguments: object) -> None:
-        done = subprocess.run(
-            [environment / f"dcgan-{command}", *map(str, arguments)],
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            timeout=300,
-        )
-        assert done.returncode == 0, done.stderr
-
-    run("align", portraits, "align", "innerEyesAndBottomLip", "aligned", "--size", 16)
-    assert {path.name for path in (tmp_path / "aligned").iterdir()} == {
-        "eileen_collins.png",
-        "grace_hopper.png",
-    }
-    run("train", "--dataset", faces16, "--image-size", 16, "--batch-size", 8)
-    run("complete", "aligned", "--nIter", 2)
-    assert (tmp_path / "completions" / "final" / "grace_hopper.png").exists()
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory, wheel: Path) -> Path:
+    programs, added = environment(tmp_path_factory.mktemp("environment"), wheel)
+    assert added == {"dcgan_completion", f"dcgan_completion-{VERSION}.dist-info"}
+    return programs
 
 
-def test_the_shipped_model_is_installed_and_its_terms_with_it(
-    environment: Path, wheel: Path, tmp_path: Path
-) -> None:
-    done = subprocess.run(
-        [environment / "dcgan-sample", "--n", "1"], cwd=tmp_path, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    assert "no model in ./checkpoint: using the shipped model" in done.stdout
-    assert "non-commercial research" in done.stdout
-    assert (tmp_path / "samples.png").exists()
+@pytest.fixture
+def anywhere(tmp_path: Path) -> Path:
+    """A folder in which a user has modules of the names of ours."""
+    for name in ("model.py", "ops.py", "utils.py"):
+        (tmp_path / name).write_text("raise SystemExit('the wrong module')")
+    return tmp_path
+
+
+def test_a_wheel_holds_the_package_the_model_and_its_terms(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
-        (metadata,) = (name for name in archive.namelist() if name.endswith("/METADATA"))
-        text = archive.read(metadata).decode().partition("\n\n")[0]
-        assert "License-File: data/pretrained/LICENSE" in text
-        assert re.search(r"^License: .*data/pretrained: non-commercial", text, re.MULTILINE)
+        files = {name for name in archive.namelist() if ".dist-info/" not in name}
+        for name in ("model.py", "ops.py", "utils.py"):  # not the stand-ins
+            assert archive.read(f"dcgan_completion/{name}") == (ROOT / name).read_bytes()
+        metadata = archive.read(f"dcgan_completion-{VERSION}.dist-info/METADATA").decode()
+    tracked = run("git", "ls-files", "dcgan_completion", MODEL, cwd=ROOT).splitlines()
+    wanted = {f"dcgan_completion/{name.removeprefix('dcgan_completion/')}" for name in tracked}
+    assert files == wanted - {"dcgan_completion/_checkout.py"}
+    assert "License-File: data/pretrained/LICENSE" in metadata
+    assert re.search(r"^License: .*data/pretrained: non-commercial", metadata, re.MULTILINE)
+    assert f"\nVersion: {VERSION}\n" in metadata
+
+
+def test_documents_name_the_version() -> None:
+    for name, line in (
+        ("CITATION.cff", f"version: {VERSION}"),
+        ("CHANGELOG.md", f"## [{VERSION}]"),
+    ):
+        assert f"\n{line}\n" in (ROOT / name).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_commands_answer_from_any_folder(program: str, installed: Path, anywhere: Path) -> None:
+    assert f"usage: {program}" in run(installed / program, "--help", cwd=anywhere)
+
+
+def test_the_installed_package_draws_with_the_shipped_model(
+    installed: Path, anywhere: Path
+) -> None:
+    run(installed / "python", "-I", "-c", LIBRARY, installed.parent, cwd=anywhere)
+    # The backend of a notebook's kernel, which its `!` cells inherit.
+    output = run(installed / "dcgan-sample", "--n", 1, cwd=anywhere, MPLBACKEND=ABSENT)
+    assert "no model in ./checkpoint: using the shipped model" in output
+    assert "non-commercial research" in output
+    assert (anywhere / "samples.png").exists()
+
+
+def test_a_checkouts_short_names_are_the_same_modules(source: Path) -> None:
+    run(sys.executable, "-c", SHORT_NAMES, cwd=source)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["wheel", "sdist", "lenient", "strict"])
+def test_every_way_to_install(kind: str, tmp_path: Path, anywhere: Path) -> None:
+    source = unpack(tmp_path)
+    if kind == "wheel":
+        what = [build_wheel(source, tmp_path)]
+    elif kind == "sdist":
+        run(sys.executable, "-m", "build", "--sdist", "--no-isolation", source, cwd=tmp_path)
+        what = list((source / "dist").glob("*.tar.gz"))
+    else:
+        what = ["--config-settings", f"editable_mode={kind}", "--editable", source]
+    home = source if "--editable" in what else tmp_path / "environment"
+    programs, added = environment(tmp_path / "environment", *what)
+    names = {name for name in added if not re.match(r"__editable__|__pycache__", name)}
+    assert {name.partition("-")[0] for name in names} == {"dcgan_completion"}
+    assert all(name.endswith(".dist-info") for name in names - {"dcgan_completion"})
+    if home != source:
+        shutil.rmtree(source)
+    run(programs / "python", "-I", "-c", LIBRARY, home, cwd=anywhere)
+    inline = "module://matplotlib_inline.backend_inline"
+    for backend in (ABSENT, inline):
+        run(programs / "dcgan-sample", "--n", 1, "--overwrite", cwd=anywhere, MPLBACKEND=backend)
+
+
+@pytest.mark.slow
+def test_installed_commands_do_the_main_job(installed: Path, anywhere: Path, faces16: Path) -> None:
+    portraits = anywhere / "portraits"
+    run(sys.executable, ROOT / "data" / "copy-portraits.py", "--out", portraits, cwd=ROOT)
+    align = ("align", "innerEyesAndBottomLip", "aligned", "--size", 16)
+    run(installed / "dcgan-align", portraits, *align, cwd=anywhere)
+    names = {path.name for path in (anywhere / "aligned").iterdir()}
+    assert names == {"eileen_collins.png", "grace_hopper.png"}
+    options = ("--dataset", faces16, "--image-size", 16, "--batch-size", 8)
+    run(installed / "dcgan-train", *options, cwd=anywhere)
+    run(installed / "dcgan-complete", "aligned", "--nIter", 2, cwd=anywhere)
+    assert (anywhere / "completions" / "final" / "grace_hopper.png").exists()
