@@ -47,6 +47,16 @@ def _as_in_a_new_process() -> Iterator[None]:
     logger.propagate = True
 
 
+@pytest.fixture(autouse=True)
+def _usual_log() -> Iterator[None]:
+    """What a command line shows of the log, the next test does not."""
+    logger = logging.getLogger("dcgan_completion")
+    before = logger.handlers[:], logger.level, logger.propagate
+    yield
+    logger.handlers[:], logger.propagate = before[0], before[2]
+    logger.setLevel(before[1])
+
+
 @pytest.fixture
 def run_any(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
     """As `run_script`, in this process: without TensorFlow's five seconds of start-up."""

@@ -95,7 +95,7 @@ def test_a_folder_goes_on_where_auto_is_another_precision(
 ) -> None:
     out, again = copy / "out", (*AGAIN, "--precision", "auto", "--outDir", "out")
     going_on = "resuming in out: 2 images are done"
-    changed = "this machine only emulates bfloat16: the run goes on in float32"
+    changed = "this machine only emulates bfloat16: the run continues in float32"
     monkeypatch.setattr(devices, "bfloat16_gain", lambda: 2.0)
     monkeypatch.setattr(devices, "has_bfloat16", lambda: True)
     assert run_complete(*again, cwd=copy).returncode == 0
@@ -109,7 +109,7 @@ def test_a_folder_goes_on_where_auto_is_another_precision(
     assert_refused(done, "--outDir out", "other options", "--overwrite")
     done = run_complete(*again, cwd=copy)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[:2] == [going_on, changed]
+    assert done.stdout.splitlines()[:2] == [changed, going_on]
     assert (options_of(out)["precision"], options_of(out)["precision_used"]) == ("auto", "float32")
     exact = history_of(out / "batch-0002")[1]
     assert (exact != whole).any()

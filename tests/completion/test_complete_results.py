@@ -38,8 +38,8 @@ def test_the_outputs_have_their_names(
 ) -> None:
     folder, done = completed
     (line,) = done.stdout.splitlines()
-    assert line.startswith("3 images completed by checkpoint/ckpt-11 (--checkpoint-dir ")
-    assert line.endswith("by the model that ships): see completions/final and completion.gif")
+    assert line.startswith("3 images completed by checkpoint/ckpt-11 (for the shipped model: ")
+    assert line.endswith("): see completions/final and completion.gif")
     batch = {"before.png", "masked.png", "completion.gif", "logs/losses.csv", "logs/z.npz"}
     batch |= {f"{kind}/{i:04d}.png" for kind in ("hats_imgs", "completed") for i in (0, 4, 6)}
     wanted = batch | {f"batch-0002/{name}" for name in batch}

@@ -218,11 +218,11 @@ WRONG = {
     "blend": ((IMAGES, HOLE), {"blend": "soft"}, "^blend='soft'"),
     "return_type": ((IMAGES, HOLE), {"return_type": "tensor"}, "^return_type='tensor'"),
     "option": ((IMAGES, HOLE), {"iterations": 3}, "^iterations: "),
-    "of another approach": ((IMAGES, HOLE), {"momentum": 0.5}, "^momentum= belongs to approach="),
+    "of another approach": ((IMAGES, HOLE), {"momentum": 0.5}, "^momentum belongs to approach pgd"),
     "samples": ((IMAGES, HOLE), {"samples": 0}, "^samples=0"),
-    "several of direct": ((IMAGES, HOLE), {"approach": "direct", "samples": 2}, "^samples= 2"),
+    "several of direct": ((IMAGES, HOLE), {"approach": "direct", "samples": 2}, "^samples 2"),
     "n_iter": ((IMAGES, HOLE), {"n_iter": -1}, "^n_iter=-1"),
-    "nothing to estimate": ((IMAGES, Mask.full()), {"approach": "direct"}, "^approach= direct"),
+    "nothing to estimate": ((IMAGES, Mask.full()), {"approach": "direct"}, "^approach direct"),
 }
 
 

@@ -154,7 +154,7 @@ def test_an_empty_text_is_refused(
     (action,) = (a for a in actions(script) if name in (a.dest, *a.option_strings))
     error = refusal(script, words_of(script, name, ""), capsys)
     assert (name if name.startswith("--") else str(action.metavar or name)) in error
-    assert "is empty; name something" in error
+    assert "is empty; give a value" in error
 
 
 @pytest.mark.parametrize(("script", "name"), cases("option"))

@@ -19,7 +19,6 @@ from PIL import Image
 from dcgan_completion import checkpoints, runs, utils
 from dcgan_completion.completion import input_images
 from dcgan_completion.completion.output_folder import CompletionFolder
-from dcgan_completion.completion.run import earlier_precision
 from dcgan_completion.devices import Precision
 from dcgan_completion.encoders import ContextEncoder, count_encoder_weights
 from dcgan_completion.evaluation import reference
@@ -28,6 +27,7 @@ from dcgan_completion.evaluation.results_folder import ResultsFolder
 from dcgan_completion.faces import report
 from dcgan_completion.masks import files
 from dcgan_completion.model import DCGAN, count_weights
+from dcgan_completion.resuming import earlier_precision
 from dcgan_completion.settings import training as training_settings
 from dcgan_completion.training import logs
 from dcgan_completion.training import run as training_run
@@ -153,7 +153,7 @@ def test_images(number: int, tmp_path: Path) -> None:
     def check(data: bytes, channels: int) -> None:
         path.write_bytes(data)
         try:
-            image = utils.load_image(path, channels, 10_000)
+            image = utils.load_image(path, channels)
         except UserError as error:
             texts.add(refusal_of(path, error))
         else:
@@ -244,10 +244,10 @@ def test_the_config_of_a_run_to_resume(number: int, network: str, tmp_path: Path
     if network == "context encoder":
         classes, whole = training_settings.ENCODER_OPTIONS, encoder_config()
         whole["architecture"] = ENCODER
-    settled = 0
+    resolved = 0
 
     def check(config: Any) -> None:
-        nonlocal settled
+        nonlocal resolved
         config |= {"architecture": whole["architecture"]}
         try:
             training_run.check_config(config, "config.json", classes)
@@ -261,13 +261,13 @@ def test_the_config_of_a_run_to_resume(number: int, network: str, tmp_path: Path
         assert isinstance(rules.seed, int)
         assert rules.learning_rate > 0
         assert 0 <= rules.average_decay < 1
-        precision, _ = training_run.settle_precision({}, config)
+        precision = training_run.resolve_precision({}, config)
         assert precision.used in ("float32", "bfloat16")
-        settled += 1
+        resolved += 1
 
     configs = altered(whole).filter(lambda c: isinstance(c, dict))
     meet(check, number, config=configs)
-    assert settled > number / 20
+    assert resolved > number / 20
 
 
 @inputs(60, 600)
@@ -301,7 +301,7 @@ def test_lists_of_checkpoints_and_sums(number: int, tmp_path: Path) -> None:
 
 @inputs(100, 1000)
 def test_the_reports_of_earlier_runs(
-    number: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    number: int, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     landmarks = "outerEyesAndNose"
     whole = ",".join(report.COLUMNS) + "\r\n"
@@ -320,9 +320,9 @@ def test_the_reports_of_earlier_runs(
             assert all("/" not in row.output for row in rows.values())
 
     meet(check, number, data=damaged((whole.encode(),)) | some.binary(max_size=40))
-    capsys.readouterr()
+    caplog.clear()
     check(whole.replace("no face", "no fate").encode())
-    assert "1 damaged rows are lost" in capsys.readouterr().err
+    assert "1 damaged rows are lost" in caplog.text
 
 
 @inputs(100, 1000)

@@ -204,7 +204,7 @@ def test_folders_whose_names_are_no_utf8_are_written_or_refused(
         (*align, "--dlib-face-predictor", f"{name}/a.dat"),
     ):
         done = run_any(script, *arguments, cwd=tmp_path)
-        assert_refused(done, "reads paths in UTF-8 alone; rename it")
+        assert_refused(done, "reads only paths in UTF-8; rename it")
     assert contents(tmp_path) == before
 
 
@@ -216,8 +216,8 @@ KINDS = {
     "socket.png": "a socket, not a file",
     "device.png": "a device, not a file",
     "a folder.png": "a folder, not a file",
-    "dangling.png": "a link that leads nowhere",
-    "loop.png": "a link in a circle",
+    "dangling.png": "a broken link",
+    "loop.png": "a circular link",
     "postscript.png": "unknown format",
     "icon.png": "unknown format",
     "empty.png": "unknown format",
@@ -273,7 +273,8 @@ def test_no_pixel_of_a_too_large_image_is_decoded(
 def test_a_photo_may_have_more_pixels_than_pillow_would_read(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     path.write_bytes(hostile_files.png_of_size(20_000, 20_000))
-    with utils.open_picture(path, 400_000_000) as picture:
+    utils.limit_pixels(400_000_000)
+    with utils.open_picture(path) as picture:
         assert picture.size == (20_000, 20_000)
 
 
