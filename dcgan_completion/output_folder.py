@@ -98,6 +98,7 @@ class ResumableFolder:
         path = os.path.join(self.path, self.TABLE)
         if not os.path.lexists(path):
             return []
+        rows: list[Sequence[Any]] = []
         try:
             with open_text(path, errors="surrogateescape") as file:
                 head, *rows = csv.reader(file)

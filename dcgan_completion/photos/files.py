@@ -193,7 +193,7 @@ def photo_of(
     return Photo.of_samples(samples, icc=icc, exif=exif, kind=kind, notes=tuple(notes))
 
 
-def _unreadable(path: str | utils.HeldFile, what: str) -> UserError:
+def _unreadable(path: str | utils.MemoryFile, what: str) -> UserError:
     return UserError(
         f"{path}: {what} cannot be read without a loss; save it as PNG of 8 or 16 bits a channel"
     )
@@ -206,7 +206,7 @@ def _arguments(picture: Image.Image) -> tuple[Any, ...]:
     return (arguments or ("",)) if isinstance(arguments, tuple) else (str(arguments or ""),)
 
 
-def _is_deep_colour(picture: Image.Image, path: str | utils.HeldFile) -> bool:
+def _is_deep_colour(picture: Image.Image, path: str | utils.MemoryFile) -> bool:
     """Return whether it has colours of more than 8 bits, which Pillow reduces when it is loaded."""
     if picture.mode.startswith("I"):  # gray: Pillow keeps it
         return False
@@ -230,7 +230,7 @@ def _imdecode(path: str | utils.MemoryFile) -> np.ndarray | None:
     return cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
 
 
-def _decode_deep(picture: Image.Image, path: str | utils.HeldFile) -> np.ndarray:
+def _decode_deep(picture: Image.Image, path: str | utils.MemoryFile) -> np.ndarray:
     """Decode colours of 16 bits, [H, W, 3 or 4], or gray with alpha, [H, W, 2], uint16."""
     gray = str(_arguments(picture)[0]).startswith("LA")
     kind, mode, opaque = picture.format, picture.mode, not picture.has_transparency_data
@@ -247,7 +247,7 @@ def _decode_deep(picture: Image.Image, path: str | utils.HeldFile) -> np.ndarray
 
 
 def _decode(
-    picture: Image.Image, path: str | utils.HeldFile, icc: bytes | None
+    picture: Image.Image, path: str | utils.MemoryFile, icc: bytes | None
 ) -> tuple[np.ndarray, str | None]:
     """Pixels as they are stored, [H, W, 1 to 4], alpha last, and what was converted."""
     picture.load()
@@ -271,7 +271,7 @@ def _decode(
     return pixels.reshape(*pixels.shape[:2], -1), note
 
 
-def _gray16(picture: Image.Image, path: str | utils.HeldFile) -> np.ndarray:
+def _gray16(picture: Image.Image, path: str | utils.MemoryFile) -> np.ndarray:
     """Decode gray of 16 bits, uint16 [H, W, 1], or [H, W, 2] where one level is transparent."""
     values = np.asarray(picture)
     if values.dtype.itemsize > 2 and (picture.format != "PPM" or values.max() > 65535):

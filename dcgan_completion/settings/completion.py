@@ -16,7 +16,9 @@ from dcgan_completion.settings.search import SEARCHES
 
 # Iterations between pictures: of auto, of the other approaches.
 AUTO_OUT_INTERVAL, OUT_INTERVAL = 10, 50
-OF_APPROACHES = {"out_interval": SEARCHES}  # options that only some approaches have
+OF_APPROACHES: dict[str, tuple[str, ...]] = {
+    "out_interval": SEARCHES
+}  # options that only some approaches have
 
 
 def shard(text: str) -> tuple[int, int]:
@@ -86,7 +88,8 @@ class CompletionSettings:
         for name in given:
             options.check_belongs(name, "approach", approach, OF_APPROACHES)
         interval = AUTO_OUT_INTERVAL if approach == "auto" else OUT_INTERVAL
-        return cls(tuple(images), **{"out_interval": interval} | given)
+        values: dict[str, Any] = {"out_interval": interval} | given
+        return cls(tuple(images), **values)
 
     def options(self) -> dict[str, Any]:
         """Give the values of the options for config.json, without those that change no result.

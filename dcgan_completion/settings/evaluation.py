@@ -63,12 +63,11 @@ class EvaluationSettings:
     @classmethod
     def from_options(cls, **given: Any) -> Self:
         """Take the options that were given; of a list, each item once, in its order."""
-        return cls(
-            **{
-                name: tuple(dict.fromkeys(value)) if isinstance(value, list) else value
-                for name, value in given.items()
-            }
-        )
+        values: dict[str, Any] = {
+            name: tuple(dict.fromkeys(value)) if isinstance(value, list) else value
+            for name, value in given.items()
+        }
+        return cls(**values)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -123,7 +122,7 @@ class CompletingSettings(EvaluationSettings):
         """Collect the options of `SearchSettings` for an approach of EVALUATED."""
         if approach == "direct":
             return {"approach": approach}
-        given = {"n_iter": self.n_iter, "average": self.average}
+        given: dict[str, Any] = {"n_iter": self.n_iter, "average": self.average}
         if approach == UNGUIDED or (approach == "auto" and not guided):
             given |= {"approach": "auto", "guide": 0.0}
         given.setdefault("approach", approach)

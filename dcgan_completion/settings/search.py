@@ -184,7 +184,8 @@ class SearchSettings:
             own = own | GUIDED | (GUIDED_SAMPLES if samples > 1 else {})
         elif approach == "auto" and given.get("average") == 1:
             own = own | AUTO_SINGLE
-        return cls(**{"approach": approach} | own | given)
+        values: dict[str, Any] = {"approach": approach} | own | given
+        return cls(**values)
 
     def options(self) -> dict[str, Any]:
         """Give the values of the options for config.json; None for those of other approaches."""
