@@ -23,6 +23,7 @@ from dcgan_completion import runs
 from dcgan_completion.encoders import ContextEncoder, count_encoder_weights
 from dcgan_completion.model import DCGAN, count_weights
 from dcgan_completion.ops import Network
+from dcgan_completion.photo_encoder import PhotoEncoder, count_photo_encoder_weights
 from dcgan_completion.utils import UserError, check_name, check_regular, to_uint8
 
 logger = logging.getLogger(__name__)
@@ -37,12 +38,18 @@ def _shipped_folder() -> str:
 
 
 ENCODER_FOLDER = "context-encoder"  # subfolder of a DCGAN's folder for its context encoder
+PHOTO_ENCODER_FOLDER = "photo-encoder"  # the same for its photo encoder
 LICENCE = "LICENSE"  # beside a model that is not free for every use
 STATE = "checkpoint"  # TensorFlow's list of the checkpoints in a folder
+SUFFIX = "/.ATTRIBUTES/VARIABLE_VALUE"  # of a variable's key in a checkpoint
 MAX_WEIGHTS = 2**29  # of all networks of a model: 2 GiB
 DEFAULT = "checkpoint"
 # Network -> the script that trains it.
-TRAINED_BY = {"DCGAN": "./train-dcgan.py", "context encoder": "./train-context-encoder.py"}
+TRAINED_BY = {
+    "DCGAN": "./train-dcgan.py",
+    "context encoder": "./train-context-encoder.py",
+    "photo encoder": "./train-context-encoder.py --for-photos",
+}
 SHIPPED = _shipped_folder()
 
 
@@ -179,12 +186,12 @@ def _folder_of(path: str) -> str:
     return path if os.path.isdir(path) else os.path.dirname(path) or "."
 
 
-def encoder_folder(path: str) -> str | None:
-    """Return the folder of the context encoder of the DCGAN that `path` names; None without one.
+def encoder_folder(path: str, name: str = ENCODER_FOLDER) -> str | None:
+    """Return the folder of an encoder of the DCGAN that `path` names; None without one.
 
-    `path` is as for `find_checkpoint`; `load_context_encoder` checks whether it can be used.
+    `path` is as for `find_checkpoint`; loading the encoder checks whether it can be used.
     """
-    folder = os.path.join(_folder_of(path), ENCODER_FOLDER)
+    folder = os.path.join(_folder_of(path), name)
     return folder if os.path.lexists(folder) else None
 
 
@@ -213,11 +220,11 @@ def network_at(path: str) -> str:
 
 
 def _network_of(architecture: Any, default: str) -> str:
-    """Return which of TRAINED_BY an architecture is of, by the names that only one has."""
+    """Return which of TRAINED_BY an architecture is of, by the names that it has of _OWN."""
     names = set(architecture) if isinstance(architecture, Mapping) else set()
-    own = {name: {*made.ARCHITECTURE} - {*_ALLOWED} for name, (made, _) in _NETWORKS.items()}
-    found = [network for network, known in own.items() if known & names]
-    return found[0] if len(found) == 1 else default
+    known = names & set().union(*_OWN.values())
+    found = [network for network, own in _OWN.items() if known and known <= own]
+    return found[0] if found else default
 
 
 def check_architecture(architecture: Any, source: str, network: str = "DCGAN") -> None:
@@ -258,8 +265,16 @@ def check_architecture(architecture: Any, source: str, network: str = "DCGAN") -
 _NETWORKS: dict[str, tuple[type[Network], Callable[..., int]]] = {
     "DCGAN": (DCGAN, count_weights),
     "context encoder": (ContextEncoder, count_encoder_weights),
+    "photo encoder": (PhotoEncoder, count_photo_encoder_weights),
 }
-_ALLOWED = {"image_size": (16, 32, 64, 128), "channels": (1, 3)}  # all else: above 0
+_SIZES = (16, 32, 64, 128)
+_ALLOWED = {"image_size": _SIZES, "first_size": _SIZES, "channels": (1, 3)}  # all else: above 0
+# Network -> the names that tell its architecture from the others'; "width" both encoders have.
+_OWN = {
+    "DCGAN": {"z_dim", "gf_dim", "df_dim"},
+    "context encoder": {"width"},
+    "photo encoder": {"width", "first_size"},
+}
 
 
 def _one_of(choices: Sequence[Any]) -> str:
@@ -319,11 +334,22 @@ def load_context_encoder(path: str, compute_dtype: str = "float32") -> tuple[Con
     return encoder, prefix
 
 
+def load_photo_encoder(path: str, compute_dtype: str = "float32") -> tuple[PhotoEncoder, str]:
+    """Load the photo encoder of the checkpoint that `path` names, as `load_model`."""
+    prefix, config = find_checkpoint(path, network="photo encoder")
+    runs.check_sums(os.path.dirname(prefix))
+    encoder = PhotoEncoder(**config["architecture"], compute_dtype=compute_dtype)
+    with reading_checkpoint(prefix):
+        read_ema(prefix, encoder.e)
+    _check_finite(prefix, encoder.e)
+    return encoder, prefix
+
+
 def read_ema(prefix: str, variables: Mapping[str, tf.Variable]) -> None:
     """Assign a checkpoint's EMA, in 16 or 32 bits; call it in `reading_checkpoint`."""
     reader = tf.train.load_checkpoint(prefix)
     for name, variable in variables.items():
-        stored = reader.get_tensor(f"averaged/{name}/.ATTRIBUTES/VARIABLE_VALUE")
+        stored = reader.get_tensor(f"averaged/{name}{SUFFIX}")
         variable.assign(np.asarray(stored, np.float32))
 
 

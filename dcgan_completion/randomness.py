@@ -16,6 +16,7 @@ class Purpose(enum.IntEnum):
     SEARCH = 2  # what the search draws on its way
     POOL = 3  # the latents among which a search's start is chosen
     GRAIN = 4  # the noise of what is put into a photo
+    NOISE = 5  # what the candidates of a photo encoder differ by
     VARIATION = 16  # the noise around the result of latent arithmetic
 
 

@@ -19,6 +19,7 @@ from PIL import Image
 
 if TYPE_CHECKING:
     from dcgan_completion.encoders import ContextEncoder
+    from dcgan_completion.photo_encoder import PhotoEncoder
 
 ROOT = Path(__file__).resolve().parent.parent
 # The module of dcgan_completion.commands that each script runs.
@@ -113,11 +114,13 @@ def save_picture(path: Path, picture: np.ndarray | Image.Image, **options: objec
     return path
 
 
-def save_encoder(encoder: ContextEncoder, folder: Path) -> Path:
-    """Saves a context encoder in a DCGAN's folder as its training does; returns its own folder."""
+def save_encoder(
+    encoder: ContextEncoder | PhotoEncoder, folder: Path, name: str = "context-encoder"
+) -> Path:
+    """Saves an encoder in a DCGAN's folder as its training does; returns its own folder."""
     import tensorflow as tf
 
-    own = folder / "context-encoder"
+    own = folder / name
     own.mkdir()
     checkpoint = tf.train.Checkpoint(averaged=encoder.e)
     tf.train.CheckpointManager(checkpoint, str(own), None, checkpoint_name="ckpt").save(3)
