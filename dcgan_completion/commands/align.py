@@ -7,6 +7,7 @@ examples:
   ./align-dlib.py data/your-dataset/raw align innerEyesAndBottomLip \
       data/your-dataset/aligned --size 64
   ./align-dlib.py photos align outerEyesAndNose faces --size 128 --skipMulti
+  ./align-dlib.py photos align innerEyesAndBottomLip heads --heads
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ import numpy as np
 from dcgan_completion import cli, utils
 from dcgan_completion.faces import aligner, report
 from dcgan_completion.faces.aligner import AlignedFace, FaceAligner
+from dcgan_completion.faces.heads import stored_head
 from dcgan_completion.faces.report import ALIGNED, NO_FACE, SEVERAL, STATUSES, UNREADABLE, Row
 from dcgan_completion.settings.alignment import AlignmentSettings
 from dcgan_completion.utils import UserError
@@ -93,7 +94,21 @@ def read_earlier(settings: AlignmentSettings) -> dict[str, Row]:
             f"outputDir {output}: holds files, but there is no report {settings.report}; choose an "
             "empty folder"
         )
+    outputs = (os.path.join(output, row.output) for row in rows.values() if row.output)
+    first = next(filter(os.path.exists, outputs), None)
+    if first is not None and _holds_head(first) != settings.heads:
+        other = "faces, not heads" if settings.heads else "heads, not faces"
+        raise UserError(f"outputDir {output}: holds {other}; choose another folder")
     return rows
+
+
+def _holds_head(path: str) -> bool:
+    """Return whether a picture has transparency, as heads have."""
+    try:
+        with utils.open_picture(path) as picture:
+            return picture.mode == "RGBA"
+    except UserError:  # damaged: no other file is looked at
+        return False
 
 
 def is_done(row: Row, settings: AlignmentSettings) -> bool:
@@ -149,7 +164,8 @@ def _align_photo(model: FaceAligner, job: Job, settings: AlignmentSettings) -> O
         face = model.align(photo, aligner.largest_face(found))
     except UserError as error:
         return _row(job, settings, UNREADABLE), f"{path}: {error}"
-    utils.save_image(os.path.join(settings.output, job[1]), face.image)
+    picture = stored_head(photo, face.matrix, settings.size) if settings.heads else face.image
+    utils.save_image(os.path.join(settings.output, job[1]), picture)
     return _row(job, settings, ALIGNED, len(found), face), ""
 
 

@@ -485,6 +485,25 @@ def test_what_cannot_be_done_is_refused_before_anything_is_written(
     assert contents_and_times(folder) == before
 
 
+def test_heads_are_written_around_the_faces(copy: Path, tmp_path: Path, run_here: Run) -> None:
+    """As wide as two and a half faces; what the photo does not show is transparent."""
+    out = tmp_path / "heads"
+    command = copy / "raw", "align", INNER, out, "--size", 16, "--workers", 1
+    result = run_here(*command, "--heads", "--skipMulti", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    pictures = sorted(out.glob("*.png"))
+    assert len(pictures) == len(list((copy / "aligned").glob("*.png")))
+    for path in pictures:
+        with Image.open(path) as picture:
+            head = np.asarray(picture)
+        assert head.shape == (40, 40, 4)
+        assert head[20, 20, 3] == 255
+        assert set(np.unique(head[..., 3])) <= {0, 255}
+    refused = run_here(*command, cwd=tmp_path)
+    assert refused.returncode == 2
+    assert "holds heads, not faces; choose another folder" in refused.stderr
+
+
 def test_another_size_or_set_is_refused(copy: Path) -> None:
     before = contents_and_times(copy)
     done = run_align(copy, "--size", 48, status=2)

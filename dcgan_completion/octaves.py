@@ -1,0 +1,31 @@
+"""The energy of a picture by octaves: how much of its detail is there, and where."""
+
+from __future__ import annotations
+
+import itertools
+
+import cv2
+import numpy as np
+
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # of ITU-R BT.601
+FINEST = 0.5  # pixels: sigma of the Gaussian from which the first octave goes
+EDGE = 7  # pixels: of the square by which a hole is eroded, so that its border does not count
+
+
+def octave_bands(picture: np.ndarray, octaves: int = 3) -> list[np.ndarray]:
+    """Split a picture, [H, W, C], into octaves of its luminance, the finest first.
+
+    Band k, from 1, is the difference of Gaussians of 0.5 * 2^(k-1) and 0.5 * 2^k pixels.
+    """
+    gray = picture.astype(np.float32)
+    gray = gray @ LUMA if picture.shape[-1] == 3 else gray[..., 0]
+    smooth = [cv2.GaussianBlur(gray, (0, 0), FINEST * 2**k) for k in range(octaves + 1)]
+    return [fine - coarse for fine, coarse in itertools.pairwise(smooth)]
+
+
+def octave_energies(
+    picture: np.ndarray, hole: np.ndarray, octaves: int = 3, edge: int = 3
+) -> np.ndarray:
+    """Sum the squares of each octave in a hole, bool [H, W], eroded by a square: [octaves]."""
+    inner = cv2.erode(hole.astype(np.uint8), np.ones((edge, edge), np.uint8)) > 0
+    return np.array([np.square(band[inner]).sum() for band in octave_bands(picture, octaves)])
