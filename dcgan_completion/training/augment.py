@@ -26,6 +26,7 @@ class Purpose(enum.IntEnum):
     FLIP = 1  # which images are mirrored
     AUGMENT = 2  # what the discriminator sees
     STATISTICS = 3  # the z under which batch statistics are estimated
+    NOISE = 4  # what a photo encoder's estimates differ by
 
 
 def fold(seed: tf.Tensor, number: int | tf.Tensor) -> tf.Tensor:

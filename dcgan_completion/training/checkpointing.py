@@ -18,6 +18,7 @@ import tensorflow as tf
 from dcgan_completion import checkpoints, runs
 from dcgan_completion.encoders import ContextEncoder
 from dcgan_completion.model import DCGAN
+from dcgan_completion.photo_encoder import PhotoEncoder
 from dcgan_completion.settings import options
 from dcgan_completion.settings.training import EncoderRules, Rules
 from dcgan_completion.training.loop import Trainer
@@ -124,14 +125,15 @@ class Checkpoints:
 
 
 def load_initial_weights(
-    model: DCGAN | ContextEncoder,
+    model: DCGAN | ContextEncoder | PhotoEncoder,
     ema: dict[str, tf.Variable],
     path: str,
     from_ema: bool = False,
 ) -> str:
     """Give a new training the weights of the checkpoint that `path` names.
 
-    An exported model holds only the EMA of G or E; its own weights then start from that.
+    An exported model holds only the EMA of G or E; its own weights then start from that. A photo
+    encoder may have grown: its new layers stay as they are.
 
     Args:
       model: the networks.
@@ -145,17 +147,21 @@ def load_initial_weights(
     Raises:
       UserError: as `checkpoints.load_model`; or its architecture is not the model's.
     """
-    if isinstance(model, DCGAN):
-        network, own_tree, own = "DCGAN", "model/g", model.g
-    else:
-        network, own_tree, own = "context encoder", "model/e", model.e
-    prefix, config = checkpoints.find_checkpoint(path, "--init-from", network)
-    refuse_contradictions(model.architecture, config["architecture"], prefix, "--init-from")
+    networks = {DCGAN: "DCGAN", ContextEncoder: "context encoder", PhotoEncoder: "photo encoder"}
+    own_tree, own = ("model/g", model.g) if isinstance(model, DCGAN) else ("model/e", model.e)
+    prefix, config = checkpoints.find_checkpoint(path, "--init-from", networks[type(model)])
+    stored = dict(config["architecture"])
+    if isinstance(model, PhotoEncoder) and stored["image_size"] == model.first_size:
+        stored |= {"image_size": model.image_size, "first_size": model.first_size}  # it grows
+    refuse_contradictions(model.architecture, stored, prefix, "--init-from")
     runs.check_sums(os.path.dirname(prefix))
     with checkpoints.reading_checkpoint(prefix):
-        stored = tf.train.load_checkpoint(prefix).get_variable_to_shape_map()
-        exported = not any(name.startswith(f"{own_tree}/") for name in stored)
-        if exported and isinstance(model, ContextEncoder):
+        names = tf.train.load_checkpoint(prefix).get_variable_to_shape_map()
+        exported = not any(name.startswith(f"{own_tree}/") for name in names)
+        if isinstance(model, PhotoEncoder):
+            known = {n: v for n, v in ema.items() if f"averaged/{n}{checkpoints.SUFFIX}" in names}
+            checkpoints.read_ema(prefix, known)
+        elif exported and isinstance(model, ContextEncoder):
             checkpoints.read_ema(prefix, ema)
         else:
             checkpoint = tf.train.Checkpoint(model=model, averaged=ema)

@@ -11,9 +11,15 @@ from typing import Any
 import tensorflow as tf
 
 from dcgan_completion import checkpoints, devices, runs, utils
-from dcgan_completion.settings.training import IDENTITY, OptionClasses, TrainingSettings
+from dcgan_completion.settings.training import (
+    IDENTITY,
+    HeadDataSettings,
+    OptionClasses,
+    TrainingSettings,
+)
 from dcgan_completion.training import checkpointing, logs, run
 from dcgan_completion.training.dataset import ImageFolders
+from dcgan_completion.training.head_dataset import HeadFolders
 from dcgan_completion.training.loop import Trainer, train
 from dcgan_completion.utils import UserError
 
@@ -27,8 +33,10 @@ def open_dataset(settings: TrainingSettings, resumed: dict[str, Any] | None) -> 
       UserError: there are too few, or not those of the resumed run.
     """
     data, networks, rules = settings.data, settings.architecture, settings.rules
-    dataset = ImageFolders(
+    heads = {"proportions": data.proportions} if isinstance(data, HeadDataSettings) else {}
+    dataset = (HeadFolders if heads else ImageFolders)(
         data.dataset,
+        **heads,
         image_size=networks.image_size,
         channels=networks.channels,
         batch_size=rules.batch_size,

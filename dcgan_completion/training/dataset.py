@@ -103,20 +103,23 @@ class ImageFolders:
             self._order_of = epoch, rng.permutation(len(self.files))
         return self._order_of[1]
 
+    def _load(self, path: str) -> np.ndarray:
+        """Decode a file, uint8 [S, S, C]; raise UserError if it cannot be read."""
+        return crop_and_resize(load_image(path, self.channels), self.image_size)
+
     def _image(self, number: int) -> np.ndarray | None:
         """Return a file's pixels, from the cache if they are in it; None if it cannot be read."""
         if self._cache is not None and self._cached[number]:
             return self._cache[number]
         if number not in self._unreadable:
             try:
-                image = load_image(self.files[number], self.channels)
+                image = self._load(self.files[number])
             except UserError as error:
                 with self._lock:  # two threads may have read it
                     if number not in self._unreadable:
                         self._unreadable.add(number)
                         logger.warning("skipped: %s", error)
             else:
-                image = crop_and_resize(image, self.image_size)
                 if self._cache is not None:
                     self._cache[number] = image
                     self._cached[number] = True  # last: other threads may look
@@ -148,11 +151,9 @@ class ImageFolders:
         for i in range(number):
             try:
                 path = self.held_out[i * len(self.held_out) // number]
-                image = load_image(path, self.channels)
+                images.append(self._load(path))
             except UserError as error:
                 logger.warning("skipped: %s", error)
-            else:
-                images.append(crop_and_resize(image, self.image_size))
         shape = [len(images), self.image_size, self.image_size, self.channels]
         return np.reshape(np.array(images, np.uint8), shape)
 
@@ -163,10 +164,7 @@ class ImageFolders:
           UserError: fewer images than a batch can be read.
         """
         epoch, index = divmod(step, self.steps_per_epoch)
-        return self._batch(self.order(epoch), index, share)
-
-    def _batch(self, order: np.ndarray, index: int, share: slice) -> np.ndarray:
-        first = index * self.batch_size
+        order, first = self.order(epoch), index * self.batch_size
         places = range(first, first + self.batch_size)[share]
         return np.stack([self._image_from(order, place) for place in places])
 
@@ -176,8 +174,7 @@ class ImageFolders:
         pool = ThreadPoolExecutor(max_workers=min(os.cpu_count() or 1, PREFETCH))
         try:
             for step in range(first, last):
-                epoch, index = divmod(step, self.steps_per_epoch)
-                pending.append(pool.submit(self._batch, self.order(epoch), index, share))
+                pending.append(pool.submit(self.batch, step, share))
                 if len(pending) > PREFETCH:
                     yield pending.popleft().result()
             while pending:

@@ -13,7 +13,8 @@ import tensorflow as tf
 from dcgan_completion import devices
 from dcgan_completion.encoders import ContextEncoder
 from dcgan_completion.model import DCGAN
-from dcgan_completion.settings.training import EncoderRules, Rules
+from dcgan_completion.photo_encoder import PhotoEncoder
+from dcgan_completion.settings.training import EncoderRules, PhotoEncoderRules, Rules
 from dcgan_completion.training import augment
 from dcgan_completion.training.dataset import ImageFolders
 from dcgan_completion.training.logs import LoggedScalars, StepResult
@@ -64,9 +65,9 @@ class Trainer(tf.Module):
 
     def __init__(
         self,
-        model: DCGAN | ContextEncoder,
+        model: DCGAN | ContextEncoder | PhotoEncoder,
         network: Mapping[str, tf.Variable],
-        rules: Rules | EncoderRules,
+        rules: Rules | EncoderRules | PhotoEncoderRules,
         scalars: LoggedScalars,
         monitor: Monitor,
     ) -> None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
 import csv
+import itertools
 import json
+import math
 import shutil
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -350,12 +354,55 @@ def test_images_of_too_many_pixels_are_not_read(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_every_option_has_its_field() -> None:
-    parser = load_script(SCRIPT).build_parser()
-    args = parser.parse_args(["--dataset", "data"])
-    fields = [
-        f.name for each in settings.ENCODER_OPTIONS for f in settings.options.option_fields(each)
-    ]
+@pytest.mark.parametrize("for_photos", [False, True])
+def test_every_option_has_its_field(for_photos: bool) -> None:
+    classes = settings.PHOTO_ENCODER_OPTIONS if for_photos else settings.ENCODER_OPTIONS
+    args = load_script(SCRIPT).build_parser(classes).parse_args(["--dataset", "data"])
+    fields = [f.name for each in classes for f in settings.options.option_fields(each)]
     assert len(fields) == len(set(fields))
-    assert {*fields, "traceback"} == set(vars(args))
-    assert settings.given_options(args, settings.ENCODER_OPTIONS) == {"dataset": ["data"]}
+    assert {*fields, "for_photos", "traceback"} == set(vars(args))
+    assert settings.given_options(args, classes) == {"dataset": ["data"]}
+
+
+def test_proportions_are_numbers_above_zero() -> None:
+    assert settings.proportions("1,2.5") == [1, 2.5]
+    for text in ("1,0", "1,x", "-1"):
+        with pytest.raises(argparse.ArgumentTypeError):
+            settings.proportions(text)
+
+
+def test_a_photo_encoder_is_trained_resumed_and_used(tmp_path: Path, run_here: Run) -> None:
+    """As users run it: heads, a run by pixels, one that starts from it against discriminators."""
+    rng = np.random.default_rng(0)
+    heads = tmp_path / "heads"
+    heads.mkdir()
+    for i in range(6):
+        picture = rng.integers(0, 256, [40, 40, 4], np.uint8)
+        picture[..., 3] = 255
+        Image.fromarray(picture).save(heads / f"{i}.png")
+    (tmp_path / "holdout.txt").write_text("5.png\n")
+    size = ("--image-size", 16, "--first-size", 16, "--width", 4, "--batch-size", 2)
+    words = ("--for-photos", "--dataset", "heads", "--holdout", "holdout.txt", *size)
+
+    def train(folder: str, *more: object) -> subprocess.CompletedProcess[str]:
+        places = [("--checkpoint-dir", folder), ("--log-dir", f"{folder}/logs")]
+        places.append(("--sample-dir", f"{folder}/samples"))
+        return run_here(*words, *itertools.chain(*places), *more, cwd=tmp_path)
+
+    done = train("pixels", "--adversarial-weight", 0, "--epoch", 1)
+    assert done.returncode == 0, done.stderr
+    done = train("pixels", "--epoch", 2)  # what is recorded is kept
+    assert done.returncode == 0, done.stderr
+    assert "resuming from pixels/photo-encoder/ckpt-2" in done.stdout
+    done = train("sharp", "--init-from", "pixels/photo-encoder", "--epoch", 1)
+    assert done.returncode == 0, done.stderr
+    with open(tmp_path / "sharp" / "logs" / "scalars.csv") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 2
+    assert all(math.isfinite(float(row["projected_loss"])) for row in rows)
+    assert float(rows[-1]["held_out_psnr"]) > 0
+    encoder, _ = checkpoints.load_photo_encoder(str(tmp_path / "sharp" / "photo-encoder"))
+    assert encoder.image_size == 16
+    refused = train("sharp", "--adversarial-weight", 0)
+    assert refused.returncode == 2
+    assert "--adversarial-weight 0.0 contradicts the checkpoint" in refused.stderr
