@@ -12,6 +12,7 @@ from dcgan_completion import checkpoints, cli, runs
 from dcgan_completion.devices import Precision
 from dcgan_completion.encoders import ContextEncoder
 from dcgan_completion.output_folder import ResumableFolder
+from dcgan_completion.photo_encoder import PhotoEncoder
 from dcgan_completion.settings.options import PRECISIONS
 from dcgan_completion.settings.search import SearchSettings
 
@@ -30,16 +31,16 @@ def recorded_options(
     mask: _Options,
     checkpoint: str,
     encoder: ContextEncoder | None = None,
+    photo_encoder: PhotoEncoder | None = None,
 ) -> dict[str, Any]:
     """Collect the options that decide on the results, as JSON gives them back.
 
-    The context encoder is among them by its hash; the precision is not: it may be another one on
-    another machine.
+    Encoders are among them by their hashes; the precision is not: it may be another one on another
+    machine.
     """
     options = settings.options() | search.options() | mask.options() | {"checkpoint": checkpoint}
-    options["context_encoder"] = encoder and checkpoints.network_hash(
-        encoder.architecture, encoder.e
-    )
+    for name, network in (("context_encoder", encoder), ("photo_encoder", photo_encoder)):
+        options[name] = network and checkpoints.network_hash(network.architecture, network.e)
     del options["precision"]
     return json.loads(json.dumps(options))
 
@@ -58,8 +59,9 @@ def earlier_precision(
       options: `recorded_options` of this command.
       precision: of this command.
     """
-    # A run of an earlier version had no context encoder.
-    new = {name: options.get(name) and 0.0 for name in ("guide", "mix")} | {"context_encoder": None}
+    # Runs of earlier versions had neither encoder.
+    new = {name: options.get(name) and 0.0 for name in ("guide", "mix")}
+    new |= {"context_encoder": None, "photo_encoder": None}
     earlier = new | dict(earlier)
     asked = earlier.pop("precision", "auto")
     used = earlier.pop("precision_used", None)

@@ -76,7 +76,9 @@ def read_settings(
     args = build_parser().parse_args(argv)
     settings = PhotoSettings.of(args.photos, **options.given_options(args, PhotoSettings))
     search, hole = (options.given_options(args, of) for of in (SearchSettings, PhotoMaskSettings))
-    SearchSettings.of(samples=settings.samples, **search)
+    # Whether `direct` makes several samples depends on the model.
+    checked = 1 if search.get("approach") == "direct" else settings.samples
+    SearchSettings.of(samples=checked, **search)
     if settings.list_faces and not any(name in hole for name in SOURCES):
         return settings, search, None
     return settings, search, PhotoMaskSettings.of(**hole)
@@ -116,7 +118,7 @@ def repair(
     from dcgan_completion.inpaint.inpainter import Inpainter
     from dcgan_completion.photos import run
     from dcgan_completion.photos.masks import PhotoMaskSource
-    from dcgan_completion.photos.photo_inpainter import PhotoSearch
+    from dcgan_completion.photos.photo_inpainter import PhotoInpainter, head_size_of
     from dcgan_completion.photos.task import TaskMaker
 
     masks = PhotoMaskSource.of(mask, list(names), settings.photos)
@@ -125,19 +127,21 @@ def repair(
     inpainter = Inpainter(*checkpoints.load_model(path), precision.used)
     used = checkpoints.describe_choice(settings.checkpoint_dir, inpainter.prefix)
     samples = settings.samples
-    search = inpainter.search_settings(given, samples)
+    photo_inpainter = PhotoInpainter(inpainter)
+    search, heads = photo_inpainter.settings(given, samples), photo_inpainter.head_encoder(given)
     size = settings.batch_size or run.default_batch_size(samples, len(names))
     settings = dataclasses.replace(settings, checkpoint_dir=path, batch_size=size)
     aligner = FaceAligner(LANDMARKS, inpainter.image_size)
-    tasks = run.Tasks(names, TaskMaker(settings, masks, aligner, inpainter.channels), out)
-    encoder = inpainter.encoder_of(search)
-    recorded = resuming.recorded_options(settings, search, mask, inpainter.prefix, encoder)
+    maker = TaskMaker(settings, masks, aligner, inpainter.channels, head_size=head_size_of(heads))
+    tasks = run.Tasks(names, maker, out)
+    encoder = inpainter.encoder_of(search) if heads is None else None
+    recorded = resuming.recorded_options(settings, search, mask, inpainter.prefix, encoder, heads)
     files = run.inputs_of(settings, names, masks)
     with resuming.resumable_run(
         out, recorded, precision, files, len(names), settings.overwrite
     ) as precision:
-        found = inpainter.search(search, samples=samples, batch_size=size, precision=precision.used)
-        run.repair_photos(PhotoSearch(found, search.blend), tasks, names, out, settings)
+        found = photo_inpainter.search(given, samples, size, precision.used)
+        run.repair_photos(found, tasks, names, out, settings)
     print(f"{len(out.done)} photos repaired by {used}: see {out.path}/final")
     for error in tasks.errors:
         logger.warning("skipped: %s", error)

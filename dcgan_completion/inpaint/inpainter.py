@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from dcgan_completion.inpaint.search import LatentSearch, Pools
     from dcgan_completion.masks.mask import Mask
     from dcgan_completion.model import DCGAN
+    from dcgan_completion.photo_encoder import PhotoEncoder
 
 BATCH = 64  # candidates of a batch, unless another size is asked for
 MAX_SEARCHES = 3  # that are kept: each has compiled functions
@@ -89,6 +90,7 @@ class Inpainter:
         """Take a model for use, as `checkpoints.load_model` gives it, and its path prefix."""
         self.model, self.prefix, self.precision = model, prefix, precision
         self._encoder: ContextEncoder | None = None
+        self._photo_encoder: PhotoEncoder | None = None
         self._lacks_encoder = False  # where one was expected: logged once a search begins
         self._logged = False
         self._searches: collections.OrderedDict[Any, LatentSearch | Estimator]
@@ -142,6 +144,25 @@ class Inpainter:
         if self._encoder is None and folder is not None:
             self._encoder = load_encoder_for(self.model, folder, remedy)
         return self._encoder
+
+    def photo_encoder(self) -> PhotoEncoder | None:
+        """Load the photo encoder beside the model, once; None without one.
+
+        Raises:
+          UserError: it is damaged, or of images of other channels.
+        """
+        from dcgan_completion import checkpoints
+
+        folder = checkpoints.encoder_folder(self.prefix, checkpoints.PHOTO_ENCODER_FOLDER)
+        if self._photo_encoder is None and folder is not None:
+            encoder, _ = checkpoints.load_photo_encoder(folder)
+            if encoder.channels != self.channels:
+                raise UserError(
+                    f"{folder}: the photo encoder is for images of {encoder.channels} channels, "
+                    f"the DCGAN for {self.channels}; train it anew"
+                )
+            self._photo_encoder = encoder
+        return self._photo_encoder
 
     def _encoder_for(
         self, approach: str, guide: float | None, keeps_pixels: bool

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,10 +22,13 @@ from dcgan_completion.utils import UserError
 if TYPE_CHECKING:
     from dcgan_completion.faces.aligner import FaceAligner
     from dcgan_completion.inpaint.estimator import Estimator
+    from dcgan_completion.inpaint.head_estimator import HeadEstimator
     from dcgan_completion.inpaint.search import LatentSearch
     from dcgan_completion.masks.mask import Mask
+    from dcgan_completion.photo_encoder import PhotoEncoder
     from dcgan_completion.photos.task import Task
 
+HEAD_APPROACHES = ("auto", "direct")  # those that a photo encoder serves
 Picture = str | os.PathLike[str] | Image.Image | np.ndarray  # a file, or its pixels
 
 
@@ -37,8 +40,8 @@ class PhotoSearch:
       batch_size: faces of a batch.
     """
 
-    def __init__(self, search: LatentSearch | Estimator, blend: str) -> None:
-        """Take a search, as `Inpainter.search` makes it."""
+    def __init__(self, search: LatentSearch | Estimator | HeadEstimator, blend: str) -> None:
+        """Take a search, as `Inpainter.search` makes it, or what draws heads."""
         self.blend, self.batch_size, self._search = blend, search.batch_size, search
 
     def candidates(self, tasks: Sequence[Task], seed: int) -> list[np.ndarray]:
@@ -124,12 +127,43 @@ class PhotoInpainter:
         """Load a model; arguments and errors as `Inpainter.from_pretrained`."""
         return cls(Inpainter.from_pretrained(path, precision=precision))
 
+    def head_encoder(self, options: Mapping[str, Any]) -> PhotoEncoder | None:
+        """Load the photo encoder that a search by some options uses; None if it uses none.
+
+        Where the model has one, it serves `auto` and `direct`, unless other options ask for the
+        latent search that they belong to.
+        """
+        approach = options.get("approach", SearchSettings.approach)
+        plain = approach == "direct" or not set(options) - {"approach", "blend"}
+        return self.inpainter.photo_encoder() if approach in HEAD_APPROACHES and plain else None
+
+    def settings(self, options: Mapping[str, Any], samples: int = 1) -> SearchSettings:
+        """Resolve options of `SearchSettings`; errors as `Inpainter.search_settings`."""
+        if self.head_encoder(options) is None:
+            return self.inpainter.search_settings(options, samples)
+        return SearchSettings.of(**{**options, "approach": "direct"})
+
     def search(
-        self, options: dict[str, Any], samples: int = 1, batch_size: int = BATCH
+        self,
+        options: Mapping[str, Any],
+        samples: int = 1,
+        batch_size: int = BATCH,
+        precision: str | None = None,
     ) -> PhotoSearch:
-        """Make a search by options of `SearchSettings`; errors as `Inpainter.search_settings`."""
-        settings = self.inpainter.search_settings(options, samples)
-        search = self.inpainter.search(settings, samples=samples, batch_size=batch_size)
+        """Make a search by options of `SearchSettings`; arguments as for `Inpainter.search`."""
+        settings, encoder = self.settings(options, samples), self.head_encoder(options)
+        inpainter = self.inpainter
+        search: LatentSearch | Estimator | HeadEstimator
+        if encoder is None:
+            sizes = {"samples": samples, "batch_size": batch_size}
+            search = inpainter.search(settings, **sizes, precision=precision)
+        else:
+            from dcgan_completion.inpaint.head_estimator import HeadEstimator
+
+            precision = precision or inpainter.precision
+            search = HeadEstimator(
+                encoder, samples=samples, batch_size=batch_size, precision=precision
+            )
         return PhotoSearch(search, settings.blend)
 
     @functools.cached_property
@@ -198,6 +232,7 @@ class PhotoInpainter:
                 self.inpainter.channels,
                 landmarks=points,
                 hint="draw_faces() shows the faces, landmarks says where another one is",
+                head_size=head_size_of(self.head_encoder(asked)),
             ).make_of(name, read, as_mask(mask, read, dilate, feather))
             (found,) = search.candidates([task], seed)
         versions = [
@@ -224,6 +259,11 @@ class PhotoInpainter:
             except UserError as error:
                 raise UserError(f"{name}: {error}") from None
         return Image.fromarray(detection.draw_faces(read.as_rgb8(), found))
+
+
+def head_size_of(encoder: PhotoEncoder | None) -> int | None:
+    """Return the edge of the heads' squares that an encoder sees; None without one."""
+    return None if encoder is None else encoder.image_size
 
 
 def as_photo(photo: Picture) -> tuple[str, Photo]:

@@ -44,7 +44,7 @@ def repair(
         candidates = (candidates @ LUMA)[..., np.newaxis]
     before = None if ramp is None else picture.copy()
     left = task.hole.copy()
-    for i, face in enumerate(task.faces):
+    for i, face in enumerate(task.frames):
         own = (task.owner == i) & ~task.diffused
         if own.any():
             window = bounding_box(own, margin_of(face) + seams.REACH)
@@ -99,7 +99,7 @@ def _grains(task: Task, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     known = pixels[task.crop].copy()
     known[task.hole] = 0
     rng = image_rng(known, seed, Purpose.GRAIN)
-    for i, face in [*enumerate(task.faces), (-1, None)]:
+    for i, face in [*enumerate(task.frames), (-1, None)]:
         part = task.hole & (task.owner == i)
         if not part.any():
             continue

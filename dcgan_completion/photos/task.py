@@ -15,6 +15,7 @@ import numpy as np
 from dcgan_completion.faces import detection
 from dcgan_completion.faces.aligner import FaceAligner
 from dcgan_completion.faces.detection import FoundFace
+from dcgan_completion.faces.heads import head_matrix, seen_part
 from dcgan_completion.faces.placement import hole_in_face, narrow, sample, scale_of
 from dcgan_completion.inpaint import seams
 from dcgan_completion.inpaint.blending import rounded
@@ -39,8 +40,8 @@ class Task:
       mask: of the photo.
       numbers: of the faces, from 1, left to right among all that were found.
       faces: those that are completed.
-      squares: of the faces as a model sees them, uint8 [N, S, S, C].
-      square_mask: of the squares.
+      squares: of the faces, or of their heads, as a model sees them, uint8 [N, S, S, C].
+      square_mask: of the squares; what of a head lies beyond the photo is missing, too.
       crop: rows and columns of the photo, around the hole.
       owner: in the crop, the index of the face in whose square a pixel of the hole lies, -1 for
         none, int16 [h, w].
@@ -48,6 +49,7 @@ class Task:
         outside the squares, and what is narrow.
       seconds: spent on it so far.
       left_out: numbers of other faces that the hole touches, and that were not chosen.
+      heads: whether the squares are those of heads, twice as wide.
     """
 
     path: str
@@ -62,6 +64,12 @@ class Task:
     diffused: np.ndarray
     seconds: float = 0.0
     left_out: tuple[int, ...] = ()
+    heads: bool = False
+
+    @property
+    def frames(self) -> tuple[FoundFace, ...]:
+        """The faces with the matrices and the size of `squares`, from which they are filled."""
+        return head_frames(self.faces, self.squares.shape[1]) if self.heads else self.faces
 
     @property
     def hole(self) -> np.ndarray:
@@ -80,6 +88,7 @@ class TaskMaker:
         channels: int = 3,
         landmarks: np.ndarray | None = None,
         hint: str = "--list-faces draws the faces, --landmarks says where another one is",
+        head_size: int | None = None,
     ) -> None:
         """Read the landmarks that were given.
 
@@ -90,12 +99,14 @@ class TaskMaker:
           channels: of the model.
           landmarks: (x, y) of the photo's face, [3, 2]; None: those in the settings' file, if any.
           hint: what to do if a face was not found, at the end of an error.
+          head_size: edge of the heads' squares, if a model sees those; else of the aligner's size.
 
         Raises:
           UserError: as `detection.read_landmarks`.
         """
         self._settings, self._masks = settings, masks
         self._aligner, self._channels, self._hint = aligner, channels, hint
+        self._head_size = head_size
         self._landmarks = landmarks
         if settings.landmarks is not None:
             self._landmarks = detection.read_landmarks(settings.landmarks)
@@ -122,17 +133,19 @@ class TaskMaker:
         """
         check_colours(path, photo, self._channels)
         try:
-            numbers, faces, left_out = self._choose(photo, mask)
+            numbers, faces, others = self._choose(photo, mask)
             if mask is None:
                 by_face = self._masks and self._masks.settings.in_square
                 assert by_face is not None
                 matrices, shape = [face.matrix for face in faces], photo.pixels.shape[:2]
                 size, seed = self._aligner.size, self._settings.seed
                 mask = mask_by_faces(by_face, matrices, size, shape, seed)
-            task = make_task(path, photo, mask, (numbers, faces), self._channels)
+            kept = [face for _, face in others]
+            chosen = numbers, faces
+            task = make_task(path, photo, mask, chosen, self._channels, self._head_size, kept)
         except UserError as error:
             raise UserError(f"{path}: {error}") from None
-        return dataclasses.replace(task, left_out=left_out)
+        return dataclasses.replace(task, left_out=tuple(number for number, _ in others))
 
     def find(self, path: str) -> tuple[Photo, list[FoundFace]]:
         """Read the photo in a file, and find its faces, from left to right.
@@ -149,8 +162,8 @@ class TaskMaker:
 
     def _choose(
         self, photo: Photo, mask: Mask | None
-    ) -> tuple[tuple[int, ...], tuple[FoundFace, ...], tuple[int, ...]]:
-        """Choose the faces to complete: their numbers, the faces, and `left_out` of the task."""
+    ) -> tuple[tuple[int, ...], tuple[FoundFace, ...], list[tuple[int, FoundFace]]]:
+        """Choose the faces to complete: their numbers, the faces, and others that are touched."""
         hole = None if mask is None else mask.plane
         choice = self._settings.face
         if self._landmarks is not None:
@@ -168,10 +181,8 @@ class TaskMaker:
         if hole is not None and choice != ALL:
             touched = detection.choose_faces(found, hole)
             left_out = [face for face in touched if face not in chosen]
-        numbers, others = (
-            tuple(found.index(face) + 1 for face in some) for some in (chosen, left_out)
-        )
-        return numbers, tuple(chosen), others
+        others = [(found.index(face) + 1, face) for face in left_out]
+        return tuple(found.index(face) + 1 for face in chosen), tuple(chosen), others
 
 
 def check_colours(path: str, photo: Photo, channels: int) -> None:
@@ -189,40 +200,67 @@ def make_task(
     mask: Mask,
     chosen: tuple[Sequence[int], Sequence[FoundFace]],
     channels: int,
+    head_size: int | None = None,
+    others: Sequence[FoundFace] = (),
 ) -> Task:
-    """Make the task of repairing a photo, of the numbers of faces that are chosen, and the faces.
+    """Make the task of repairing a photo.
+
+    Args:
+      path, photo, mask: of the task.
+      chosen: the numbers of faces that are chosen, and the faces.
+      channels: of the model.
+      head_size: edge of the heads' squares, if the model sees heads.
+      others: faces that are left as they are.
 
     Raises:
-      UserError: nothing of a face is known.
+      UserError: nothing of a face, or of a head, is known.
     """
     numbers, faces = tuple(chosen[0]), tuple(chosen[1])
-    squares, square_mask = _squares(photo, mask.plane, numbers, faces, channels)
-    margin = max(SURROUNDINGS, *map(margin_of, faces)) + seams.REACH
+    frames = head_frames(faces, head_size) if head_size else faces
+    of_heads = head_size is not None
+    squares, square_mask = _squares(photo, mask.plane, numbers, frames, channels, of_heads)
+    margin = max(SURROUNDINGS, *map(margin_of, frames)) + seams.REACH
     crop = bounding_box(mask.plane, margin)
     owner = detection.owners(mask.plane, faces, crop)
     hole = mask.plane[crop]
+    if head_size:
+        # The faces come before the heads around them, and so do faces that are left as they are.
+        free = (owner < 0) & (detection.owners(mask.plane, others, crop) < 0)
+        owner = np.where(free, detection.owners(mask.plane, frames, crop), owner)
     diffused = hole & ((owner < 0) | _narrow_parts(hole, owner, faces))
-    return Task(path, photo, mask, numbers, faces, squares, square_mask, crop, owner, diffused)
+    task = Task(path, photo, mask, numbers, faces, squares, square_mask, crop, owner, diffused)
+    return dataclasses.replace(task, heads=of_heads)
+
+
+def head_frames(faces: Sequence[FoundFace], size: int) -> tuple[FoundFace, ...]:
+    """Give faces the matrices of their heads' squares, of `size` pixels."""
+    matrices = [head_matrix(face.matrix, face.size, size) for face in faces]
+    pairs = zip(faces, matrices, strict=True)
+    return tuple(dataclasses.replace(face, matrix=matrix, size=size) for face, matrix in pairs)
 
 
 def _squares(
     photo: Photo,
     hole: np.ndarray,
     numbers: Sequence[int],
-    faces: Sequence[FoundFace],
+    frames: Sequence[FoundFace],
     channels: int,
+    of_heads: bool,
 ) -> tuple[np.ndarray, Mask]:
     """Sample `squares` and `square_mask` of a task."""
     pixels = photo.as_gray8() if channels == 1 else photo.as_rgb8()
     squares, holes = [], []
-    for number, face in zip(numbers, faces, strict=True):
+    for number, face in zip(numbers, frames, strict=True):
         holes.append(hole_in_face(hole, face.matrix, face.size))
+        if of_heads:
+            holes[-1] |= ~seen_part(face.matrix, face.size, hole.shape)
         if holes[-1].all():
             share = hole.mean()
             remedy = "make the hole smaller, or choose other faces"
             if share > 0.5:
                 remedy = f"{share:.0%} of the photo is missing: are black and white swapped?"
-            raise UserError(f"nothing of face {number} is known; {remedy}")
+            what = "the head around face" if of_heads else "face"
+            raise UserError(f"nothing of {what} {number} is known; {remedy}")
         squares.append(rounded(sample(pixels, face.matrix, face.size)))
     return np.stack(squares), Mask(np.stack(holes)[..., np.newaxis])
 
