@@ -39,6 +39,8 @@ def _shipped_folder() -> str:
 
 ENCODER_FOLDER = "context-encoder"  # subfolder of a DCGAN's folder for its context encoder
 PHOTO_ENCODER_FOLDER = "photo-encoder"  # the same for its photo encoder
+# Subfolder -> the network in it.
+ENCODERS = {ENCODER_FOLDER: "context encoder", PHOTO_ENCODER_FOLDER: "photo encoder"}
 LICENCE = "LICENSE"  # beside a model that is not free for every use
 STATE = "checkpoint"  # TensorFlow's list of the checkpoints in a folder
 SUFFIX = "/.ATTRIBUTES/VARIABLE_VALUE"  # of a variable's key in a checkpoint
@@ -171,8 +173,8 @@ def find_checkpoint(
     found = _network_of(config["architecture"], network)
     if found != network:
         raise UserError(
-            f"{flag} {path}: the checkpoint there is a {found}'s, not a {network}'s; a context "
-            f"encoder is in the subfolder {ENCODER_FOLDER} of its DCGAN's folder"
+            f"{flag} {path}: the checkpoint there is a {found}'s, not a {network}'s; encoders are "
+            f"in the subfolders {' and '.join(ENCODERS)} of their DCGAN's folder"
         )
     check_architecture(config["architecture"], source, network)
     for file in (f"{prefix}.index", *glob.glob(f"{glob.escape(prefix)}.data-*")):
@@ -198,10 +200,10 @@ def encoder_folder(path: str, name: str = ENCODER_FOLDER) -> str | None:
 def copy_licence(prefix: str, folder: str) -> None:
     """Copy the LICENSE beside the model of the checkpoint `prefix` to a folder, if there is one.
 
-    That of a context encoder in a DCGAN's folder is beside the DCGAN.
+    That of an encoder in a DCGAN's folder is beside the DCGAN.
     """
     own = os.path.dirname(os.path.abspath(prefix))
-    around = [os.path.dirname(own)] if os.path.basename(own) == ENCODER_FOLDER else []
+    around = [os.path.dirname(own)] if os.path.basename(own) in ENCODERS else []
     for place in (own, *around):
         path = os.path.join(place, LICENCE)
         if os.path.isfile(path):

@@ -14,9 +14,15 @@ import tensorflow as tf
 
 from dcgan_completion.encoders import ContextEncoder
 from dcgan_completion.model import DCGAN
+from dcgan_completion.photo_encoder import NOISE, PhotoEncoder
 
 Arrays = dict[str, np.ndarray]
-FILES = {"generate": "generator", "discriminate": "discriminator", "estimate": "context-encoder"}
+FILES = {
+    "generate": "generator",
+    "discriminate": "discriminator",
+    "estimate": "context-encoder",
+    "draw_heads": "photo-encoder",
+}
 LAM = 0.1  # weight of the perceptual loss in example inputs
 
 
@@ -137,7 +143,21 @@ def estimate(encoder: ContextEncoder) -> Network:
     return Network("estimate", function, inputs)
 
 
-def _image_spec(model: DCGAN | ContextEncoder, channels: int) -> tf.TensorSpec:
+def draw_heads(encoder: PhotoEncoder) -> Network:
+    """Make the photo encoder: images [N, S, S, C], mask [N, S, S, 1], noise [N, NOISE] -> heads.
+
+    As `PhotoEncoder.estimate`: images in [-1, 1], mask 1 = known, noise of a standard normal
+    distribution. Pixels of the hole may have any value.
+    """
+
+    def function(images: tf.Tensor, mask: tf.Tensor, noise: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"heads": encoder.estimate(images, mask, noise)}
+
+    inputs = {"images": _image_spec(encoder, encoder.channels), "mask": _image_spec(encoder, 1)}
+    return Network("draw_heads", function, inputs | {"noise": _floats(None, NOISE)})
+
+
+def _image_spec(model: DCGAN | ContextEncoder | PhotoEncoder, channels: int) -> tf.TensorSpec:
     return _floats(None, model.image_size, model.image_size, channels)
 
 

@@ -18,6 +18,7 @@ from dcgan_completion.export.formats import WRITERS, Exported
 from dcgan_completion.export.networks import Network
 from dcgan_completion.inpaint.estimator import load_encoder_for
 from dcgan_completion.model import DCGAN
+from dcgan_completion.photo_encoder import PhotoEncoder
 from dcgan_completion.settings.export import EXTRAS
 from dcgan_completion.utils import UserError
 
@@ -26,8 +27,13 @@ BATCHES = (1, 7)  # sizes of the batches with which the written networks are ver
 logger = logging.getLogger(__name__)
 
 
-def networks_for(name: str, model: DCGAN, encoder: ContextEncoder | None) -> list[Network]:
-    """List what is exported in a format of `WRITERS`, with the encoder if there is one."""
+def networks_for(
+    name: str,
+    model: DCGAN,
+    encoder: ContextEncoder | None,
+    photo_encoder: PhotoEncoder | None = None,
+) -> list[Network]:
+    """List what is exported in a format of `WRITERS`, with the encoders that there are."""
     networks = {
         "savedmodel": (
             export_networks.generate(model, with_pixels=True),
@@ -37,14 +43,16 @@ def networks_for(name: str, model: DCGAN, encoder: ContextEncoder | None) -> lis
         "tflite": (export_networks.generate(model),),
         "onnx": (export_networks.generate(model), export_networks.discriminate(model)),
     }[name]
-    return [*networks, *([export_networks.estimate(encoder)] if encoder else [])]
+    encoders = [export_networks.estimate(encoder)] if encoder else []
+    encoders += [export_networks.draw_heads(photo_encoder)] if photo_encoder else []
+    return [*networks, *encoders]
 
 
 def export(name: str, path: str, out: str) -> None:
     """Write the model that `path` names to a new folder, in a format of `WRITERS`.
 
-    Its context encoder and the LICENSE beside the model are included, if there are any. The folder
-    appears when all networks are written, and agree with the originals; a line on each is logged.
+    Its encoders and the LICENSE beside the model are included, if there are any. The folder appears
+    when all networks are written, and agree with the originals; a line on each is logged.
 
     Raises:
       UserError: as `checkpoints.load_model` and `checkpoints.load_context_encoder`; or a written
@@ -53,15 +61,22 @@ def export(name: str, path: str, out: str) -> None:
     model, prefix = checkpoints.load_model(path)
     inside = checkpoints.encoder_folder(prefix)
     encoder = load_encoder_for(model, inside) if inside else None
+    inside = checkpoints.encoder_folder(prefix, checkpoints.PHOTO_ENCODER_FOLDER)
+    photo_encoder = checkpoints.load_photo_encoder(inside)[0] if inside else None
     parent = os.path.dirname(os.path.abspath(out))
     os.makedirs(parent, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".export-", dir=parent) as temporary:
         whole = os.path.join(temporary, "model")
         os.mkdir(whole)
-        written = WRITERS[name](networks_for(name, model, encoder), whole)
+        written = WRITERS[name](networks_for(name, model, encoder, photo_encoder), whole)
         lines = [_verify(one, name, whole) for one in written]
         checkpoints.copy_licence(prefix, whole)
-        runs.write_config(whole, _record(name, prefix, model, encoder, written))
+        architectures = {
+            "architecture": model.architecture,
+            "context_encoder": encoder and encoder.architecture,
+            "photo_encoder": photo_encoder and photo_encoder.architecture,
+        }
+        runs.write_config(whole, _record(name, prefix, architectures, written))
         os.rename(whole, out)
     for line in lines:
         logger.info(os.path.join(out, line))
@@ -98,16 +113,14 @@ def _packages(name: str) -> dict[str, str | None]:
 def _record(
     name: str,
     prefix: str,
-    model: DCGAN,
-    encoder: ContextEncoder | None,
+    architectures: dict[str, Any],
     written: Sequence[Exported],
 ) -> dict[str, Any]:
     """Make the content of config.json, without paths, which mean nothing elsewhere."""
     return {
         "format": name,
         "checkpoint": os.path.basename(prefix),
-        "architecture": model.architecture,
-        "context_encoder": encoder and encoder.architecture,
+        **architectures,
         "networks": {one.file: _interface(one.network) for one in written},
         "packages": runs.versions(runs.PACKAGES) | _packages(name),
     }

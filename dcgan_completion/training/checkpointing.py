@@ -20,7 +20,7 @@ from dcgan_completion.encoders import ContextEncoder
 from dcgan_completion.model import DCGAN
 from dcgan_completion.photo_encoder import PhotoEncoder
 from dcgan_completion.settings import options
-from dcgan_completion.settings.training import EncoderRules, Rules
+from dcgan_completion.settings.training import EncoderRules, PhotoEncoderRules, Rules
 from dcgan_completion.training.loop import Trainer
 from dcgan_completion.utils import UserError
 
@@ -188,10 +188,13 @@ def _read_dcgan(path: str) -> _Part:
     return _Part(contents, *checkpoints.find_checkpoint(prefix))
 
 
-def _read_encoder(path: str) -> _Part:
-    encoder, prefix = checkpoints.load_context_encoder(path)
+def _read_encoder(path: str, network: str = "context encoder") -> _Part:
+    if network == "photo encoder":
+        encoder, prefix = checkpoints.load_photo_encoder(path)
+    else:
+        encoder, prefix = checkpoints.load_context_encoder(path)
     contents = tf.train.Checkpoint(averaged={name: _to_float16(v) for name, v in encoder.e.items()})
-    return _Part(contents, *checkpoints.find_checkpoint(prefix, network="context encoder"))
+    return _Part(contents, *checkpoints.find_checkpoint(prefix, network=network))
 
 
 def _to_float16(variable: tf.Variable) -> tf.Variable:
@@ -211,7 +214,8 @@ def _write_part(part: _Part, folder: str, with_licence: bool) -> str:
     step = part.prefix.rpartition("-")[2]
     written = manager.save(checkpoint_number=int(step) if step.isdecimal() else 0)
     kept = ("architecture", "identity", "data", "packages", "processor")
-    names = {f.name for rules in (Rules, EncoderRules) for f in dataclasses.fields(rules)}
+    every = Rules, EncoderRules, PhotoEncoderRules
+    names = {f.name for rules in every for f in dataclasses.fields(rules)}
     names |= {"precision_used"}
     options = part.config.get("options")
     options = options if isinstance(options, dict) else {}
@@ -228,8 +232,8 @@ def _write_part(part: _Part, folder: str, with_licence: bool) -> str:
 def export_model(path: str, folder: str) -> str:
     """Write the model that `path` names to a new folder, without what only training needs.
 
-    A DCGAN is exported with the context encoder in its folder; an encoder may also be named itself.
-    An encoder's weights are written in 16 bits. A LICENSE beside the model is copied. The folder
+    A DCGAN is exported with the encoders in its folder; an encoder may also be named itself. An
+    encoder's weights are written in 16 bits. A LICENSE beside the model is copied. The folder
     appears once it is complete.
 
     Returns:
@@ -238,12 +242,14 @@ def export_model(path: str, folder: str) -> str:
     Raises:
       UserError: as `checkpoints.load_model` and `checkpoints.load_context_encoder`.
     """
-    if checkpoints.network_at(path) == "DCGAN":
+    network = checkpoints.network_at(path)
+    if network == "DCGAN":
         parts = {"": _read_dcgan(path)}
-        if inside := checkpoints.encoder_folder(path):
-            parts[checkpoints.ENCODER_FOLDER] = _read_encoder(inside)
+        for name, encoder in checkpoints.ENCODERS.items():
+            if inside := checkpoints.encoder_folder(path, name):
+                parts[name] = _read_encoder(inside, encoder)
     else:
-        parts = {"": _read_encoder(path)}
+        parts = {"": _read_encoder(path, network)}
     parent, name = os.path.split(os.path.abspath(folder))
     os.makedirs(parent, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".export-", dir=parent) as temporary:

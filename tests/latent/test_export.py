@@ -23,6 +23,7 @@ from dcgan_completion.export import run as export_run
 from dcgan_completion.inpaint.estimator import Estimator
 from dcgan_completion.masks.mask import Mask
 from dcgan_completion.model import DCGAN
+from dcgan_completion.photo_encoder import NOISE, PhotoEncoder
 from dcgan_completion.settings.export import EXTRAS
 from dcgan_completion.utils import UserError
 
@@ -37,6 +38,7 @@ NETWORKS = {
     "generator": ("generate", ["z"], "images"),
     "discriminator": ("discriminate", ["images"], "logits"),
     "context-encoder": ("estimate", ["images", "mask"], "estimates"),
+    "photo-encoder": ("draw_heads", ["images", "mask", "noise"], "heads"),
 }
 
 Arrays = dict[str, np.ndarray]
@@ -53,11 +55,13 @@ FORMATS = ["savedmodel", *(pytest.param(name, marks=needs(name)) for name in EXT
 
 @pytest.fixture(scope="module")
 def source(vivid: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of `vivid` with an encoder whose estimates are means of two, and a licence."""
+    """The folder of `vivid` with an encoder whose estimates are means of two, with another one for
+    photos, and a licence."""
     folder = Path(shutil.copytree(vivid, tmp_path_factory.mktemp("source") / "checkpoint"))
     own = save_encoder(ContextEncoder(image_size=16, width=4, seed=1), folder)
     config = json.loads((own / "config.json").read_text())
     (own / "config.json").write_text(json.dumps(config | {"options": {"flip": True}}))
+    save_encoder(PhotoEncoder(image_size=16, width=4, first_size=16), folder, "photo-encoder")
     (folder / "LICENSE").write_text("not for sale")
     return folder
 
@@ -71,6 +75,7 @@ def inputs(size: int, z_dim: int, number: int) -> Arrays:
         "z": z,
         "images": images,
         "mask": np.float32(rng.uniform(size=images.shape) < 0.5)[..., :1],
+        "noise": rng.standard_normal([number, NOISE]).astype(np.float32),
     }
 
 
@@ -79,12 +84,14 @@ def ours(folder: Path, values: Arrays) -> Arrays:
     model, prefix = checkpoints.load_model(str(folder))
     encoder, _ = checkpoints.load_context_encoder(checkpoints.encoder_folder(prefix))
     assert encoder.symmetric
+    drawing, _ = checkpoints.load_photo_encoder(str(folder / "photo-encoder"))
     images, mask = utils.to_uint8(values["images"]), Mask(values["mask"] == 0)
     return {
         "generator": model.generator(tf.constant(values["z"])).numpy(),
         "pixels": checkpoints.generate(model, values["z"]),
         "discriminator": model.discriminator(tf.constant(values["images"])).numpy(),
         "context-encoder": Estimator(encoder, batch_size=len(images)).estimate(images, mask),
+        "photo-encoder": drawing.estimate(*map(values.get, NETWORKS["photo-encoder"][1])).numpy(),
     }
 
 
@@ -137,7 +144,7 @@ def run_onnx(folder: Path, network: str, _kind: str, values: Arrays) -> np.ndarr
 Runner = Callable[[Path, str, str, Arrays], np.ndarray]
 RUNNERS: dict[str, tuple[Runner, tuple[str, ...], tuple[str, ...]]] = {
     "savedmodel": (run_savedmodel, tuple(NETWORKS), ("",)),
-    "tflite": (run_tflite, ("generator", "context-encoder"), ("", "-float16")),
+    "tflite": (run_tflite, ("generator", "context-encoder", "photo-encoder"), ("", "-float16")),
     "onnx": (run_onnx, tuple(NETWORKS), ("",)),
 }
 
@@ -178,7 +185,7 @@ def test_an_export_computes_what_we_do_and_is_recorded(
     _, networks, kinds = RUNNERS[name]
     files = {f"{network}{kind}.{name}" for network in networks for kind in kinds}
     if name == "savedmodel":
-        signatures = ("generate", "discriminate", "completion_loss", "estimate")
+        signatures = ("generate", "discriminate", "completion_loss", "estimate", "draw_heads")
         files = {f"signature {signature}" for signature in signatures}
     else:
         assert {path.name for path in folder.iterdir()} == files | {"LICENSE", "config.json"}
@@ -203,6 +210,7 @@ def saved(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_its_completion_loss_is_the_papers(saved: Path) -> None:
     values = inputs(16, Z_DIM, 3)
+    del values["noise"]
     made = np.float64(call(saved, "generate", z=values["z"])["images"])
     logits = np.float64(call(saved, "discriminate", images=np.float32(made))["logits"])
     contextual = np.sum(values["mask"] * np.abs(made - values["images"]), axis=(1, 2, 3))
@@ -218,7 +226,7 @@ def test_its_completion_loss_is_the_papers(saved: Path) -> None:
 def test_its_gradient_is_that_of_finite_differences(saved: Path) -> None:
     loaded = tf.saved_model.load(str(saved))
     loss = loaded.signatures["completion_loss"]
-    z, images, mask = inputs(16, Z_DIM, 2).values()
+    z, images, mask, _ = inputs(16, Z_DIM, 2).values()
     rng = np.random.default_rng(5)
     # Far from the images, so that no |G(z) - image| changes its sign on the way.
     images = np.float32(np.where(images > 0, 1.5, -1.5))
@@ -240,7 +248,7 @@ def test_its_gradient_is_that_of_finite_differences(saved: Path) -> None:
 
 def test_a_signature_can_be_differentiated(saved: Path, model: DCGAN) -> None:
     loaded = tf.saved_model.load(str(saved))
-    z, images, _ = (tf.constant(value) for value in inputs(16, Z_DIM, 2).values())
+    z, images, *_ = (tf.constant(value) for value in inputs(16, Z_DIM, 2).values())
     with tf.GradientTape(persistent=True) as tape:
         tape.watch([z, images])
         distances = (loaded.signatures["generate"](z=z)["images"] - images) ** 2

@@ -13,10 +13,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
-from helpers import TINY, Run, assert_refused, contents, run_script
+from helpers import TINY, Run, assert_refused, contents, run_script, save_encoder
 
 from dcgan_completion import checkpoints, runs
 from dcgan_completion.encoders import ContextEncoder
+from dcgan_completion.photo_encoder import PhotoEncoder
 from dcgan_completion.training import checkpointing
 from dcgan_completion.utils import UserError
 
@@ -373,3 +374,22 @@ def test_a_named_model_never_falls_back_and_without_any_training_is_the_remedy(
     monkeypatch.setattr(checkpoints, "SHIPPED", str(shipped) + "-not")
     with pytest.raises(UserError, match=r"checkpoint: holds no checkpoint; train a model first"):
         checkpoints.load_model(checkpoints.select_model(None))
+
+
+def test_a_photo_encoder_is_exported_in_16_bits(
+    guided: Path, run_here: Run, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(guided, tmp_path / "both"))
+    encoder = PhotoEncoder(image_size=16, width=4, first_size=16)
+    save_encoder(encoder, folder, "photo-encoder")
+    done = run_here("model", *CHECKPOINT, folder, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    inside = tmp_path / "model" / "photo-encoder"
+    found, prefix = checkpoints.load_photo_encoder(str(inside))
+    stored = tf.train.load_checkpoint(prefix).get_variable_to_dtype_map()
+    assert {stored[name] for name in stored if name.startswith("averaged/")} == {tf.float16}
+    for name, variable in encoder.e.items():
+        np.testing.assert_array_equal(found.e[name], np.float16(variable))
+    alone = run_here("alone", *CHECKPOINT, folder / "photo-encoder", cwd=tmp_path)
+    assert alone.returncode == 0, alone.stderr
+    checkpoints.load_photo_encoder(str(tmp_path / "alone"))
