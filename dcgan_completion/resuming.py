@@ -13,6 +13,7 @@ from dcgan_completion.devices import Precision
 from dcgan_completion.encoders import ContextEncoder
 from dcgan_completion.output_folder import ResumableFolder
 from dcgan_completion.settings.options import PRECISIONS
+from dcgan_completion.settings.photos import GRAIN, NONE
 from dcgan_completion.settings.search import SearchSettings
 
 logger = logging.getLogger(__name__)
@@ -59,7 +60,10 @@ def earlier_precision(
       precision: of this command.
     """
     # A run of an earlier version had no context encoder.
-    new = {name: options.get(name) and 0.0 for name in ("guide", "mix")} | {"context_encoder": None}
+    new: dict[str, Any] = {name: options.get(name) and 0.0 for name in ("guide", "mix")}
+    new["context_encoder"] = None
+    if "no_grain" in earlier:  # nor detail transfer
+        new["detail"] = NONE if earlier["no_grain"] else GRAIN
     earlier = new | dict(earlier)
     asked = earlier.pop("precision", "auto")
     used = earlier.pop("precision_used", None)
