@@ -19,6 +19,7 @@ import itertools
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -28,6 +29,10 @@ from dcgan_completion.settings import options
 from dcgan_completion.settings.photos import DETAILS, LANDMARKS
 from dcgan_completion.utils import UserError
 
+if TYPE_CHECKING:
+    from dcgan_completion.evaluation.photo_cases import Photos
+    from dcgan_completion.photos.photo_inpainter import PhotoSearch
+
 KINDS = ("mouth", "eyes", "half")
 FINEST = 0.5  # pixels: the Gaussian above the first octave
 COUNT = 3  # octaves
@@ -35,6 +40,8 @@ INNER = 7  # pixels: edge of the square by which holes are eroded
 AROUND = 24  # pixels around a hole that the bands see
 LOCAL = 1.5 / 64  # of a face's width: Gaussian of local energies
 FLOOR = 0.3  # levels, added to them: less is noise
+HEAD = """| detail | E of octaves 1, 2, 3 | r | where | PSNR, dB | identity distance |
+| --- | --- | --- | --- | --- | --- |"""
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -121,24 +128,23 @@ def measure(options: argparse.Namespace, paths: Sequence[str]) -> Iterator[str]:
             tallies: dict[str, Tally] = collections.defaultdict(Tally)
             widths, indices = _complete(photos, search, kind, (tallies, every), options.tiles)
             yield f"\n**{kind}**, {len(widths)} faces {min(widths)} to {max(widths)} pixels wide"
-            yield from _head()
+            yield HEAD
             for name in DETAILS[::-1]:
                 found = reader.describe(np.stack(tallies[name].faces), keep=False).embeddings
                 distances[name].append(identity_distance(found, truth[indices]))
                 yield tallies[name].row(name, distances[name][-1])
     yield "\n**all holes**"
-    yield from _head()
+    yield HEAD
     for name in DETAILS[::-1]:
         yield every[name].row(name, np.concatenate(distances[name]))
 
 
-def _head() -> Iterator[str]:
-    yield "| detail | E of octaves 1, 2, 3 | r | where | PSNR, dB | identity distance |"
-    yield "| --- | --- | --- | --- | --- | --- |"
-
-
 def _complete(
-    photos, search, kind: str, tallies: Sequence[dict[str, Tally]], tiles: str | None
+    photos: Photos,
+    search: PhotoSearch,
+    kind: str,
+    tallies: Sequence[dict[str, Tally]],
+    tiles: str | None,
 ) -> tuple[list[int], list[int]]:
     """Repair the photos under a kind of hole in all ways; list the faces' widths, and indices."""
     from dcgan_completion.evaluation.image_metrics import psnr

@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 
 from dcgan_completion.faces.placement import scale_of
-from dcgan_completion.masks.boxes import Crop
+from dcgan_completion.masks.boxes import Crop, bounding_box
 from dcgan_completion.photos.face_grid import (
     PER_UNIT,
     UNITS,
@@ -72,15 +72,14 @@ def transfer(
     own[window] = part
     sources = _Sources(grid, mirror, own)
     softer = blur(estimate, MIRROR_SPLIT * unit)
-    for rows in _strips(part):
-        strip = rows, slice(None)
-        if part[strip].any():
-            y, x = np.mgrid[window[0], window[1]].astype(np.float32)[:, rows]
-            rest, share, mirrored = sources.at(x, y)
-            other = estimate[strip] - (1 - KEPT) * (estimate[strip] - softer[strip]) + mirrored
-            guess[strip] += np.where(
-                part[strip][..., np.newaxis], rest + share * (other - guess[strip] - rest), 0
-            )
+    for strip in _strips(part):
+        y, x = np.mgrid[strip]
+        places = np.float32(x + window[1].start), np.float32(y + window[0].start)
+        rest, share, mirrored = sources.at(*places)
+        # estimate - (1 - KEPT) (estimate - softer) + mirrored, in place of guess + rest
+        mirrored += KEPT * estimate[strip] + (1 - KEPT) * softer[strip] - guess[strip] - rest
+        rest += share * mirrored
+        guess[strip] += part[strip][..., np.newaxis] * rest
     return guess
 
 
@@ -117,17 +116,21 @@ def sharpen(estimate: np.ndarray, part: np.ndarray, unit: float) -> np.ndarray:
       part: bool [h, w].
       unit: pixels.
     """
-    layers = [blur(estimate, octave * unit) for octave in OCTAVES]
-    added = np.zeros_like(estimate)
-    for gain, fine, coarse in zip(GAINS, layers[:-1], layers[1:], strict=True):
-        added += np.float32(gain - 1) * (fine - coarse)
+    box = bounding_box(part)
     depth = cv2.distanceTransform(part.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    return estimate + np.clip(depth / (FADE * unit), 0, 1)[..., np.newaxis] * added
+    share = np.clip(depth[box] / np.float32(FADE * unit), 0, 1)[..., np.newaxis]
+    added = np.zeros_like(estimate[box])
+    # The sum of (gain - 1) (finer - coarser), by layers: one in memory at a time.
+    for octave, weight in zip(OCTAVES, np.diff([1, *GAINS, 1]), strict=True):
+        added += np.float32(weight) * blur(estimate, octave * unit)[box]
+    sharp = estimate.copy()
+    sharp[box] += share * added
+    return sharp
 
 
-def _strips(part: np.ndarray) -> Iterator[slice]:
-    """Split the rows of a part, bool [h, w], into strips of at most STRIP pixels or one row."""
-    height, width = part.shape
-    step = max(1, STRIP // width)
-    for start in range(0, height, step):
-        yield slice(start, min(start + step, height))
+def _strips(part: np.ndarray) -> Iterator[Crop]:
+    """Split the bounding box of a part, bool [h, w], into strips of rows, STRIP pixels each."""
+    rows, columns = bounding_box(part)
+    step = max(1, STRIP // max(1, columns.stop - columns.start))
+    for start in range(rows.start, rows.stop, step):
+        yield slice(start, min(start + step, rows.stop)), columns

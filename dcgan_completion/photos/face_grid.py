@@ -128,13 +128,14 @@ def look_up(image: np.ndarray, x: np.ndarray, y: np.ndarray, how: int) -> np.nda
 
 def blur(image: np.ndarray, sigma: float) -> np.ndarray:
     """Blur an image, float32 [H, W] or [H, W, C], by a Gaussian of `sigma` pixels."""
+    border = cv2.BORDER_REFLECT  # the same in a reduced copy
     shrink = int(2 * sigma / COARSE) if sigma > COARSE else 1
     if shrink == 1:
-        return cv2.GaussianBlur(image, (0, 0), sigma).reshape(image.shape)
+        return cv2.GaussianBlur(image, (0, 0), sigma, borderType=border).reshape(image.shape)
     height, width = image.shape[:2]
     size = -(-width // shrink), -(-height // shrink)
     small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-    small = cv2.GaussianBlur(small, (0, 0), sigma / shrink)
+    small = cv2.GaussianBlur(small, (0, 0), sigma / shrink, borderType=border)
     return cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC).reshape(image.shape)
 
 

@@ -71,8 +71,9 @@ class Patches:
         Returns:
           levels of 255, float32 [h, w, C]; 0 where there is no node.
         """
-        gx, gy = (plane / STEP for plane in transform(grid.matrix, x, y))
+        gx, gy = (plane / np.float32(STEP) for plane in transform(grid.matrix, x, y))
         column, row = (np.floor(plane).astype(np.int32) for plane in (gx, gy))
+        there = self.layer >= 0
         total = np.zeros([*x.shape, grid.image.shape[-1]], np.float32)
         weights = np.zeros([*x.shape, 1], np.float32)
         for down in (0, 1):
@@ -81,12 +82,14 @@ class Patches:
                     np.clip(index + one, 0, len(self.layer) - 1)
                     for index, one in ((row, down), (column, right))
                 )
-                tent = np.maximum((1 - np.abs(gx - j)) * (1 - np.abs(gy - i)), 0)
-                weight = tent**SHARPNESS * (self.layer[i, j] >= 0)
+                away = np.abs(gx - np.float32(j)), np.abs(gy - np.float32(i))
+                tent = np.maximum((1 - away[0]) * (1 - away[1]), 0)
+                weight = (tent**SHARPNESS * there[i, j])[..., np.newaxis]
                 places = self._sources(grid, mirror, (i, j), x, y)
-                total += weight[..., np.newaxis] * grid.rest_at(*places, low)
-                weights += weight[..., np.newaxis]
-        return total / np.maximum(weights, 1e-6)
+                total += weight * grid.rest_at(*places, low)
+                weights += weight
+        total /= np.maximum(weights, np.float32(1e-6))
+        return total
 
     def _sources(
         self,
