@@ -74,8 +74,8 @@ def transfer(
     softer = blur(estimate, MIRROR_SPLIT * unit)
     for strip in _strips(part):
         y, x = np.mgrid[strip]
-        places = np.float32(x + window[1].start), np.float32(y + window[0].start)
-        rest, share, mirrored = sources.at(*places)
+        x, y = x + window[1].start, y + window[0].start
+        rest, share, mirrored = sources.at(x.astype(np.float32), y.astype(np.float32))
         # estimate - (1 - KEPT) (estimate - softer) + mirrored, in place of guess + rest
         mirrored += KEPT * estimate[strip] + (1 - KEPT) * softer[strip] - guess[strip] - rest
         rest += share * mirrored

@@ -110,8 +110,8 @@ def in_units() -> tuple[np.ndarray, np.ndarray]:
 
 def transform(matrix: np.ndarray, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Map (x, y), each [...], by a matrix, [2, 3]; float32."""
-    (a, b, c), (d, e, f) = matrix.astype(np.float32)
-    return np.float32(a * x + b * y + c), np.float32(d * x + e * y + f)
+    first, second = (a * x + b * y + c for a, b, c in matrix.astype(np.float32))
+    return first.astype(np.float32), second.astype(np.float32)
 
 
 def inverse_of(matrix: np.ndarray) -> np.ndarray:

@@ -75,8 +75,8 @@ def find_mirror(grid: FaceGrid) -> Mirror:
     image = look_up(grid.image, x, y, cv2.INTER_CUBIC)
     height, width = grid.known.shape
     inside = (x > 0) & (x < width - 1) & (y > 0) & (y < height - 1)
-    shares = look_up(np.float32(grid.known[..., np.newaxis]), x, y, cv2.INTER_LINEAR)[..., 0]
-    known = inside & (shares > 0.99)
+    shares = look_up(grid.known[..., np.newaxis].astype(np.float32), x, y, cv2.INTER_LINEAR)
+    known = inside & (shares[..., 0] > 0.99)
     return Mirror(x, y, image, known, _trust(grid.image, fine, (x, y), known))
 
 
@@ -112,7 +112,8 @@ def _flow(luma: np.ndarray, mirrored: np.ndarray) -> np.ndarray:
     """Find the optical flow from a luma to its mirror image, each [H, W]: (x, y) [H, W, 2]."""
     search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     search.setFinestScale(FINEST_SCALE)
-    return search.calc(_even_contrast(luma), _even_contrast(mirrored), None)
+    found = search.calc(_even_contrast(luma), _even_contrast(mirrored), None)  # pyright: ignore
+    return np.asarray(found)
 
 
 def _even_contrast(luma: np.ndarray) -> np.ndarray:

@@ -26,7 +26,9 @@ from dcgan_completion.photos.face_grid import (
 )
 from dcgan_completion.photos.mirror import Mirror, luma_of
 
-SPLIT = 1.0  # units: the Gaussian; what it leaves is compared, what it takes away is transferred
+# Units: the Gaussian; what it leaves is compared, what it takes away is transferred. With 1 PSNR
+# was 0.1 dB lower (16 photos), and the corners of mouths were darker: they got bits of nostrils.
+SPLIT = 0.75
 STEP = 2 * PER_UNIT  # pixels of the grid between nodes; half a patch
 TAPS = np.arange(-STEP, STEP + 1, PER_UNIT)  # pixels: rows and columns of a patch to compare at
 MEAN_WEIGHT = 0.5  # of a patch's mean colour, where 1 is that of its other colours
@@ -109,11 +111,9 @@ class Patches:
         if not turned.any():
             return direct
         moved = self.moved[node]
-        at = [
-            np.float32(plane + moved[..., k])
-            for k, plane in enumerate(transform(grid.matrix, x, y))
-        ]
-        there = look_up(np.dstack([mirror.x, mirror.y]), *at, cv2.INTER_LINEAR)
+        gx, gy = transform(grid.matrix, x, y)
+        maps = np.dstack([mirror.x, mirror.y])
+        there = look_up(maps, gx + moved[..., 0], gy + moved[..., 1], cv2.INTER_LINEAR)
         mirrored = transform(back, there[..., 0], there[..., 1])
         px, py = (np.where(turned, m, d) for m, d in zip(mirrored, direct, strict=True))
         return px, py
@@ -195,7 +195,7 @@ class _Search:
         costs, indices = cv2.batchDistance(
             wanted, offered, cv2.CV_32F, normType=cv2.NORM_L2SQR, K=count
         )
-        candidates = sources[indices]
+        candidates = sources[np.asarray(indices, np.intp)]
         number = np.full(np.add(lattice.shape, 2), -1)
         number[1:-1, 1:-1][lattice] = np.arange(len(nodes))
         beside = np.stack([number[tuple((nodes + 1 + d).T)] for d in _NEIGHBOURS], axis=1)

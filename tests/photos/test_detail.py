@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
 
+from dcgan_completion.devices import Precision
 from dcgan_completion.faces.detection import GIVEN, FoundFace
 from dcgan_completion.faces.placement import alignment_matrix, sample, scale_of
 from dcgan_completion.faces.template import LANDMARK_SETS, TEMPLATE
 from dcgan_completion.masks.boxes import bounding_box
 from dcgan_completion.masks.mask import Mask
-from dcgan_completion.photos import detail, face_grid, mirror, patches
+from dcgan_completion.photos import detail, face_grid, mirror, patches, run
 from dcgan_completion.photos.files import Photo
+from dcgan_completion.photos.output_folder import PhotoFolder
 from dcgan_completion.photos.repair import repair
 from dcgan_completion.photos.task import Task, make_task
+from dcgan_completion.resuming import earlier_precision
 from dcgan_completion.settings.photos import GRAIN, LANDMARKS, NONE, TRANSFER, PhotoSettings
 from dcgan_completion.utils import UserError
 
@@ -314,3 +321,22 @@ def test_no_grain_is_detail_none() -> None:
     for how in (TRANSFER, GRAIN):
         with pytest.raises(UserError, match=f"--no-grain .* contradicts --detail {how}"):
             PhotoSettings.of(["a.png"], no_grain=True, detail=how)
+
+
+def test_a_run_that_an_earlier_version_began_ends_as_it_began(tmp_path: Path) -> None:
+    (tmp_path / "final").mkdir()
+    out, recorded = PhotoFolder(str(tmp_path)), {"guide": None, "mix": None, "seed": 3}
+    precision, others = Precision("auto", "float32"), {"context_encoder": None}
+    for words, how in (({}, GRAIN), ({"no_grain": True}, NONE)):
+        asked = PhotoSettings.of(["a.png"], **words)
+        earlier = recorded | {"no_grain": asked.no_grain}
+        config = {"program": "dcgan-completion", "photos": {"finished": False}, "options": earlier}
+        (tmp_path / "config.json").write_text(json.dumps(config))
+        assert run.with_detail(asked, out).detail == how
+        assert run.with_detail(dataclasses.replace(asked, detail=TRANSFER), out).detail == TRANSFER
+        for now in (TRANSFER, GRAIN, NONE):
+            options = earlier | others | {"detail": now}
+            assert (earlier_precision(earlier, options, precision) is not None) == (now == how)
+    (tmp_path / "config.json").unlink()
+    (tmp_path / "final").rmdir()
+    assert run.with_detail(PhotoSettings.of(["a.png"]), out).detail == TRANSFER
