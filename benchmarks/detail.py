@@ -5,7 +5,8 @@ and get no detail, grain, or detail transfer. In octave k the gray photo is the 
 Gaussians of 0.5 * 2^(k - 1) and twice as many pixels; pixels count that lie three from the hole's
 edge. E is the energy of a result over that of the truth, r their correlation, both over all photos
 together. `where` is the correlation of the logarithms of local energies, a mean over photos: is
-detail where it should be? Identity is the distance of dlib's embeddings.
+detail where it should be? Identity is the distance of dlib's embeddings. Paired differences to
+grain are means ± standard errors over holes.
 
 example:
   python -m benchmarks.detail photos --every 30 --offset 7
@@ -26,7 +27,7 @@ import numpy as np
 
 from dcgan_completion import cli, devices, utils
 from dcgan_completion.settings import options
-from dcgan_completion.settings.photos import DETAILS, LANDMARKS
+from dcgan_completion.settings.photos import DETAILS, GRAIN, LANDMARKS
 from dcgan_completion.utils import UserError
 
 if TYPE_CHECKING:
@@ -40,8 +41,10 @@ INNER = 7  # pixels: edge of the square by which holes are eroded
 AROUND = 24  # pixels around a hole that the bands see
 LOCAL = 1.5 / 64  # of a face's width: Gaussian of local energies
 FLOOR = 0.3  # levels, added to them: less is noise
-HEAD = """| detail | E of octaves 1, 2, 3 | r | where | PSNR, dB | identity distance |
-| --- | --- | --- | --- | --- | --- |"""
+AGAINST = GRAIN  # paired differences are to it
+COLUMNS = ("detail", "E of octaves 1, 2, 3", "r", "where", "PSNR, dB", f"to {AGAINST}")
+COLUMNS = (*COLUMNS, "identity distance", f"to {AGAINST}")
+HEAD = f"| {' | '.join(COLUMNS)} |\n|{len(COLUMNS) * ' --- |'}"
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -66,6 +69,14 @@ def octaves(pixels: np.ndarray) -> np.ndarray:
         cv2.GaussianBlur(gray.astype(np.float32), (0, 0), FINEST * 2**k) for k in range(COUNT + 1)
     ]
     return np.stack([fine - coarse for fine, coarse in itertools.pairwise(layers)])
+
+
+def difference(values: np.ndarray, digits: int) -> str:
+    """Write the mean of paired differences, and its standard error."""
+    if not values.any():
+        return ""
+    error = values.std(ddof=1) / np.sqrt(len(values)) if len(values) > 1 else np.nan
+    return f"{values.mean():+.{digits}f} ± {error:.{digits}f}"
 
 
 class Tally:
@@ -97,15 +108,23 @@ class Tally:
         pairs = zip(*local, strict=True)
         self.where.append(np.array([np.corrcoef(one, other)[0, 1] for one, other in pairs]))
 
-    def row(self, name: str, identity: np.ndarray) -> str:
-        """Write a line of the table, from the `identity` distances, [n]."""
+    def row(self, name: str, identity: np.ndarray, against: tuple[Tally, np.ndarray]) -> str:
+        """Write a line of the table.
+
+        Args:
+          name: of the way.
+          identity: distances, [n].
+          against: the tally and the distances of another way.
+        """
         energies = self.sums[0] / self.sums[1]
         together = self.sums[2] / np.sqrt(self.sums[0] * self.sums[1])
         cells = [
             " ".join(f"{value:.2f}" for value in values)
             for values in (energies, together, np.nanmean(self.where, axis=0))
         ]
-        cells += [f"{np.mean(self.psnr):.2f}", f"{identity.mean():.3f}"]
+        psnr = np.array(self.psnr)
+        cells += [f"{psnr.mean():.2f}", difference(psnr - against[0].psnr, 2)]
+        cells += [f"{identity.mean():.3f}", difference(identity - against[1], 3)]
         return f"| {name} | {' | '.join(cells)} |"
 
 
@@ -132,11 +151,14 @@ def measure(options: argparse.Namespace, paths: Sequence[str]) -> Iterator[str]:
             for name in DETAILS[::-1]:
                 found = reader.describe(np.stack(tallies[name].faces), keep=False).embeddings
                 distances[name].append(identity_distance(found, truth[indices]))
-                yield tallies[name].row(name, distances[name][-1])
+            for name in DETAILS[::-1]:
+                other = tallies[AGAINST], distances[AGAINST][-1]
+                yield tallies[name].row(name, distances[name][-1], other)
     yield "\n**all holes**"
     yield HEAD
+    whole = {name: np.concatenate(parts) for name, parts in distances.items()}
     for name in DETAILS[::-1]:
-        yield every[name].row(name, np.concatenate(distances[name]))
+        yield every[name].row(name, whole[name], (every[AGAINST], whole[AGAINST]))
 
 
 def _complete(
