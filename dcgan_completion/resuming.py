@@ -14,6 +14,7 @@ from dcgan_completion.encoders import ContextEncoder
 from dcgan_completion.output_folder import ResumableFolder
 from dcgan_completion.photo_encoder import PhotoEncoder
 from dcgan_completion.settings.options import PRECISIONS
+from dcgan_completion.settings.photos import GRAIN, NONE
 from dcgan_completion.settings.search import SearchSettings
 
 logger = logging.getLogger(__name__)
@@ -60,8 +61,10 @@ def earlier_precision(
       precision: of this command.
     """
     # Runs of earlier versions had neither encoder.
-    new = {name: options.get(name) and 0.0 for name in ("guide", "mix")}
+    new: dict[str, Any] = {name: options.get(name) and 0.0 for name in ("guide", "mix")}
     new |= {"context_encoder": None, "photo_encoder": None}
+    if "no_grain" in earlier:  # nor detail transfer
+        new["detail"] = NONE if earlier["no_grain"] else GRAIN
     earlier = new | dict(earlier)
     asked = earlier.pop("precision", "auto")
     used = earlier.pop("precision_used", None)

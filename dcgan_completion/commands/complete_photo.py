@@ -35,7 +35,7 @@ logger = logging.getLogger(__name__)
 
 OF_SEARCH = ("samples", "seed", "precision", "batch_size")
 OF_FACE = ("face", "list_faces", "landmarks")
-OF_HOLE = ("blend", "no_grain")
+OF_HOLE = ("blend", "detail", "no_grain")
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -121,6 +121,7 @@ def repair(
     from dcgan_completion.photos.photo_inpainter import PhotoInpainter, head_size_of
     from dcgan_completion.photos.task import TaskMaker
 
+    settings = run.with_detail(settings, out)
     masks = PhotoMaskSource.of(mask, list(names), settings.photos)
     precision = Precision.choose(settings.precision)
     path = checkpoints.select_model(settings.checkpoint_dir)

@@ -1,7 +1,7 @@
 """`Photos` makes cases of photos: holes over parts of their largest faces, at the photos' own size.
 
 A hole is blanked before the face is looked for; what is completed is pasted back as
-complete-photo.py does it, without grain.
+complete-photo.py does it with --detail none.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from dcgan_completion.photos.repair import diffuse, repair
 from dcgan_completion.photos.run import MAX_PIXELS
 from dcgan_completion.photos.task import SURROUNDINGS, Task, TaskMaker, width_of
 from dcgan_completion.randomness import Purpose, image_rng
-from dcgan_completion.settings.photos import PhotoSettings
+from dcgan_completion.settings.photos import NONE, PhotoSettings
 from dcgan_completion.utils import UserError
 
 BLANK = 128  # level of a hole's pixels before a face is looked for
@@ -194,7 +194,7 @@ class Photos:
             if case.task is None:
                 yield diffuse_all(case)
             else:
-                yield repair(case.task, own, blend, seed=0, with_grain=False).pixels
+                yield repair(case.task, own, blend, seed=0, detail=NONE).pixels
 
     def align(self, case: Case, pixels: np.ndarray) -> np.ndarray:
         """Align a photo's face as it is described, uint8 [EDGE, EDGE, C]."""

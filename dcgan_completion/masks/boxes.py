@@ -23,6 +23,30 @@ def grown(crop: Crop, margin: int, shape: tuple[int, ...]) -> Crop:
     return rows, columns
 
 
+def union(one: Crop, other: Crop) -> Crop:
+    """Find the smallest rows and columns that hold two crops."""
+    rows, columns = (
+        slice(min(a.start, b.start), max(a.stop, b.stop)) for a, b in zip(one, other, strict=True)
+    )
+    return rows, columns
+
+
+def common(one: Crop, other: Crop) -> Crop:
+    """Find the rows and columns of two crops that overlap."""
+    rows, columns = (
+        slice(max(a.start, b.start), min(a.stop, b.stop)) for a, b in zip(one, other, strict=True)
+    )
+    return rows, columns
+
+
+def relative(crop: Crop, outer: Crop) -> Crop:
+    """Count a crop's rows and columns from the beginning of another one that holds it."""
+    rows, columns = (
+        slice(a.start - b.start, a.stop - b.start) for a, b in zip(crop, outer, strict=True)
+    )
+    return rows, columns
+
+
 def bounding_box(hole: np.ndarray, margin: int = 0) -> Crop:
     """Find the bounding box of a hole, bool [H, W], with a margin; empty without a hole.
 

@@ -15,7 +15,7 @@ from dcgan_completion.inpaint import arrays
 from dcgan_completion.inpaint.inpainter import BATCH, Inpainter, naming_arguments
 from dcgan_completion.photos.files import Photo, photo_of, read_photo, save_photo
 from dcgan_completion.settings.masks import MaskSettings
-from dcgan_completion.settings.photos import ALL, LANDMARKS, PhotoSettings
+from dcgan_completion.settings.photos import ALL, LANDMARKS, NONE, TRANSFER, PhotoSettings
 from dcgan_completion.settings.search import SearchSettings
 from dcgan_completion.utils import UserError
 
@@ -183,6 +183,7 @@ class PhotoInpainter:
         seed: int = 0,
         face: str | int = ALL,
         landmarks: str | os.PathLike[str] | Sequence[Sequence[float]] | np.ndarray | None = None,
+        detail: str = TRANSFER,
         grain: bool = True,
         dilate: int = 0,
         feather: bool = False,
@@ -198,7 +199,10 @@ class PhotoInpainter:
           approach, samples, blend, seed, options: as for `Inpainter`.
           face: all, largest, or the number of a face, from left to right (`draw_faces`).
           landmarks: where the face of the photo is, as for --landmarks: a file, or (x, y), [3, 2].
-          grain: add noise like that of the known part of the photo.
+          detail: what makes faces sharp that are larger in the photo than the model's images.
+            transfer: the fine detail of their known part, and noise like that of the photo for all
+            else; grain: only that noise; none: nothing.
+          grain: False is the same as `detail="none"`.
           dilate: pixels by which the hole grows.
           feather: blend gradually over the pixels that `dilate` adds.
 
@@ -210,7 +214,10 @@ class PhotoInpainter:
 
         asked = {"approach": approach, "blend": blend} | options
         asked = {name: value for name, value in asked.items() if value is not None}
-        own = {"samples": samples, "seed": seed, "face": str(face)}
+        if not grain and detail not in (TRANSFER, NONE):
+            raise ValueError(f"grain: False contradicts detail={detail!r}; leave it out")
+        detail = detail if grain else NONE
+        own = {"samples": samples, "seed": seed, "face": str(face), "detail": detail}
         growth = {n: value for n, value in (("dilate", dilate), ("feather", feather)) if value}
         for given, settings in (
             (asked, SearchSettings),
@@ -235,9 +242,7 @@ class PhotoInpainter:
                 head_size=head_size_of(self.head_encoder(asked)),
             ).make_of(name, read, as_mask(mask, read, dilate, feather))
             (found,) = search.candidates([task], seed)
-        versions = [
-            repair(task, found[:, k], search.blend, seed, with_grain=grain) for k in range(samples)
-        ]
+        versions = [repair(task, found[:, k], search.blend, seed, detail) for k in range(samples)]
         return RepairedPhoto(versions, task)
 
     def draw_faces(self, photo: Picture, mask: Picture | None = None) -> Image.Image:

@@ -6,14 +6,16 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from dcgan_completion.faces.detection import FoundFace
+from dcgan_completion.faces.detection import FoundFace, owners
 from dcgan_completion.faces.placement import bounds, paste_back, smoothing_length
 from dcgan_completion.inpaint import seams
-from dcgan_completion.masks.boxes import Crop, bounding_box
-from dcgan_completion.photos import grain
+from dcgan_completion.masks.boxes import Crop, bounding_box, common, relative, union
+from dcgan_completion.photos import face_grid, grain
+from dcgan_completion.photos.detail import transfer
 from dcgan_completion.photos.files import Photo
-from dcgan_completion.photos.task import Task, margin_of
+from dcgan_completion.photos.task import Task, margin_of, width_of
 from dcgan_completion.randomness import Purpose, image_rng
+from dcgan_completion.settings.photos import NONE, TRANSFER
 
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # of ITU-R BT.601
 # Pixels: smoothness of what is filled by diffusion. On 42 photos it was 1 to 4 dB better than
@@ -23,19 +25,21 @@ STIFFNESS = 4.0
 
 
 def repair(
-    task: Task, candidates: np.ndarray, blend: str, seed: int, with_grain: bool = True
+    task: Task, candidates: np.ndarray, blend: str, seed: int, detail: str = TRANSFER
 ) -> Photo:
     """Fill the hole of a photo; all else stays the same, bit for bit.
 
     In the faces' squares candidates are pasted back, at the photo's resolution; then the rest of
-    the hole is filled by diffusion.
+    the hole is filled by diffusion. Last, what was filled gets detail.
 
     Args:
       task: of the photo.
       candidates: of each face's square, 0..255, float32 [N, S, S, C].
       blend: of BLENDS; see `blending.fill`.
       seed: of the grain, which also depends on the known pixels around the hole.
-      with_grain: add noise like that of the known part of the photo.
+      detail: of DETAILS. TRANSFER: faces larger than their squares get what their known part shows
+        (`detail.transfer`), all else grain; GRAIN: noise like that of the known part of the photo;
+        NONE: nothing.
     """
     photo, ramp = task.photo, task.mask.ramp_plane
     levels = np.float32(photo.peak / 255)
@@ -55,8 +59,11 @@ def repair(
             left &= ~own
     if left.any():
         picture = diffuse(picture, left)
-    if with_grain:
-        for part, noise in _grains(task, seed):
+    plain = task.hole
+    if detail == TRANSFER:
+        plain = plain & ~_transfer(task, picture, blend)
+    if detail != NONE:
+        for part, noise in _grains(task, seed, plain):
             picture[part] += noise / levels
     if ramp is not None and before is not None:
         share = ramp[task.crop][..., np.newaxis]
@@ -93,14 +100,55 @@ def diffuse(picture: np.ndarray, hole: np.ndarray) -> np.ndarray:
     return seams.fill(picture, hole, np.zeros_like(picture), STIFFNESS)
 
 
-def _grains(task: Task, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield parts of the hole, bool [h, w] of the crop, and the noise of their pixels, [n, C]."""
+def _transfer(task: Task, picture: np.ndarray, blend: str) -> np.ndarray:
+    """Give detail to the large faces of a picture of the crop, float32 [h, w, C], 0..255, in place.
+
+    Returns:
+      the pixels that got it, bool [h, w].
+    """
+    done = np.zeros_like(task.hole)
+    for i, face in enumerate(task.faces):
+        own = (task.owner == i) & ~task.diffused
+        if task.heads:  # the mirror image and the patches are those of the face
+            own &= owners(task.mask.plane, (face,), task.crop) >= 0
+        if width_of(face) > face.size and own.any():
+            window = bounding_box(own, margin_of(face) + seams.REACH)
+            guess = _detailed(task, picture, face, window, own[window])
+            values = _blend(picture[window], own[window], guess, face, blend)
+            picture[window][own[window]] = values[own[window]]
+            done |= own
+    return done
+
+
+def _detailed(
+    task: Task, picture: np.ndarray, face: FoundFace, window: Crop, part: np.ndarray
+) -> np.ndarray:
+    """Add detail to the part of a face in a window of the picture: float32 [h, w, C], 0..255."""
+    pixels, hole = task.photo.pixels, task.mask.plane
+    place = _within(task.crop, window)
+    area = union(face_grid.bounds_of(face.matrix, face.size, hole.shape), place)
+    surroundings = pixels[area].copy()
+    filled = common(area, task.crop)
+    inside, new = hole[filled], picture[relative(filled, task.crop)] * (task.photo.peak / 255)
+    # What lies under the hole is replaced before anything looks at it.
+    surroundings[relative(filled, area)][inside] = np.rint(np.clip(new[inside], 0, task.photo.peak))
+    matrix = face.matrix.copy()
+    matrix[:, 2] += matrix[:, :2] @ [area[1].start, area[0].start]
+    placed = matrix, face.size
+    return transfer(surroundings, hole[area], relative(place, area), picture[window], part, placed)
+
+
+def _grains(task: Task, seed: int, plain: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield parts of the hole, bool [h, w] of the crop, and the noise of their pixels, [n, C].
+
+    Only the pixels that are `plain`, bool [h, w], get any.
+    """
     pixels, hole = task.photo.pixels, task.mask.plane
     known = pixels[task.crop].copy()
     known[task.hole] = 0
     rng = image_rng(known, seed, Purpose.GRAIN)
     for i, face in [*enumerate(task.frames), (-1, None)]:
-        part = task.hole & (task.owner == i)
+        part = plain & (task.owner == i)
         if not part.any():
             continue
         around = task.crop if face is None else bounds(face.matrix, face.size, hole.shape)

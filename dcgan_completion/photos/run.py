@@ -19,7 +19,7 @@ from dcgan_completion.photos.output_folder import PhotoFolder
 from dcgan_completion.photos.photo_inpainter import PhotoSearch
 from dcgan_completion.photos.repair import repair
 from dcgan_completion.photos.task import Task, TaskMaker, detail_of
-from dcgan_completion.settings.photos import PhotoSettings
+from dcgan_completion.settings.photos import GRAIN, TRANSFER, PhotoSettings
 from dcgan_completion.utils import UserError
 
 BATCH = 16  # candidates of a batch without --batch-size, at most: a few photos need no padding
@@ -56,6 +56,21 @@ def inputs_of(
     """List all files that a run reads, which must not be lost."""
     files = [*names, *(masks.files or {}).values()]
     return files + ([settings.landmarks] if settings.landmarks else [])
+
+
+def with_detail(settings: PhotoSettings, out: PhotoFolder) -> PhotoSettings:
+    """Choose what makes faces sharp, where the command leaves it open.
+
+    A run that an earlier version began, which knew only grain, ends as it began.
+
+    Raises:
+      UserError: as `ResumableFolder.unfinished_options`.
+    """
+    if settings.detail is not None:
+        return settings
+    earlier = out.unfinished_options(settings.overwrite)
+    old = earlier is not None and "detail" not in earlier
+    return dataclasses.replace(settings, detail=GRAIN if old else TRANSFER)
 
 
 def default_batch_size(samples: int, photos: int) -> int:
@@ -181,8 +196,7 @@ def finish(
     start = time.monotonic()
 
     def version(rank: int) -> Photo:
-        grain = not settings.no_grain
-        return repair(task, candidates[:, rank], blend, settings.seed, with_grain=grain)
+        return repair(task, candidates[:, rank], blend, settings.seed, settings.detail or TRANSFER)
 
     after = version(0)
     if settings.samples > 1:

@@ -18,6 +18,7 @@ from dcgan_completion.photos.files import Photo, encode_photo
 from dcgan_completion.photos.layers import layer_of, rgb_profile
 from dcgan_completion.photos.repair import repair
 from dcgan_completion.photos.task import Task, make_task
+from dcgan_completion.settings.photos import NONE
 from dcgan_completion.utils import UserError
 
 MAX_EDGE = 240  # pixels of what is shown while a search goes on
@@ -118,8 +119,8 @@ def reduced(task: Task) -> Task:
 
 
 def live(small: Task, candidates: np.ndarray, seed: int) -> bytes:
-    """Draw what a search has found, in a `reduced` task, as PNG without grain."""
-    return png(repair(small, candidates, "smooth", seed, with_grain=False))
+    """Draw what a search has found, in a `reduced` task, as PNG without detail."""
+    return png(repair(small, candidates, "smooth", seed, NONE))
 
 
 def rough_fill(photo: Photo, mask: Mask) -> tuple[Crop, bytes]:

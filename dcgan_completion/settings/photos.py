@@ -20,6 +20,7 @@ LANDMARKS = "innerEyesAndBottomLip"  # of template.LANDMARK_SETS: that of the mo
 ALL, LARGEST = "all", "largest"
 DEFAULT_FOLDER = "repaired"
 OUTPUT_FORMATS = ("png", "same")
+TRANSFER, GRAIN, NONE = DETAILS = ("transfer", "grain", "none")
 
 
 def face(text: str) -> str:
@@ -73,9 +74,13 @@ class PhotoSettings:
         "the right, and the middle of the lower lip's lower edge",
         metavar="FILE",
     )
-    no_grain: bool = options.option(
-        "add no noise to what is filled", action="store_true", default=False
+    detail: str | None = options.option(
+        "what makes faces as sharp as the photo, if they are larger in it than the model's images; "
+        "transfer: fine detail of the face's other half and of its known skin and hair; grain: "
+        "noise like that of the face, which smaller faces get with transfer, too; none: nothing",
+        choices=DETAILS,
     )
+    no_grain: bool = options.option("the same as --detail none", action="store_true", default=False)
     batch_size: int | None = options.same_option(
         CompletionSettings, "batch_size", help_text="faces per batch"
     )
@@ -109,6 +114,15 @@ class PhotoSettings:
                     f"--landmarks says where the face is and contradicts {options.flag(name)}; "
                     "leave one of them out"
                 )
+        if given.get("no_grain"):
+            if given.get("detail", NONE) != NONE:
+                raise UserError(
+                    f"--no-grain is --detail {NONE} and contradicts --detail {given['detail']}; "
+                    "leave one of them out"
+                )
+            given["detail"] = NONE
+        # Both are recorded: an earlier version knew only --no-grain.
+        given["no_grain"] = given.get("detail") == NONE
         return cls(tuple(photos), **given)
 
     def options(self) -> dict[str, Any]:
@@ -126,6 +140,8 @@ class PhotoSettings:
         """Describe a field's default for the help."""
         if field.name == "batch_size":
             return "default: at most 16"
+        if field.name == "detail":
+            return f"default: {TRANSFER}; for a run that an earlier version began: {GRAIN}"
         return CompletionSettings.default_text(field)
 
 

@@ -246,7 +246,7 @@ def test_the_mean_face_and_the_models_are_pasted_back_alike(
         for case in cases_of(photos, "nose"):
             ((completed, _),) = method.complete([case], 0, photos.paste)
             (found,) = search.candidates([case.task], 0)
-            wanted = repair(case.task, found[:, 0], search.blend, seed=0, with_grain=False)
+            wanted = repair(case.task, found[:, 0], search.blend, seed=0, detail="none")
             np.testing.assert_array_equal(completed[name], wanted.pixels)
     # The mean of the other of two faces is that face.
     other = Pasting(

@@ -73,7 +73,7 @@ def test_what_the_photo_showed_comes_back_beside_the_face_too(aligner: FaceAlign
     task = task_of(aligner, pixels, hole)
     assert not task.diffused.any()
     truth = np.stack([sample(waves.astype(np.float32), task.frames[0].matrix, SIZE)])
-    after = repair(task, truth, "smooth", 0, with_grain=False).pixels
+    after = repair(task, truth, "smooth", 0, detail="none").pixels
     np.testing.assert_array_equal(after[~hole], pixels[~hole])
     assert np.abs(after[hole].astype(float) - pixels[hole]).max() < 6
 

@@ -96,6 +96,21 @@ def test_a_search_s_versions_are_the_command_s(
     assert (first != second).any()
 
 
+def test_detail_is_the_command_s_option(tiny: Callable, noise: np.ndarray) -> None:
+    hole = hole_of()
+    transferred, grained, plain = (
+        np.asarray(tiny(noise, hole, detail=how).image) for how in ("transfer", "grain", "none")
+    )
+    np.testing.assert_array_equal(tiny(noise, hole).image, transferred)
+    np.testing.assert_array_equal(tiny(noise, hole, grain=False).image, plain)
+    assert all((one != plain)[hole].any() for one in (transferred, grained))
+    assert (transferred != grained)[hole].any()
+    with pytest.raises(ValueError, match=r"^detail='more': is none of transfer, grain, none"):
+        tiny(noise, hole, detail="more")
+    with pytest.raises(ValueError, match=r"^grain: False contradicts detail='grain'"):
+        tiny(noise, hole, detail="grain", grain=False)
+
+
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
 def test_all_depths_and_transparency_are_kept(

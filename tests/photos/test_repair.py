@@ -95,7 +95,7 @@ def test_what_lies_outside_the_square_or_is_narrow_is_filled_by_diffusion(
     flat = np.full([90, 120, 3], 100, np.uint8)
     boxes = [(50, 40, 20, 16), (2, 2, 12, 9), (40, 58, 30, 1)]
     task = make(tmp_path, aligner, flat, box=boxes)
-    after = repair(task, np.full([1, SIZE, SIZE, 3], 250, np.float32), "none", 0, False).pixels
+    after = repair(task, np.full([1, SIZE, SIZE, 3], 250, np.float32), "none", 0, "none").pixels
     expected = flat.copy()
     expected[40:56, 50:70] = 250
     expected[2:11, 2:14] = after[2:11, 2:14]
@@ -110,7 +110,7 @@ def test_a_ramp_leads_from_the_photo_to_the_face(aligner: FaceAligner, tmp_path:
     flat = np.full([90, 120, 3], 100, np.uint8)
     hole = {"box": [(54, 44, 12, 8)], "dilate": 4, "feather": True}
     task = make(tmp_path, aligner, flat, **hole)
-    after = repair(task, np.full([1, SIZE, SIZE, 3], 200, np.float32), "none", 0, False).pixels
+    after = repair(task, np.full([1, SIZE, SIZE, 3], 200, np.float32), "none", 0, "none").pixels
     row = after[48, 48:61, 0].astype(int)
     assert row[0] == 100
     assert (row[-6:] == 200).all()
@@ -125,11 +125,11 @@ def test_grain_is_that_of_the_known_part_and_seeded(
     task = make(tmp_path, aligner, (120 + noise).round().clip(0, 255).astype(np.uint8))
     generated = np.full([1, SIZE, SIZE, 3], 120, np.float32)
     hole = task.mask.plane
-    grained = [repair(task, generated, "none", seed).pixels[hole] for seed in (0, 0, 1)]
+    grained = [repair(task, generated, "none", seed, "grain").pixels[hole] for seed in (0, 0, 1)]
     np.testing.assert_array_equal(grained[0], grained[1])
     assert (grained[0] != grained[2]).mean() > 0.5
     assert grained[0].std() == pytest.approx(6, abs=1.5)
-    smooth = repair(task, generated, "none", 0, with_grain=False).pixels[hole]
+    smooth = repair(task, generated, "none", 0, "none").pixels[hole]
     assert (smooth == 120).all()
 
 
@@ -146,9 +146,9 @@ def test_faces_that_overlap_meet_without_a_seam(aligner: FaceAligner, tmp_path: 
         diffused=np.zeros_like(one.hole),
     )
     generated = np.stack([np.full([SIZE, SIZE, 3], level, np.float32) for level in (60, 180)])
-    after = repair(both, generated, "smooth", 0, False).pixels.astype(int)
+    after = repair(both, generated, "smooth", 0, "none").pixels.astype(int)
     assert np.abs(np.diff(after[48, 48:92, 0])).max() < 10
-    apart = repair(both, generated, "none", 0, False).pixels.astype(int)
+    apart = repair(both, generated, "none", 0, "none").pixels.astype(int)
     assert np.abs(np.diff(apart[48, 48:92, 0])).max() == 120
 
 
