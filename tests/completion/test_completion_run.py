@@ -57,6 +57,7 @@ KEYS = [
     "checkpoint",
     "checkpoint_dir",
     "context_encoder",
+    "photo_encoder",
     "decay",
     "dilate",
     "distance",
