@@ -133,12 +133,14 @@ def measure(options: argparse.Namespace, paths: Sequence[str]) -> Iterator[str]:
     from dcgan_completion.evaluation.embeddings import FaceReader, identity_distance
     from dcgan_completion.evaluation.photo_cases import Photos
     from dcgan_completion.faces.aligner import FaceAligner
-    from dcgan_completion.photos.photo_inpainter import PhotoInpainter
+    from dcgan_completion.photos.photo_inpainter import PhotoInpainter, head_size_of
 
     model = PhotoInpainter.from_pretrained(options.checkpoint_dir)
     aligner = FaceAligner(LANDMARKS, model.inpainter.image_size)
-    photos = Photos(paths, aligner, model.inpainter.channels, 1)
-    search = model.search({"approach": "direct"}, batch_size=1)
+    approach = {"approach": "direct"}
+    head_size = head_size_of(model.head_encoder(approach))
+    photos = Photos(paths, aligner, model.inpainter.channels, 1, head_size=head_size)
+    search = model.search(approach, batch_size=1)
     every: dict[str, Tally] = collections.defaultdict(Tally)
     distances: dict[str, list[np.ndarray]] = collections.defaultdict(list)
     with FaceReader(1) as reader:

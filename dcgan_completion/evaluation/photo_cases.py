@@ -79,6 +79,7 @@ class Photos:
         channels: int,
         batch: int,
         progress: Progress = silent,
+        head_size: int | None = None,
     ) -> None:
         """Find the faces.
 
@@ -88,12 +89,14 @@ class Photos:
           channels: of the model.
           batch: photos that are completed together.
           progress: of the search.
+          head_size: edge of the heads' squares, if the cases are for a photo encoder.
 
         Raises:
           UserError: there is none.
         """
         self._batch, self._aligner, self._channels = batch, aligner, channels
-        self._maker = TaskMaker(PhotoSettings(tuple(paths)), None, aligner, channels)
+        settings = PhotoSettings(tuple(paths))
+        self._maker = TaskMaker(settings, None, aligner, channels, head_size=head_size)
         self.paths: list[str] = []
         self.points: list[np.ndarray] = []
         squares, aligned = [], []
