@@ -328,7 +328,7 @@ class Discriminators:
         """Make the variables, for pictures of `size` pixels; `network` gives the features."""
         feature_size = max(size, FEATURE_SIZE)
         self.projected = projected.ProjectedDiscriminators(network, feature_size, seed)
-        self.patches = projected.PatchDiscriminator(channels, seed)
+        self.patches = projected.PatchDiscriminator(size, channels, seed)
 
     @property
     def discriminator_variables(self) -> list[tf.Variable]:

@@ -17,7 +17,9 @@ from dcgan_completion.training import features
 
 PROJECTED = (32, 64, 96, 128)  # channels of the mixed features, finest first
 WIDTHS = 64, 128  # channels of a discriminator's layers on features
-PATCH_WIDTHS = (48, 96, 128)  # of the discriminator on patches
+# Of the discriminator on patches: channels of its layers of stride 2, of which smaller pictures
+# have the last ones alone, and of the layer at the end; and the edge of its map of logits.
+PATCH_WIDTHS, PATCH_END, PATCH_MAP = (32, 64, 96), 128, 16
 MARKS = 2
 FINE_MAPS = 2  # so many of the finest maps judge the cells that touch the hole, and no others
 
@@ -151,12 +153,14 @@ class ProjectedDiscriminators(_Layers):
 class PatchDiscriminator(_Layers):
     """A discriminator of patches (Isola et al. 2017, arXiv:1611.07004, section 3.2.2)."""
 
-    def __init__(self, channels: int, seed: int) -> None:
-        """Make the variables, for pictures of `channels`."""
+    def __init__(self, size: int, channels: int, seed: int) -> None:
+        """Make the variables, for pictures of `size` pixels and `channels`."""
         super().__init__(seed)
-        into = channels + MARKS
-        for i, out in enumerate(PATCH_WIDTHS):
-            self._layer(f"patch{i}", 4 if i < 2 else 3, into, out)
+        halvings = max(1, round(math.log2(size / PATCH_MAP)))
+        widths = [*PATCH_WIDTHS[-halvings:], PATCH_END]
+        self._layers, into = len(widths), channels + MARKS
+        for i, out in enumerate(widths):
+            self._layer(f"patch{i}", 3 if i == halvings else 4, into, out)
             into = out
         self._layer("patch_logit", 3, into, 1)
 
@@ -165,8 +169,9 @@ class PatchDiscriminator(_Layers):
     ) -> list[Verdict]:
         """Judge pictures, [N, S, S, C]; kernels are `normalised`."""
         h, maps = tf.concat([pictures, marks], axis=3), []
-        for i in range(len(PATCH_WIDTHS)):
-            h = ops.lrelu(self._conv(h, kernels, f"patch{i}", 2 if i < 2 else 1))
+        for i in range(self._layers):
+            stride = 1 if i == self._layers - 1 else 2
+            h = ops.lrelu(self._conv(h, kernels, f"patch{i}", stride))
             maps.append(h)
         logits = self._conv(h, kernels, "patch_logit", 1)[..., 0]
         return [Verdict(logits, _at(marks, logits.shape[1])[..., 0], maps)]

@@ -52,8 +52,8 @@ def test_without_any_cell_that_counts_the_loss_is_finite() -> None:
 
 
 def test_kernels_are_divided_by_their_largest_singular_value() -> None:
-    judge = projected.PatchDiscriminator(3, seed=4)
-    for _ in range(60):
+    judge = projected.PatchDiscriminator(32, 3, seed=4)
+    for _ in range(150):
         kernels = judge.normalised(True)
     for name, kernel in kernels.items():
         matrix = kernel.numpy().reshape(-1, kernel.shape[3])
@@ -61,7 +61,7 @@ def test_kernels_are_divided_by_their_largest_singular_value() -> None:
 
 
 def test_without_update_the_estimate_of_the_singular_value_stays() -> None:
-    judge = projected.PatchDiscriminator(3, seed=4)
+    judge = projected.PatchDiscriminator(32, 3, seed=4)
     before = {name: u.numpy() for name, u in judge.u.items()}
     judge.normalised(False)
     for name, u in judge.u.items():
@@ -69,12 +69,12 @@ def test_without_update_the_estimate_of_the_singular_value_stays() -> None:
 
 
 def test_patches_away_from_the_hole_do_not_count() -> None:
-    judge = projected.PatchDiscriminator(3, seed=0)
+    judge = projected.PatchDiscriminator(32, 3, seed=0)
     images, marks = pictures(0)
     (said,) = judge.judge(images, marks, judge.normalised(True))
-    assert said.logits.shape == (2, 8, 8)
-    expected = np.zeros([8, 8])
-    expected[1, 1] = 1  # pixels 4 to 7
+    assert said.logits.shape == (2, 16, 16)
+    expected = np.zeros([16, 16])
+    expected[2:4, 2:4] = 1  # pixels 4 to 7
     np.testing.assert_array_equal(said.weight[0], expected)
 
 
@@ -117,7 +117,7 @@ def test_training_tells_real_from_completed_pictures() -> None:
     """A few steps on pictures whose holes are plainly wrong."""
     import keras
 
-    judge = projected.PatchDiscriminator(3, seed=1)
+    judge = projected.PatchDiscriminator(32, 3, seed=1)
     images, marks = pictures(3, 4)
     wrong = tf.where(marks[..., :1] > 0, tf.ones_like(images), images)
     optimizer = keras.optimizers.Adam(1e-3)
