@@ -1,7 +1,7 @@
 r"""Find the largest face in every photo of a folder, and align it to the mean face.
 
-Writes one flat folder of PNGs, and beside it OUTPUT-report.csv with a row for every photo.
-Photos that the report lists as done are not aligned again.
+Writes one flat folder of PNGs, and next to it a report, outputDir-report.csv, with one row for each
+photo. Photos that the report lists already are skipped on later runs.
 
 examples:
   ./align-dlib.py data/your-dataset/raw align innerEyesAndBottomLip \
@@ -24,9 +24,9 @@ from dcgan_completion.settings.alignment import AlignmentSettings
 def build_parser() -> argparse.ArgumentParser:
     """Build the command line, with the names of OpenFace's tool, which the tutorial calls."""
     parser = cli.ArgumentParser(__doc__)
-    parser.add_argument("inputDir", help="folder of photos, searched with all folders below it")
-    parser.add_argument("mode", choices=["align"], help="always align")
-    parser.add_argument("landmarks", choices=LANDMARK_SETS, help="the landmarks that are aligned")
+    parser.add_argument("inputDir", help="folder of photos, searched recursively")
+    parser.add_argument("mode", choices=["align"], help="the word align, as in OpenFace's tool")
+    parser.add_argument("landmarks", choices=LANDMARK_SETS, help="landmarks used for alignment")
     parser.add_argument("outputDir", help="folder for the aligned faces")
     options.add_options(parser, AlignmentSettings, options.plain_default)
     return parser

@@ -1,7 +1,7 @@
 """Fill in the missing parts of aligned face images with a trained DCGAN.
 
-Searches for the latent z whose image G(z) agrees best with the known pixels of a photo, and takes
-the missing pixels from it.
+A context encoder estimates the missing pixels; a search then finds the latent z whose image G(z)
+agrees best with the known pixels and this estimate, and the hole is filled from both.
 
 examples:
   ./complete.py ./data/your-test-data/aligned/* --outDir outputImages

@@ -1,9 +1,10 @@
 """Plot the distributions of the tutorial's first step, each as PNG and as PDF.
 
-normal-pdf: the density of a normal distribution, with samples below; normal-samples: the samples
-alone; normal-2d: a two-dimensional normal distribution, with samples; normal-2d-completion: its
-most probable y, given x = 1; loss-along-z: the same idea with images, the completion loss of a face
-along a line through the latent space of a trained model.
+Files written: normal-pdf: the density of a normal distribution, with samples below; normal-samples:
+the samples alone; normal-2d: a two-dimensional normal distribution, with samples;
+normal-2d-completion: its most probable y, given x = 1; loss-along-z: the same idea with images, the
+completion loss of a face along a line through the latent space of a trained model. Existing plots
+are overwritten.
 
 examples:
   ./simple-distributions.py

@@ -1,8 +1,8 @@
 r"""Evaluate a trained model's completions, its repairs of photos, or its generator.
 
-Completes known faces under several masks and seeds, and measures the completions beside those of
-simple methods. With --photos: repairs raw photos with holes over their faces, and measures at the
-photos' own size. With --generator: scores generated faces against real ones.
+Masks complete faces, fills them in, and scores the results against the originals, beside simple
+baselines. With --photos: repairs raw photos with holes over their faces, and scores them at their
+own size. With --generator: scores generated faces against real ones.
 
 examples:
   ./evaluate.py data/your-test-data/aligned --mask-type center left random --seed 0 1 2 \
@@ -33,7 +33,7 @@ from dcgan_completion.utils import UserError
 def build_parser() -> argparse.ArgumentParser:
     """Make the parser; an option that is left out is None."""
     parser = cli.ArgumentParser(__doc__)
-    faces = "aligned faces, searched with all below it"
+    faces = "folder of aligned faces, searched recursively"
     parser.add_argument("faces", nargs="?", metavar="FOLDER", help=faces)
     options.add_options(parser, EvaluationSettings, options.plain_default)
 

@@ -1,11 +1,11 @@
 """Export a trained model to a new folder, for use elsewhere.
 
 A SavedModel needs TensorFlow, but not this toolkit; TFLite files need LiteRT, ONNX files an ONNX
-runtime. All networks take any batch size, and are compared with the originals before the folder
-appears: for that, TFLite needs the package ai-edge-litert, and ONNX needs tf2onnx, onnx and
-onnxruntime. A checkpoint is for this toolkit: the EMA generator, the discriminator, config.json and
-SHA256SUMS, which are verified on loading; and likewise the model's context encoder, if it has one,
-in 16 bits. To export a context encoder alone, name its folder or one of its checkpoints. See
+runtime. All networks take any batch size. The folder is created once the exported networks have
+been checked against the originals: for that, TFLite needs the package ai-edge-litert, and ONNX
+needs tf2onnx, onnx and onnxruntime. A checkpoint holds the EMA generator, the discriminator,
+config.json and SHA256SUMS, which are verified on loading, and the model's encoders in float16. To
+export an encoder alone, pass its folder or one of its checkpoints as --checkpoint-dir. See
 docs/use-elsewhere.md for examples.
 
 examples:

@@ -1,6 +1,7 @@
 """Explore a trained model: samples, walks, latent arithmetic, inversion, nearest neighbours.
 
-Without a sub-command, `grid` is run. COMMAND --help describes a sub-command and its options.
+Without a sub-command, `grid` is run: `grid --help` lists its options. COMMAND --help describes a
+sub-command and its options.
 
 examples:
   ./sample-dcgan.py --n 64 --seed 0 --out samples.png

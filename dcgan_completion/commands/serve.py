@@ -1,6 +1,7 @@
 """Serve a web page on which you paint over part of a photo, and the model fills it in.
 
-The first line printed is the page's address. Photos stay in this machine's memory.
+The first line printed is the page's address. Photos are held in memory only: they are never written
+to disk, and never leave this machine.
 
 examples:
   ./serve.py --open

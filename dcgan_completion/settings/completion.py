@@ -39,31 +39,33 @@ class CompletionSettings:
         "--checkpointDir",
     )
     img_size: int | None = options.option(
-        "size of the images in pixels", "--imgSize", type=options.image_size
+        "size of the images in pixels, which must be the model's",
+        "--imgSize",
+        type=options.image_size,
     )
     resize: bool = options.option(
-        "crop the images to a square and scale them to the model's size",
+        "crop the images to their central squares and scale them to the model's size",
         action="store_true",
         default=False,
     )
     out_dir: str = options.option("folder for the results", "--outDir", default="completions")
     out_interval: int = options.option(
-        "iterations between saved pictures of the search",
+        "save intermediate images every so many iterations",
         "--outInterval",
         type=options.positive_int,
         default=AUTO_OUT_INTERVAL,
     )
     overwrite: bool = options.option(
-        "replace the results of an earlier run in --outDir", action="store_true", default=False
+        "replace the results of an earlier run in --out-dir", action="store_true", default=False
     )
     batch_size: int | None = options.option("images per batch", type=options.positive_int)
     shard: tuple[int, int] | None = options.option(
-        "complete only the I-th of N parts of the images; each part needs its own --outDir",
+        "complete only the I-th of N parts of the images; each part needs its own --out-dir",
         type=shard,
         metavar="I/N",
     )
     samples: int = options.option(
-        "number of different completions of each image, saved in samples/, the best first",
+        "number of different completions of each image, saved in samples/, the lowest loss first",
         type=options.positive_int,
         metavar="N",
         default=1,
@@ -72,7 +74,7 @@ class CompletionSettings:
         "seed of the initial z and of random masks", type=options.seed, default=0
     )
     precision: str = options.option(
-        "precision of the convolutions in the search; auto: the faster one on this machine",
+        "precision of the convolutions in the search; auto: whichever is faster on this machine",
         choices=options.PRECISIONS,
         default="auto",
     )
@@ -106,7 +108,7 @@ class CompletionSettings:
         special = {
             "checkpoint_dir": "default: ./checkpoint if it holds a model, else data/pretrained",
             "img_size": "default: the model's",
-            "out_interval": f"auto: {AUTO_OUT_INTERVAL}, else {OUT_INTERVAL}",
+            "out_interval": f"default: auto: {AUTO_OUT_INTERVAL}; others: {OUT_INTERVAL}",
             "batch_size": "default: at most 64",
         }
         return special.get(field.name, options.plain_default(field))

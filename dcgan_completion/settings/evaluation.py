@@ -30,7 +30,7 @@ class EvaluationSettings:
     """What all tasks have in common."""
 
     seed: tuple[int, ...] = options.option(
-        "of the search and of random masks", nargs="+", type=options.seed, default=(0,)
+        "seeds of the search and of random masks", nargs="+", type=options.seed, default=(0,)
     )
     out: str = options.option("folder for the results", metavar="DIR", default="evaluation")
     overwrite: bool = options.option(
@@ -40,23 +40,23 @@ class EvaluationSettings:
         "print results.json instead of the tables", action="store_true", default=False
     )
     checkpoint_dir: str | None = options.option(
-        "the model (default: ./checkpoint if it holds one, else data/pretrained)",
+        "the model's folder (default: ./checkpoint if it holds a model, else data/pretrained)",
         "--checkpointDir",
         metavar="DIR",
     )
     precision: str = options.option(
-        "of the search's convolutions", choices=options.PRECISIONS, default="auto"
+        "precision of the convolutions in the search", choices=options.PRECISIONS, default="auto"
     )
     workers: int = options.option(
         "processes for dlib", type=options.worker_count, default=os.cpu_count()
     )
     cache: str | None = options.option(
-        "folder for metrics that take long to compute (default: in ~/.cache)", metavar="DIR"
+        "cache folder for metrics that are slow to compute (default: in ~/.cache)", metavar="DIR"
     )
     max_pixels: int = options.max_pixels_option()
     holdout: str | None = options.option(
-        "file names of validation faces, one a line: they are left out of --linear and --training, "
-        "and --real is restricted to them",
+        "text file of validation faces, one file name per line: they are left out of --linear and "
+        "--training, and --real is restricted to them",
         metavar="FILE",
     )
 
@@ -80,7 +80,8 @@ class CompletingSettings(EvaluationSettings):
         metavar="N",
     )
     approach: tuple[str, ...] = options.option(
-        "how z is searched; direct: the context encoder's estimate; auto-unguided: auto without it",
+        "completion methods, as in complete.py --help; auto-unguided: auto without the context "
+        "encoder",
         nargs="+",
         choices=EVALUATED,
         default=("auto",),
@@ -94,13 +95,15 @@ class CompletingSettings(EvaluationSettings):
         metavar="K",
     )
     linear: tuple[str, ...] = options.option(
-        "faces that the model was trained on: adds the linear estimate, fitted to them",
+        "folders of training faces: also evaluate a linear estimate (the conditional mean of a "
+        "Gaussian) fitted to them",
         nargs="+",
         metavar="DIR",
         default=(),
     )
     baseline: tuple[str, ...] = options.option(
-        "methods to which all others are compared by paired differences",
+        "methods with which all others are compared by paired differences: any --approach, "
+        "linear, mean-face, telea, navier-stokes, biharmonic",
         nargs="+",
         metavar="METHOD",
         default=("telea",),
@@ -138,22 +141,24 @@ class BenchmarkSettings(CompletingSettings):
         "masks", "--maskType", nargs="+", choices=drawing.MASK_TYPES, default=("center",)
     )
     fraction: float | None = options.option(
-        f"share of missing pixels in a random mask (default: {drawing.RANDOM_SHARE})",
+        f"fraction of missing pixels in a random mask (default: {drawing.RANDOM_SHARE})",
         type=options.open_fraction,
     )
     blend: tuple[str, ...] = options.option(
-        "how the hole is filled (default: by approach); all ways share one search",
+        "blending methods, applied to the same candidates (default: by approach)",
         nargs="+",
         choices=BLENDS,
         default=(),
     )
     reference: bool = options.option(
-        "measure the reference's adam and pgd, too: center mask, every fourth face, first seed",
+        "also evaluate the original code's adam and pgd: center mask, every fourth face, first "
+        "seed",
         action="store_true",
         default=False,
     )
     groups: str | None = options.option(
-        r"report subgroups that file names tell: '^(?P<age>\d+)_(?P<gender>\d)_'",
+        "report results by subgroup: the named groups of a regex that file names match, such as "
+        r"'^(?P<age>\d+)_(?P<gender>\d)_'",
         metavar="REGEX",
     )
     group_bins: tuple[str, ...] = options.option(
@@ -201,12 +206,12 @@ class PhotoBenchmarkSettings(CompletingSettings):
     blend: ClassVar[tuple[str, ...]] = ()
     reference_kinds: ClassVar[tuple[str, ...]] = ()
     photos: str | None = options.option(
-        "measure repairs of raw photos, at their own size: a folder, searched with all below it",
+        "evaluate repairs of raw photos at their own size: a folder, searched recursively",
         metavar="FOLDER",
     )
     hole: tuple[str, ...] = options.option(
-        "what is missing of the faces; half: one of the four, at random; stroke: a random brush "
-        "stroke",
+        "which part of each face is missing; half: the left, right, top or bottom half at random; "
+        "stroke: a random brush stroke",
         nargs="+",
         choices=HOLES,
         default=HOLES,
@@ -215,10 +220,10 @@ class PhotoBenchmarkSettings(CompletingSettings):
         "take every Nth of the sorted photos", type=options.positive_int, metavar="N"
     )
     offset: int = options.option(
-        "number of the first photo that --every takes, from 0 on", type=options.seed, default=0
+        "index of the first photo for --every, from 0", type=options.seed, default=0
     )
     others: bool = options.option(
-        "take all photos but those that --every and --offset name",
+        "invert the selection: all photos except those that --every and --offset pick",
         action="store_true",
         default=False,
     )
@@ -271,21 +276,24 @@ class GeneratorSettings(EvaluationSettings):
     """How a generator is scored."""
 
     real: tuple[str, ...] = options.option(
-        "real faces that it was not trained on", nargs="+", metavar="DIR", default=()
+        "folders of real faces that the generator was not trained on",
+        nargs="+",
+        metavar="DIR",
+        default=(),
     )
     training: tuple[str, ...] = options.option(
-        "faces that it was trained on, to measure memorisation",
+        "folders of the generator's training faces, to measure memorisation",
         nargs="+",
         metavar="DIR",
         default=(),
     )
     samples: int = options.option(
-        "number of generated faces, and of real ones at most",
+        "number of generated faces, and the maximum number of real ones",
         type=options.picture_count,
         default=2000,
     )
     inversion: int = options.option(
-        "number of real faces that G reconstructs",
+        "number of real faces to invert, that is, to reconstruct with G",
         type=options.positive_int,
         metavar="N",
         default=64,

@@ -25,9 +25,9 @@ class ExportSettings:
     out: str  # the folder to make
     format: str = options.option(
         "savedmodel: for TensorFlow without this toolkit: generator, discriminator, completion "
-        "loss, context encoder; tflite: for LiteRT, in 32 and in 16 bits: generator, context "
-        "encoder; onnx: for ONNX runtimes: generator, discriminator, context encoder; checkpoint: "
-        "for this toolkit: a training checkpoint without what only training needs",
+        "loss, encoders; tflite: for LiteRT, in float32 and in float16: generator, encoders; onnx: "
+        "for ONNX runtimes: generator, discriminator, encoders; checkpoint: for this toolkit, "
+        "without optimizer state and other data that only training needs",
         choices=FORMATS,
         default="savedmodel",
     )

@@ -32,28 +32,29 @@ class MaskSettings:
     """What is missing in aligned images."""
 
     mask_type: str = options.option(
-        "what is missing: center: a central square; random: single pixels; left, right, top, "
-        "bottom: that half; half: one of these at random; pattern: a quarter of the pixels, in "
-        "blobs; grid: all but every fourth pixel in both directions; lowres: all but the averages "
-        "of 8x8 blocks; full: nothing; file: what --mask shows",
+        "what is missing: center: a central square; random: randomly chosen pixels (--fraction); "
+        "left, right, top, bottom: that half; half: one of these at random; pattern: a quarter of "
+        "the pixels, in blobs; grid: all but one pixel of each 4x4 block; lowres: all but the "
+        "averages of 8x8 blocks; full: nothing (G reconstructs the whole image); file: what --mask "
+        "shows",
         "--maskType",
         choices=(*drawing.MASK_TYPES, "file"),
         default="center",
     )
     center_scale: float = options.option(
-        "center: where the hole begins, as a share of the width",
+        "center: margin on each side of the hole, as a fraction of the image width",
         "--centerScale",
         type=center_scale,
         default=drawing.CENTER_SCALE,
     )
     fraction: float = options.option(
-        "random: share of the pixels that are missing",
+        "random: fraction of the pixels that are missing",
         type=options.open_fraction,
         default=drawing.RANDOM_SHARE,
     )
     mask: str | None = options.option(
-        "an image that is white where pixels are missing, or a folder with one for each input, "
-        "named and placed like it",
+        "a mask, white where pixels are missing, or a folder of masks with the inputs' names and "
+        "relative paths",
         metavar="PATH",
     )
     invert_mask: bool = options.option(
@@ -63,7 +64,7 @@ class MaskSettings:
         "grow the hole by this many pixels", type=options.positive_int, metavar="PIXELS"
     )
     feather: bool = options.option(
-        "blend gradually from the photo to the filled part over the pixels that --dilate adds",
+        "fade from the photo to the fill across the margin that --dilate adds",
         action="store_true",
         default=False,
     )

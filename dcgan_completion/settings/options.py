@@ -46,7 +46,7 @@ def same_option(settings: type, name: str, **changes: Any) -> Any:
 def max_pixels_option() -> Any:
     """Make the field max_pixels of every settings class that has one: see `utils.open_picture`."""
     return option(
-        "skip images of more than N pixels, and name them",
+        "skip images of more than N pixels, and report them",
         type=positive_int,
         metavar="N",
         default=MAX_PIXELS,

@@ -46,32 +46,32 @@ class PhotoSettings:
         CompletionSettings, "overwrite", help_text="replace what an earlier run left in --out-dir"
     )
     format: str = options.option(
-        "format of the repaired photos; same: that of the photo, if it holds all that is kept (a "
-        "JPEG changes in all pixels when it is encoded again)",
+        "format of the repaired photos; same: the input's, if it can store transparency and depth "
+        "as they are (encoding a JPEG again slightly changes every pixel)",
         choices=OUTPUT_FORMATS,
         default="png",
     )
     patch: bool = options.option(
-        "also write what was filled as a layer for image editors, into patch/",
+        "also save the filled area as a transparent layer for image editors, in patch/",
         action="store_true",
         default=False,
     )
     face: str = options.option(
-        "which of the faces that the hole touches are completed: all, the largest, or the one of "
-        "that number, counted from left to right",
+        "which of the faces that the hole touches are completed: all, the largest, or face number "
+        "N, counting all detected faces from left to right, as --list-faces shows them",
         type=face,
         metavar=f"{ALL}|{LARGEST}|N",
         default=ALL,
     )
     list_faces: bool = options.option(
-        "draw the faces found, with their numbers, into faces-found/ in --out-dir, and stop",
+        "draw the faces found, with their numbers, into faces-found/ in --out-dir, and exit",
         action="store_true",
         default=False,
     )
     landmarks: str | None = options.option(
-        "text file that locates the face of the photo, if it is not found: three lines x,y, in "
-        "pixels of the upright photo: the inner corners of the eye on the left and of the eye on "
-        "the right, and the middle of the lower lip's lower edge",
+        "text file of landmarks, for a face that the detector misses: three lines x,y, in pixels "
+        "after rotation by EXIF: the inner corner of the eye on the left, that of the eye on the "
+        "right, the middle of the lower lip's lower edge",
         metavar="FILE",
     )
     detail: str | None = options.option(
@@ -87,16 +87,17 @@ class PhotoSettings:
     shard: tuple[int, int] | None = options.same_option(
         CompletionSettings,
         "shard",
-        help_text="repair part I of N of the photos; each part needs its own --out-dir",
+        help_text="repair only the I-th of N parts of the photos; each part needs its own "
+        "--out-dir",
     )
     samples: int = options.same_option(
         CompletionSettings,
         "samples",
-        help_text="repaired versions of each photo, from different starts, into samples/, the best "
-        "first",
+        help_text="number of different repaired versions of each photo, saved in samples/, the "
+        "best first",
     )
     seed: int = options.same_option(
-        CompletionSettings, "seed", help_text="seed of the first z, of random masks and of grain"
+        CompletionSettings, "seed", help_text="seed of the initial z, of random masks and of grain"
     )
     precision: str = options.same_option(CompletionSettings, "precision")
     max_pixels: int = options.max_pixels_option()

@@ -65,23 +65,23 @@ class SearchSettings:
     """How z is searched and the hole filled."""
 
     approach: str = options.option(
-        "auto: the best results, ten times as fast as the other searches; adam, pgd: as in the "
-        "original code and in the tutorial; hmc: Hamiltonian Monte Carlo, one iteration of which "
-        "takes as long as 101 of the others; direct: no search, just the context encoder's "
-        "estimate",
+        "auto: latent search guided by the context encoder; adam, pgd: the optimizers of the "
+        "original code and of the tutorial, ten times slower; hmc: Hamiltonian Monte Carlo, one "
+        "iteration of which takes as long as 101 of the others; direct: the context encoder's "
+        "estimate, without a search",
         choices=APPROACHES,
         default="auto",
     )
     guide: float = options.option(
         "weight of a pixel estimated by the context encoder, relative to a known one; 0 turns "
-        "the guidance off",
+        "guidance off (`unguided auto`, as for a model without a context encoder)",
         type=options.non_negative_float,
         metavar="W",
         default=0.0,
     )
     mix: float = options.option(
-        "in a guided search, take everything coarser than this share of the image's width from "
-        "the estimate and finer detail from G(z); 0: take everything from G(z)",
+        "frequency split of a guided search, as a fraction of the image width: coarser structure "
+        "comes from the context encoder, finer detail from G(z); 0: all of it from G(z)",
         type=options.closed_fraction,
         metavar="SHARE",
         default=0.0,
@@ -103,19 +103,22 @@ class SearchSettings:
         default="l1",
     )
     weighted: float = options.option(
-        "0 to 1: how much more known pixels near the hole count (importance weighting)",
+        "strength of importance weighting, 0 to 1: how much more known pixels near the hole "
+        "count; 0: all count alike",
         type=options.closed_fraction,
         default=0.0,
     )
     beta1: float = options.option(
-        "Adam: decay rate of the mean gradient", type=options.decay_rate, default=0.9
+        "Adam's beta1: decay rate of the mean gradient", type=options.decay_rate, default=0.9
     )
     beta2: float = options.option(
-        "Adam: decay rate of the mean squared gradient", type=options.decay_rate, default=0.999
+        "Adam's beta2: decay rate of the mean squared gradient",
+        type=options.decay_rate,
+        default=0.999,
     )
-    eps: float = options.option("Adam: epsilon", type=options.positive_float, default=1e-8)
+    eps: float = options.option("Adam's epsilon", type=options.positive_float, default=1e-8)
     decay: float = options.option(
-        "Adam: decoupled weight decay on z", type=options.non_negative_float, default=0.0
+        "decoupled weight decay of Adam, on z", type=options.non_negative_float, default=0.0
     )
     momentum: float = options.option("pgd: Nesterov momentum", type=options.decay_rate, default=0.9)
     hmc_beta: float = options.option(
@@ -134,7 +137,7 @@ class SearchSettings:
         default=1.0,
     )
     average: int = options.option(
-        "average K searches from different starts, which is closer to the truth and softer; 1 "
+        "average the results of K searches from different starts: higher PSNR, but blurrier; 1 "
         "with --samples",
         type=options.positive_int,
         metavar="K",
@@ -142,7 +145,7 @@ class SearchSettings:
     )
     blend: str = options.option(
         "none: copy the generated pixels into the hole; poisson: match their gradients; smooth: "
-        "match their gradients and curvature, so that no bend shows at the hole boundary",
+        "match gradients and curvature, which also hides changes of slope at the hole boundary",
         choices=BLENDS,
         default="none",
     )
@@ -210,4 +213,5 @@ class SearchSettings:
             approaches.setdefault(text, []).append(name)
         if len(approaches) == 1:
             return f"default: {next(iter(approaches))}"
-        return "; ".join(f"{', '.join(names)}: {text}" for text, names in approaches.items())
+        texts = (f"{', '.join(names)}: {text}" for text, names in approaches.items())
+        return f"default: {'; '.join(texts)}"

@@ -26,12 +26,11 @@ class ServeSettings:
 
     port: int = options.option("TCP port; 0 for any free one", type=port, metavar="N", default=8080)
     host: str = options.option(
-        "address to listen on; any but 127.0.0.1 can be reached from other machines",
+        "address to listen on; any other than 127.0.0.1 may expose the page to other machines",
         default="127.0.0.1",
     )
     allow_host: tuple[str, ...] = options.option(
-        "another host name, besides localhost, under which browsers may open the page; can be "
-        "given several times",
+        "additional host name to accept in requests, besides localhost; may be repeated",
         action="append",
         metavar="NAME",
         default=(),

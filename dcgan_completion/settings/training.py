@@ -96,7 +96,7 @@ class Rules:
         "Adam's learning rate", "--learning_rate", type=positive_float, default=0.0002
     )
     d_learning_rate: float | None = option(
-        "learning rate of the discriminator, if it differs", type=positive_float
+        "learning rate of the discriminator (default: --learning-rate)", type=positive_float
     )
     decay_epochs: float = option(
         "decay the learning rates linearly to 0 over the last N epochs",
@@ -115,25 +115,26 @@ class Rules:
         default=2,
     )
     flip: bool = option(
-        "mirror each image with probability 1/2",
+        "flip each image horizontally with probability 1/2",
         action=argparse.BooleanOptionalAction,
         default=False,
     )
     diffaugment: Sequence[str] = option(
-        "DiffAugment, for small data sets: any of color,translation,cutout, separated by commas",
+        "DiffAugment policies, for small data sets: color, translation, cutout, separated by "
+        "commas (default: none)",
         type=policies,
         metavar="LIST",
         default=list,
     )
     label_smoothing: float = option(
         "one-sided label smoothing: the discriminator's target for real images is 1 minus this; "
-        "0.1 helps against its saturation",
+        "0.1 helps to keep the discriminator from saturating",
         type=decay_rate,
         default=0.0,
     )
     average_decay: float = option(
-        "decay per step of the exponential moving average (EMA) of the generator's weights, which "
-        "generates the samples; 0: no average",
+        "decay per step of the exponential moving average (EMA) of the generator's weights, used "
+        "for sampling; 0: no EMA",
         type=decay_rate,
         default=0.999,
     )
@@ -154,13 +155,13 @@ class DataSettings:
         default=list,
     )
     train_size: int | str = option(
-        "number of images to use, drawn at random by the seed, or all",
+        "number of images to use, chosen at random by --seed, or all",
         "--train_size",
         type=image_count,
         default="all",
     )
     holdout: str | None = option(
-        "text file with the names of images to hold out, one per line", metavar="FILE"
+        "text file of images to hold out, one file name per line", metavar="FILE"
     )
     max_pixels: int = options.max_pixels_option()
 
@@ -170,7 +171,7 @@ class PrecisionSettings:
     """What the user asks for; `devices.Precision` says what that is on this machine."""
 
     precision: str = option(
-        "precision of the convolutions; auto: the faster one on this machine",
+        "precision of the convolutions; auto: whichever is faster on this machine",
         choices=options.PRECISIONS,
         default="auto",
     )
@@ -181,7 +182,7 @@ class RunSettings:
     """How a command trains: where it starts, when it ends, and how exactly it computes."""
 
     epoch: int = option(
-        "number of epochs, including those before a resume", type=positive_int, default=25
+        "total number of epochs, counting those already trained", type=positive_int, default=25
     )
     minutes: float | None = option(
         "save a checkpoint and stop after this many minutes", type=positive_float
@@ -190,7 +191,7 @@ class RunSettings:
         "start a new run from the weights of this checkpoint", metavar="CHECKPOINT"
     )
     deterministic: bool = option(
-        "on GPUs: make runs repeatable bit for bit; slower", action="store_true", default=False
+        "make runs on GPUs reproducible bit for bit (slower)", action="store_true", default=False
     )
 
 
@@ -199,7 +200,7 @@ class DCGANRunSettings(RunSettings):
     """How a DCGAN is trained: it has batch statistics."""
 
     sync_batch_norm: bool = option(
-        "on several devices: normalise by the statistics of the global batch; slower",
+        "with several devices: normalise by the statistics of the global batch (slower)",
         action="store_true",
         default=False,
     )
@@ -214,7 +215,7 @@ class OutputSettings:
     )
     sample_dir: str = option("folder for the sample grids", "--sample_dir", default="samples")
     log_dir: str = option(
-        "folder for scalars.csv and TensorBoard's events", "--log_dir", default="logs"
+        "folder for scalars.csv and TensorBoard event files", "--log_dir", default="logs"
     )
     sample_interval: int = option("steps between sample grids", type=positive_int, default=100)
     checkpoint_interval: int = option("steps between checkpoints", type=positive_int, default=500)
@@ -245,7 +246,9 @@ class EncoderArchitecture:
         "channels",
         help_text="1 for gray, 3 for colour images; the DCGAN's if there is one",
     )
-    width: int = option("channels of the largest feature maps", type=positive_int, default=48)
+    width: int = option(
+        "channels of the feature maps of highest resolution", type=positive_int, default=48
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -269,17 +272,17 @@ class EncoderRules:
     beta1: float = same_option(Rules, "beta1", default=0.9)
     flip: bool = same_option(Rules, "flip")
     adversarial_weight: float = option(
-        "weight of an adversarial loss, in dB per unit: above 0 it makes the estimates of an "
-        "encoder that was trained without it (--init-from) sharper. Only the last layers are "
-        "trained, together with the discriminator of the DCGAN in --checkpoint-dir",
+        "weight of the adversarial loss beside the reconstruction loss, which is in dB. Above 0, "
+        "the last layers of an encoder that was trained without it (--init-from) are fine-tuned "
+        "against the discriminator of the DCGAN in --checkpoint-dir, for sharper estimates",
         type=non_negative_float,
         default=0.0,
     )
     average_decay: float = same_option(
         Rules,
         "average_decay",
-        help_text="decay per step of the exponential moving average (EMA) of the weights, which "
-        "makes the estimates; 0: no average",
+        help_text="decay per step of the exponential moving average (EMA) of the weights, used "
+        "for estimates; 0: no EMA",
     )
 
     __post_init__ = options.check_values
