@@ -6,7 +6,6 @@ photo. Photos that the report lists already are skipped on later runs.
 examples:
   ./align-dlib.py data/your-dataset/raw align innerEyesAndBottomLip \
       data/your-dataset/aligned --size 64
-  ./align-dlib.py photos align outerEyesAndNose faces --size 128 --skipMulti
   ./align-dlib.py photos align innerEyesAndBottomLip heads --heads
 """
 

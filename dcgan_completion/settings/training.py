@@ -369,6 +369,7 @@ class HeadDataSettings(DataSettings):
         "dataset",
         help_text="folders of heads, searched recursively: RGBA pictures as ./align-dlib.py "
         "--heads writes them",
+        default=list,
     )
     proportions: Sequence[float] = option(
         "how often each folder of --dataset is drawn from, in relation to the others, as numbers "

@@ -27,6 +27,7 @@ from dcgan_completion.evaluation.results_folder import ResultsFolder
 from dcgan_completion.faces import report
 from dcgan_completion.masks import files
 from dcgan_completion.model import DCGAN, count_weights
+from dcgan_completion.photo_encoder import count_photo_encoder_weights
 from dcgan_completion.resuming import earlier_precision
 from dcgan_completion.settings import training as training_settings
 from dcgan_completion.training import logs
@@ -36,6 +37,7 @@ from dcgan_completion.utils import UserError
 FACE = Image.fromarray(load_picture(ROOT / "tests" / "golden" / "faces" / "face-3-00000.png"))
 CONFIG = json.loads((ROOT / "tests" / "golden" / "checkpoint" / "config.json").read_text())
 ENCODER = {"image_size": 16, "channels": 3, "width": 4}
+PHOTO_ENCODER = ENCODER | {"first_size": 16}
 
 
 def inputs(few: int, many: int) -> pytest.MarkDecorator:
@@ -201,6 +203,7 @@ def test_a_models_config(number: int, network: str, tmp_path: Path) -> None:
     architecture, count = {
         "DCGAN": (CONFIG["architecture"], count_weights),
         "context encoder": (ENCODER, count_encoder_weights),
+        "photo encoder": (PHOTO_ENCODER, count_photo_encoder_weights),
     }[network]
     for name in ("checkpoint", "ckpt-600.index", "ckpt-600.data-00000-of-00001"):
         (tmp_path / name).symlink_to(ROOT / "tests" / "golden" / "checkpoint" / name)
@@ -222,9 +225,8 @@ def test_a_models_config(number: int, network: str, tmp_path: Path) -> None:
     meet(check, number, text=(altered(whole) | JSON).map(json.dumps) | some.text())
 
 
-def encoder_config() -> dict[str, Any]:
-    """What a context encoder's config.json tells of its run, of the default settings."""
-    classes = training_settings.ENCODER_OPTIONS
+def encoder_config(classes: training_settings.OptionClasses) -> dict[str, Any]:
+    """What an encoder's config.json tells of its run, of the default settings."""
     options: dict[str, Any] = {"precision_used": "float32"}
     for settings in (classes.rules, classes.data, classes.precision, classes.run):
         options |= dataclasses.asdict(settings())
@@ -241,9 +243,12 @@ def test_the_config_of_a_run_to_resume(number: int, network: str, tmp_path: Path
         name: value for name, value in CONFIG["options"].items() if not name.endswith("_dir")
     }
     whole["architecture"] = CONFIG["architecture"]
-    if network == "context encoder":
-        classes, whole = training_settings.ENCODER_OPTIONS, encoder_config()
-        whole["architecture"] = ENCODER
+    if network != "DCGAN":
+        classes, architecture = {
+            "context encoder": (training_settings.ENCODER_OPTIONS, ENCODER),
+            "photo encoder": (training_settings.PHOTO_ENCODER_OPTIONS, PHOTO_ENCODER),
+        }[network]
+        whole = encoder_config(classes) | {"architecture": architecture}
     resolved = 0
 
     def check(config: Any) -> None:
