@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import json
 import os
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -71,7 +72,7 @@ def measure_reference(
     return found
 
 
-def _digest(what: dict[str, object], inpainter: Inpainter, images: np.ndarray) -> str:
+def _digest(what: Mapping[str, object], inpainter: Inpainter, images: np.ndarray) -> str:
     digest = hashlib.sha256(json.dumps(what, sort_keys=True).encode())
     model = inpainter.model
     known = ~mask_source.draw_masks(MaskSettings(REFERENCE_MASK), images, seed=0).hole

@@ -200,9 +200,10 @@ class PhotoBenchmarkSettings(CompletingSettings):
 
     blend: ClassVar[tuple[str, ...]] = ()
     reference_kinds: ClassVar[tuple[str, ...]] = ()
-    photos: str | None = options.option(
+    photos: str = options.option(
         "measure repairs of raw photos, at their own size: a folder, searched with all below it",
         metavar="FOLDER",
+        default="",
     )
     hole: tuple[str, ...] = options.option(
         "what is missing of the faces; half: one of the four, at random; stroke: a random brush "
