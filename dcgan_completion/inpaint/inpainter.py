@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dcgan_completion.inpaint import arrays
+from dcgan_completion.settings.model_folder import PHOTO_ENCODER_FOLDER
 from dcgan_completion.settings.search import SEARCHES, SearchSettings
 from dcgan_completion.utils import UserError
 
@@ -153,7 +154,7 @@ class Inpainter:
         """
         from dcgan_completion import checkpoints
 
-        folder = checkpoints.encoder_folder(self.prefix, checkpoints.PHOTO_ENCODER_FOLDER)
+        folder = checkpoints.encoder_folder(self.prefix, PHOTO_ENCODER_FOLDER)
         if self._photo_encoder is None and folder is not None:
             encoder, _ = checkpoints.load_photo_encoder(folder)
             if encoder.channels != self.channels:
