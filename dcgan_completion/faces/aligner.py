@@ -18,7 +18,8 @@ from PIL import Image
 
 from dcgan_completion import utils
 from dcgan_completion.faces.placement import affine_image, alignment_matrix, square_corners
-from dcgan_completion.faces.template import LANDMARK_SETS, TEMPLATE
+from dcgan_completion.faces.template import TEMPLATE
+from dcgan_completion.settings.alignment import LANDMARK_SETS
 from dcgan_completion.utils import UserError, check_name, check_regular
 
 if TYPE_CHECKING:

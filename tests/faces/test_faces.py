@@ -25,8 +25,8 @@ from dcgan_completion.faces import aligner as faces
 from dcgan_completion.faces import folder as folders
 from dcgan_completion.faces.aligner import FaceAligner, align
 from dcgan_completion.faces.placement import affine_image, alignment_matrix
-from dcgan_completion.faces.template import LANDMARK_SETS, TEMPLATE
-from dcgan_completion.settings.alignment import AlignmentSettings
+from dcgan_completion.faces.template import TEMPLATE
+from dcgan_completion.settings.alignment import LANDMARK_SETS, AlignmentSettings
 from dcgan_completion.utils import UserError
 
 SIZE = 96
