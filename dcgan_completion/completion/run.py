@@ -12,13 +12,13 @@ from tqdm import tqdm
 
 from dcgan_completion import cli
 from dcgan_completion.completion import input_images
+from dcgan_completion.completion.mask_source import MaskSource
 from dcgan_completion.completion.output_folder import CompletionFolder
 from dcgan_completion.inpaint import blending
 from dcgan_completion.inpaint.candidates import Candidates, Searched
 from dcgan_completion.inpaint.estimator import Estimator
 from dcgan_completion.inpaint.inpainter import BATCH, Inpainter
 from dcgan_completion.inpaint.search import LatentSearch
-from dcgan_completion.masks.source import MaskSource
 from dcgan_completion.utils import UserError
 
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from dcgan_completion.completion import mask_source
 from dcgan_completion.evaluation.results import LocatedFace
 from dcgan_completion.inpaint import blending
-from dcgan_completion.masks import source as mask_source
 from dcgan_completion.masks.boxes import Crop
 from dcgan_completion.masks.mask import Mask
 from dcgan_completion.settings.masks import MaskSettings
