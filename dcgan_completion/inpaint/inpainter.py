@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import collections
-import contextlib
 import dataclasses
 import logging
-import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from dcgan_completion.inpaint import arrays
 from dcgan_completion.settings.model_folder import PHOTO_ENCODER_FOLDER
+from dcgan_completion.settings.options import naming_arguments
 from dcgan_completion.settings.search import SEARCHES, SearchSettings
 from dcgan_completion.utils import UserError
 
@@ -54,16 +53,6 @@ class Inpainting:
     samples: list[list[Image.Image]] | np.ndarray
     candidates: np.ndarray
     losses: np.ndarray | None
-
-
-@contextlib.contextmanager
-def naming_arguments() -> Iterator[None]:
-    """Name arguments in the text of a UserError where it names options."""
-    try:
-        yield
-    except UserError as error:
-        text = re.sub(r"--([a-z][a-z-]*)", lambda m: m[1].replace("-", "_"), str(error))
-        raise UserError(text) from error
 
 
 class Inpainter:
