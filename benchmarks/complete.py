@@ -239,9 +239,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     cli.prepare_tensorflow()
     from benchmarks import measure
     from dcgan_completion import checkpoints
+    from dcgan_completion.completion import mask_source
     from dcgan_completion.evaluation import face_sets
     from dcgan_completion.inpaint.inpainter import Inpainter
-    from dcgan_completion.masks import source as mask_source
     from dcgan_completion.settings.masks import MaskSettings
 
     measure.print_machine()

@@ -24,6 +24,7 @@ from dcgan_completion.encoders import ContextEncoder, count_encoder_weights
 from dcgan_completion.model import DCGAN, count_weights
 from dcgan_completion.ops import Network
 from dcgan_completion.photo_encoder import PhotoEncoder, count_photo_encoder_weights
+from dcgan_completion.settings.model_folder import ENCODER_FOLDER, PHOTO_ENCODER_FOLDER
 from dcgan_completion.utils import UserError, check_name, check_regular, to_uint8
 
 logger = logging.getLogger(__name__)
@@ -37,8 +38,6 @@ def _shipped_folder() -> str:
     return installed if os.path.isdir(installed) else beside
 
 
-ENCODER_FOLDER = "context-encoder"  # subfolder of a DCGAN's folder for its context encoder
-PHOTO_ENCODER_FOLDER = "photo-encoder"  # the same for its photo encoder
 # Subfolder -> the network in it.
 ENCODERS = {ENCODER_FOLDER: "context encoder", PHOTO_ENCODER_FOLDER: "photo encoder"}
 LICENCE = "LICENSE"  # beside a model that is not free for every use

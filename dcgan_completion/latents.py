@@ -9,7 +9,7 @@ import argparse
 import os
 import re
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -209,4 +209,5 @@ def read(path: str) -> np.ndarray:
 def write(path: str, z: np.ndarray, **more: np.ndarray) -> None:
     """Write latents [N, z_dim] as the array `z` of a .npz file, with more arrays beside it."""
     with utils.replacing(path) as temporary, open(temporary, "wb") as file:
-        np.savez(file, z=np.asarray(z, np.float32), **more)
+        arrays: dict[str, Any] = {"z": np.asarray(z, np.float32), **more}
+        np.savez(file, **arrays)

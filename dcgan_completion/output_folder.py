@@ -89,7 +89,7 @@ class ResumableFolder:
             raise self.refusal(f"a finished {self.WHAT}")
         return options
 
-    def _read_rows(self) -> list[Sequence[Any]]:
+    def _read_rows(self) -> list[list[str]]:
         """Read the rows of the table, none if there is none yet.
 
         Raises:
@@ -98,7 +98,7 @@ class ResumableFolder:
         path = os.path.join(self.path, self.TABLE)
         if not os.path.lexists(path):
             return []
-        rows: list[Sequence[Any]] = []
+        rows: list[list[str]] = []
         try:
             with open_text(path, errors="surrogateescape") as file:
                 head, *rows = csv.reader(file)
@@ -144,5 +144,5 @@ class ResumableFolder:
         Raises:
           UserError: the table is damaged.
         """
-        self._rows = self._read_rows()
+        self._rows = [*self._read_rows()]
         write_config(self.path, dict(config))

@@ -15,9 +15,8 @@ import argparse
 from collections.abc import Sequence
 
 from dcgan_completion import cli, utils
-from dcgan_completion.faces.template import LANDMARK_SETS
 from dcgan_completion.settings import options
-from dcgan_completion.settings.alignment import AlignmentSettings
+from dcgan_completion.settings.alignment import LANDMARK_SETS, AlignmentSettings
 
 
 def build_parser() -> argparse.ArgumentParser:

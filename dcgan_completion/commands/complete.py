@@ -75,10 +75,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     cli.prepare_tensorflow()
     from dcgan_completion import checkpoints, resuming
     from dcgan_completion.completion import run
+    from dcgan_completion.completion.mask_source import MaskSource
     from dcgan_completion.completion.output_folder import CompletionFolder, DirectFolder
     from dcgan_completion.devices import Precision
     from dcgan_completion.inpaint.inpainter import Inpainter
-    from dcgan_completion.masks.source import MaskSource
 
     precision = Precision.choose(settings.precision)
     path = checkpoints.select_model(settings.checkpoint_dir)

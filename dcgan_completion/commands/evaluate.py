@@ -52,7 +52,9 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def read_settings(args: argparse.Namespace) -> EvaluationSettings:
+def read_settings(
+    args: argparse.Namespace,
+) -> BenchmarkSettings | PhotoBenchmarkSettings | GeneratorSettings:
     """Read the settings of the task that is asked for.
 
     Raises:
@@ -70,7 +72,9 @@ def read_settings(args: argparse.Namespace) -> EvaluationSettings:
     settings.check_task(tasks[0], given)
     if args.faces:
         return BenchmarkSettings.of(args.faces, **given)
-    return settings.TASKS[tasks[0]].of(**given)
+    if args.photos:
+        return PhotoBenchmarkSettings.of(**given)
+    return GeneratorSettings.of(**given)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -80,12 +84,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     utils.limit_pixels(asked.max_pixels)
     cli.prepare_tensorflow()
     from dcgan_completion import checkpoints, devices, runs
-    from dcgan_completion.evaluation import embeddings, run
+    from dcgan_completion.evaluation import run
     from dcgan_completion.inpaint.inpainter import Inpainter
 
-    asked = dataclasses.replace(asked, cache=asked.cache or embeddings.default_cache())
+    cache = run.cache_of(asked)
+    asked = dataclasses.replace(asked, cache=cache)
     utils.check_writable(asked.out, "--out")
-    utils.check_writable(asked.cache, "--cache")
+    utils.check_writable(cache, "--cache")
     precision = devices.Precision.choose(asked.precision).used
     cli.keep_stdout_for_results()
     path = checkpoints.select_model(asked.checkpoint_dir)

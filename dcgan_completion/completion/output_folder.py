@@ -5,16 +5,14 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
 from dcgan_completion.inpaint.blending import rounded
+from dcgan_completion.inpaint.candidates import Candidates, Searched
 from dcgan_completion.output_folder import ResumableFolder
 from dcgan_completion.utils import image_grid, replacing, save_gif, save_image, write_csv
-
-if TYPE_CHECKING:
-    from dcgan_completion.inpaint.candidates import Candidates
 
 
 class CompletionFolder(ResumableFolder):
@@ -63,7 +61,7 @@ class CompletionFolder(ResumableFolder):
         save_image(os.path.join(self._batch, "before.png"), image_grid(before))
         save_image(os.path.join(self._batch, "masked.png"), image_grid(masked))
 
-    def write_state(self, state: Candidates, completed: np.ndarray) -> None:
+    def write_state(self, state: Searched, completed: np.ndarray) -> None:
         """Write images of a state of the search; keep its losses for `finish_batch`.
 
         Args:
@@ -92,28 +90,30 @@ class CompletionFolder(ResumableFolder):
           last: their candidates.
           completed: the completions, uint8 [N, K, S, S, C].
         """
-        self._write_logs(names, last)
+        if isinstance(last, Searched):
+            self._write_logs(names, last)
         if completed.shape[1] > 1:
             for i, name in enumerate(names.values()):
                 self._write_samples(name, before[i], self._masked[i], completed[i])
         rows = []
         for i, (path, name) in enumerate(names.items()):
             save_image(os.path.join(self.path, "final", f"{name}.png"), completed[i, 0])
-            rows.append([path, f"{name}.png", *self._cells(last, i)])
+            numbers = self._cells(last, i) if isinstance(last, Searched) else []
+            rows.append([path, f"{name}.png", *numbers])
         self._add_rows(rows)
 
-    def _cells(self, last: Candidates, i: int) -> list[str]:
+    def _cells(self, last: Searched, i: int) -> list[str]:
         """Format the cells of NUMBERS for an image."""
         total, contextual, perceptual = (loss[i, 0] for loss in last.losses)
         return [f"{x:.6g}" for x in (contextual, perceptual, total)]
 
-    def _write_logs(self, names: Mapping[str, str], last: Candidates) -> None:
+    def _write_logs(self, names: Mapping[str, str], last: Searched) -> None:
         """Write a batch's losses, latents and animation."""
         logs, outputs = os.path.join(self._batch, "logs"), list(names.values())
         history = np.concatenate(self._losses)
         rows = ([i, *(f"{loss:.6g}" for loss in row)] for i, row in enumerate(history))
         write_csv(os.path.join(logs, "losses.csv"), ["iteration", *outputs], rows)
-        arrays = {"names": np.array(outputs), "inputs": np.array(list(names))}
+        arrays: dict[str, Any] = {"names": np.array(outputs), "inputs": np.array(list(names))}
         z, several = last.z, last.z.shape[1] > 1
         if z.shape[2] == 1:  # a sample is one search, not the mean of several
             z = z[:, :, 0]
@@ -142,12 +142,3 @@ class DirectFolder(CompletionFolder):
     COLUMNS = CompletionFolder.COLUMNS[:2]
     NUMBERS = ()
     STATES = ()
-
-    def write_state(self, _state: Candidates, _completed: np.ndarray) -> None:
-        """Write nothing: there is one state, the result."""
-
-    def _cells(self, _last: Candidates, _i: int) -> list[str]:
-        return []
-
-    def _write_logs(self, _names: Mapping[str, str], _last: Candidates) -> None:
-        pass

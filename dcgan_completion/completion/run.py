@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import collections
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
+import numpy as np
 import tensorflow as tf
+from tqdm import tqdm
 
 from dcgan_completion import cli
 from dcgan_completion.completion import input_images
+from dcgan_completion.completion.mask_source import MaskSource
 from dcgan_completion.completion.output_folder import CompletionFolder
 from dcgan_completion.inpaint import blending
+from dcgan_completion.inpaint.candidates import Candidates, Searched
 from dcgan_completion.inpaint.estimator import Estimator
 from dcgan_completion.inpaint.inpainter import BATCH, Inpainter
 from dcgan_completion.inpaint.search import LatentSearch
-from dcgan_completion.masks.source import MaskSource
 from dcgan_completion.utils import UserError
 
 
@@ -66,14 +70,25 @@ def complete_images(
             out.start_batch(number, images, mask.visible(images))
             own = {path: names[path] for path in batch}
             with out_of_memory(size):
-                for state in search.states(images, mask, source.seed, interval):
-                    completed = blending.fill_all(images, mask, state.images, blend)
-                    out.write_state(state, completed)
-                    if state.losses is not None:
-                        loss = state.losses[0][:, 0].mean()
-                        bar.set_description(f"batch {number}, loss {loss:.1f}")
-                    bar.update(1 if state.history is None else len(state.history))
+                states = search.states(images, mask, source.seed, interval)
+                filled = ((s, blending.fill_all(images, mask, s.images, blend)) for s in states)
+                written = _write_states(filled, out, bar, f"batch {number}")
+                state, completed = collections.deque(written, maxlen=1).pop()
             out.finish_batch(own, images, state, completed)
+
+
+def _write_states(
+    states: Iterable[tuple[Candidates, np.ndarray]], out: CompletionFolder, bar: tqdm, batch: str
+) -> Iterator[tuple[Candidates, np.ndarray]]:
+    """Write a batch's states and their completions, and show progress; yield them on."""
+    for state, completed in states:
+        if isinstance(state, Searched):
+            out.write_state(state, completed)
+            bar.set_description(f"{batch}, loss {state.losses[0][:, 0].mean():.1f}")
+            bar.update(len(state.history))
+        else:
+            bar.update(1)
+        yield state, completed
 
 
 @contextlib.contextmanager

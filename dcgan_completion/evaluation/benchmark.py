@@ -111,7 +111,7 @@ class Benchmark:
         label = f"{kind}, seed {seed}"
         with self._progress(total=number * len(methods), desc=label) as bar:
             for cases in self._images.batches(kind, seed) if methods else ():
-                shown: dict[str, Sequence[np.ndarray]] = {}
+                shown: dict[str, np.ndarray] = {}
                 for method in methods:
                     shown |= self._complete(method, cases, seed, values)
                     bar.update(len(cases))

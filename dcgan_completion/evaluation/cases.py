@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from dcgan_completion.completion import mask_source
 from dcgan_completion.evaluation.results import LocatedFace
 from dcgan_completion.inpaint import blending
-from dcgan_completion.masks import source as mask_source
 from dcgan_completion.masks.boxes import Crop
 from dcgan_completion.masks.mask import Mask
 from dcgan_completion.settings.masks import MaskSettings
@@ -78,6 +78,7 @@ class Images(Protocol):
 
     def batches(self, kind: str, seed: int) -> Iterator[list[Case]]:
         """Make the cases under a kind of hole; yield those that are completed together."""
+        ...
 
     def paste(
         self, cases: Sequence[Case], candidates: np.ndarray, blend: str
@@ -89,9 +90,11 @@ class Images(Protocol):
           candidates: 0..255, float32 [n, S, S, C].
           blend: of BLENDS.
         """
+        ...
 
-    def align(self, case: Case, pixels: np.ndarray) -> np.ndarray:
+    def align(self, case: Case, pixels: np.ndarray, /) -> np.ndarray:
         """Align the face in a version of a case, uint8 [H, W, C], as it is described."""
+        ...
 
 
 class Faces:

@@ -45,7 +45,7 @@ def face_chip(image: np.ndarray) -> np.ndarray:
     pixels (12 for 64), and is scaled with cubic interpolation.
     """
     margin = round(PADDING * len(image))
-    padded = cv2.copyMakeBorder(image, *4 * [margin], cv2.BORDER_REPLICATE)
+    padded = cv2.copyMakeBorder(image, margin, margin, margin, margin, cv2.BORDER_REPLICATE)
     chip = cv2.resize(padded, (CHIP, CHIP), interpolation=cv2.INTER_CUBIC)
     return np.ascontiguousarray(np.broadcast_to(np.atleast_3d(chip), (CHIP, CHIP, 3)))
 
@@ -137,7 +137,7 @@ class FaceReader:
         images: np.ndarray,
         *,
         keep: bool = True,
-        advance: Callable[[int], None] = lambda _number: None,
+        advance: Callable[[int], object] = lambda _number: None,
     ) -> FaceEmbeddings:
         """Describe images, uint8 [N, S, S, C].
 

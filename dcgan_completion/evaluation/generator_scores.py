@@ -65,14 +65,14 @@ def nearest_training(
         by_pixels = functools.partial(nearest_faces.pixel_distances, images)
         pixels = nearest_faces.find_nearest(blocks, 1, {"pixels": by_pixels})["pixels"]
     drawn = np.random.default_rng(seed).permutation(len(training))[:NEAREST_DRAWN]
-    faces = load_faces([training[i] for i in sorted(drawn)], size, channels)
+    faces = load_faces([training[int(i)] for i in sorted(drawn)], size, channels)
     known = describe(reader, faces, progress, "training faces, by embedding").embeddings
     own = describe(reader, images, progress, "samples and held-out faces").embeddings
     distances = cdist(own, known)
     return NearestTraining(
         pixels.distances[:, 0] / 255,
         distances.min(axis=1),
-        load_faces([training[i] for i in pixels.numbers[:, 0]], size, channels),
+        load_faces([training[int(i)] for i in pixels.numbers[:, 0]], size, channels),
         faces[distances.argmin(axis=1)],
     )
 

@@ -36,7 +36,7 @@ def ssim(original: np.ndarray, completed: np.ndarray, hole: np.ndarray) -> np.nd
     values = np.full(len(original), np.nan)
     for i, plane in enumerate(hole[..., 0]):
         if plane.any():
-            _, similarity = structural_similarity(
+            similarity = structural_similarity(
                 original[i],
                 completed[i],
                 data_range=255,
@@ -45,7 +45,7 @@ def ssim(original: np.ndarray, completed: np.ndarray, hole: np.ndarray) -> np.nd
                 sigma=1.5,
                 use_sample_covariance=False,
                 full=True,
-            )
+            )[1]
             values[i] = similarity[plane].mean()
     return values
 

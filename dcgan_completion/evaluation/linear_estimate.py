@@ -12,10 +12,10 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import scipy.linalg
-from scipy.linalg import blas
 
 from dcgan_completion import utils
 from dcgan_completion.evaluation import face_sets
@@ -29,6 +29,9 @@ MIN_VARIANCE = 1e-6  # of a component, as a share of the first one's: below it, 
 OVERSAMPLED, ROUNDS = 128, 6  # of the subspace iteration: further vectors, and its rounds
 BLOCK = 1024  # faces in memory at a time
 VERSION = 1  # raise it when the same files give another estimate: cached ones are then not used
+
+# It is compiled: type checkers cannot see its functions.
+blas: Any = scipy.linalg.blas
 
 # --- the Gaussian ---
 
@@ -153,9 +156,11 @@ def _fit_half(blocks: Iterable[np.ndarray], sign: int, components: int) -> _Half
     Each even or odd image is given by its left half, Q = P / 2 values, scaled to the same length.
     """
     faces, total, covariance = 0, np.zeros(0), np.zeros([0, 0], np.float32)
+    height, width, channels = 0, 0, 0
     for block in blocks:
         if not faces:
-            shape, edge = block.shape[1:], block[0].size // 2
+            height, width, channels = block.shape[1:]
+            edge = block[0].size // 2
             # Fortran's order, in which BLAS adds to the upper triangle in place.
             total, covariance = np.zeros(edge), np.zeros([edge, edge], np.float32, order="F")
         # Gray is taken off first, so that little is lost where the mean is taken off in the end.
@@ -174,13 +179,18 @@ def _fit_half(blocks: Iterable[np.ndarray], sign: int, components: int) -> _Half
 
     def whole(rows: np.ndarray) -> np.ndarray:
         """Complete even or odd images [n, P] from their left halves, [n, Q]."""
-        left = rows.reshape(-1, shape[0], shape[1] // 2, shape[2]) / np.float32(np.sqrt(2))
+        left = rows.reshape(-1, height, width // 2, channels) / np.float32(np.sqrt(2))
         both = np.concatenate([left, sign * left[:, :, ::-1]], axis=2)
         return both.reshape(len(rows), -1).astype(np.float32)
 
     gray = 0.5 if sign == 1 else 0.0
     return _Half(
-        whole(mean[np.newaxis])[0] + gray, whole(vectors.T), variances, trace, shape, faces
+        whole(mean[np.newaxis])[0] + gray,
+        whole(vectors.T),
+        variances,
+        trace,
+        (height, width, channels),
+        faces,
     )
 
 
@@ -203,7 +213,9 @@ def _leading(covariance: np.ndarray, number: int) -> tuple[np.ndarray, np.ndarra
     basis = start.T
     for _ in range(ROUNDS):
         product = blas.ssymm(1, covariance, basis)
-        basis, _ = scipy.linalg.qr(product, overwrite_a=True, mode="economic")
+        # Of the tuples that it may return, that of Q and R.
+        factors: Any = scipy.linalg.qr(product, overwrite_a=True, mode="economic")
+        basis = factors[0]
     values, vectors = scipy.linalg.eigh(basis.T @ blas.ssymm(1, covariance, basis))
     return values[-number:], basis @ vectors[:, -number:]
 
@@ -264,12 +276,13 @@ def _read(path: str, shape: tuple[int, int, int]) -> LinearEstimate | None:
         utils.check_regular(path)
         with np.load(path) as file:
             stored = {field.name: file[field.name] for field in dataclasses.fields(LinearEstimate)}
+        height, width, channels = map(int, stored["shape"])
         estimate = LinearEstimate(
             stored["mean"],
             stored["components"],
             stored["variances"],
             float(stored["noise"]),
-            tuple(map(int, stored["shape"])),
+            (height, width, channels),
             int(stored["faces"]),
         )
     except Exception:  # it raises anything on damaged files

@@ -53,7 +53,8 @@ def draw_hole(
     """
     if kind in PARTS:
         which, margin = PARTS[kind]
-        apart = np.linalg.norm(points[RIGHT_EYE].mean(axis=0) - points[LEFT_EYE].mean(axis=0))
+        between = points[RIGHT_EYE].mean(axis=0) - points[LEFT_EYE].mean(axis=0)
+        apart = float(np.linalg.norm(between))
         hull = cv2.convexHull(points[list(which)].astype(np.float32))[:, 0].astype(np.float64)
         hole = drawing.strokes(np.concatenate([hull, hull[:1]]), margin * apart, shape)
         return hole | drawing.convex_polygon(hull, shape)

@@ -23,6 +23,7 @@ class Progress(Protocol):
 
     def __call__(self, *, total: int, desc: str) -> contextlib.AbstractContextManager[Bar]:
         """Open it for `total` images; `desc` names the stage."""
+        ...
 
 
 class _SilentBar:

@@ -6,10 +6,12 @@ import dataclasses
 import hashlib
 import json
 import os
+from collections.abc import Mapping
 
 import numpy as np
 
 from dcgan_completion import checkpoints, utils
+from dcgan_completion.completion import mask_source
 from dcgan_completion.evaluation import methods
 from dcgan_completion.evaluation.benchmark import Benchmark
 from dcgan_completion.evaluation.cases import BATCH, Faces
@@ -17,7 +19,6 @@ from dcgan_completion.evaluation.embeddings import FaceReader
 from dcgan_completion.evaluation.progress import Progress, silent
 from dcgan_completion.evaluation.results import MEASURED, REFERENCE, MetricValues
 from dcgan_completion.inpaint.inpainter import Inpainter
-from dcgan_completion.masks import source as mask_source
 from dcgan_completion.settings.evaluation import REFERENCE_MASK
 from dcgan_completion.settings.masks import MaskSettings
 from dcgan_completion.settings.search import SearchSettings
@@ -71,7 +72,7 @@ def measure_reference(
     return found
 
 
-def _digest(what: dict[str, object], inpainter: Inpainter, images: np.ndarray) -> str:
+def _digest(what: Mapping[str, object], inpainter: Inpainter, images: np.ndarray) -> str:
     digest = hashlib.sha256(json.dumps(what, sort_keys=True).encode())
     model = inpainter.model
     known = ~mask_source.draw_masks(MaskSettings(REFERENCE_MASK), images, seed=0).hole

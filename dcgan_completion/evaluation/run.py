@@ -37,9 +37,14 @@ from dcgan_completion.settings.photos import LANDMARKS
 from dcgan_completion.utils import UserError
 
 
+def cache_of(asked: EvaluationSettings) -> str:
+    """Choose the folder where what takes long to compute is kept."""
+    return asked.cache or embeddings.default_cache()
+
+
 def make_reader(asked: EvaluationSettings) -> FaceReader:
     """Make what describes faces with dlib, with a cache of their embeddings."""
-    return embeddings.FaceReader(asked.workers, embeddings.EmbeddingCache(asked.cache))
+    return embeddings.FaceReader(asked.workers, embeddings.EmbeddingCache(cache_of(asked)))
 
 
 def list_images(asked: BenchmarkSettings | PhotoBenchmarkSettings) -> list[str]:
@@ -82,7 +87,7 @@ def prepare(
     if len(images) > 1:
         simple.insert(0, methods.mean_face_method(images.squares, "smooth" if photos else "none"))
     if training:
-        estimate = linear_estimate.fit_files(training, size, channels, asked.cache, progress)
+        estimate = linear_estimate.fit_files(training, size, channels, cache_of(asked), progress)
         simple.insert(0, methods.linear_method(estimate, 1 if photos else batch))
     return images, [*ours, *simple], len(training)
 
@@ -124,7 +129,7 @@ def evaluate_completion(
         for kind in asked.kinds:
             done.append(bench.evaluate(kind, results_folder.SHEET))
             if kind in asked.reference_kinds:
-                place = asked.seed[0], asked.cache, reader, progress
+                place = asked.seed[0], cache_of(asked), reader, progress
                 done[-1].metrics.update(
                     reference.measure_reference(inpainter, images.squares, *place)
                 )

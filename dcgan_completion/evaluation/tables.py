@@ -207,7 +207,7 @@ def generator_markdown(metrics: Mapping[str, Estimate], training: int, drawn: in
     """
 
     def cell(name: str | None, digits: int) -> str:
-        value = metrics.get(name)
+        value = metrics.get(name) if name else None
         if value is None or not math.isfinite(value.mean):
             return ""
         shown = f" ± {value.error:.{digits}f}" if math.isfinite(value.error) else ""

@@ -48,7 +48,7 @@ def write_savedmodel(networks: Sequence[Network], folder: str) -> list[Exported]
     """Write one SavedModel with a signature for each network."""
     functions = {network.name: network.traced().get_concrete_function() for network in networks}
     with _quiet():
-        tf.saved_model.save(_module_of(*functions.values()), folder, signatures=functions)
+        tf.saved_model.save(_Variables(*functions.values()), folder, signatures=functions)
     loaded = tf.saved_model.load(folder)  # keeps the weights alive; signatures do not
 
     return [
@@ -62,11 +62,12 @@ def _run_signature(loaded: Any, name: str, inputs: Arrays) -> Arrays:
     return {key: value.numpy() for key, value in outputs.items()}
 
 
-def _module_of(*functions: tf.types.experimental.ConcreteFunction) -> tf.Module:
-    """Make a module that tracks all variables of some functions, as savers need."""
-    module = tf.Module()
-    module.used = [variable for function in functions for variable in function.variables]
-    return module
+class _Variables(tf.Module):
+    """Tracks all variables of some functions, as savers need."""
+
+    def __init__(self, *functions: tf.types.experimental.ConcreteFunction) -> None:
+        super().__init__()
+        self.used = [variable for function in functions for variable in function.variables]
 
 
 def _write_file(
@@ -95,7 +96,7 @@ def write_tflite(networks: Sequence[Network], folder: str) -> list[Exported]:
 def _to_tflite(network: Network, half: bool) -> bytes:
     """Convert a network, with one signature, whose batch can be resized."""
     function = network.traced().get_concrete_function()
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([function], _module_of(function))
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([function], _Variables(function))
     if half:
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.target_spec.supported_types = [tf.float16]
@@ -134,7 +135,8 @@ def _run_onnx(content: bytes, inputs: Arrays) -> Arrays:
 
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
     names = [output.name for output in session.get_outputs()]
-    return dict(zip(names, session.run(names, inputs), strict=True))
+    outputs: Any = session.run(names, inputs)  # arrays: none is a sequence, a map or sparse
+    return dict(zip(names, outputs, strict=True))
 
 
 @contextlib.contextmanager

@@ -59,9 +59,9 @@ class Network:
 
         def draw(name: str, spec: tf.TensorSpec) -> np.ndarray:
             if not spec.shape.rank:
-                return np.float32(LAM)
+                return np.array(LAM, np.float32)
             values = rng.uniform(-1, 1, [number, *spec.shape[1:]])
-            return np.float32(values > 0 if name == "mask" else values)
+            return (values > 0 if name == "mask" else values).astype(np.float32)
 
         return {name: draw(name, spec) for name, spec in self.inputs.items()}
 

@@ -20,6 +20,7 @@ from dcgan_completion.inpaint.estimator import load_encoder_for
 from dcgan_completion.model import DCGAN
 from dcgan_completion.photo_encoder import PhotoEncoder
 from dcgan_completion.settings.export import EXTRAS
+from dcgan_completion.settings.model_folder import PHOTO_ENCODER_FOLDER
 from dcgan_completion.utils import UserError
 
 BATCHES = (1, 7)  # sizes of the batches with which the written networks are verified
@@ -61,7 +62,7 @@ def export(name: str, path: str, out: str) -> None:
     model, prefix = checkpoints.load_model(path)
     inside = checkpoints.encoder_folder(prefix)
     encoder = load_encoder_for(model, inside) if inside else None
-    inside = checkpoints.encoder_folder(prefix, checkpoints.PHOTO_ENCODER_FOLDER)
+    inside = checkpoints.encoder_folder(prefix, PHOTO_ENCODER_FOLDER)
     photo_encoder = checkpoints.load_photo_encoder(inside)[0] if inside else None
     parent = os.path.dirname(os.path.abspath(out))
     os.makedirs(parent, exist_ok=True)

@@ -18,7 +18,9 @@ from PIL import Image
 
 from dcgan_completion import utils
 from dcgan_completion.faces.placement import affine_image, alignment_matrix, square_corners
-from dcgan_completion.faces.template import LANDMARK_SETS, TEMPLATE
+from dcgan_completion.faces.template import TEMPLATE
+from dcgan_completion.settings.alignment import LANDMARK_SETS
+from dcgan_completion.settings.options import naming_arguments
 from dcgan_completion.utils import UserError, check_name, check_regular
 
 if TYPE_CHECKING:
@@ -180,7 +182,8 @@ def _shared_aligner(landmarks: str, size: int) -> FaceAligner:
 def _pixels_of(photo: str | os.PathLike[str] | Image.Image | np.ndarray) -> np.ndarray:
     """Read the pixels of `align`'s photo, uint8 [H, W, 3]."""
     if isinstance(photo, str | os.PathLike):
-        return utils.load_image(photo)
+        with naming_arguments():
+            return utils.load_image(photo)
     if isinstance(photo, Image.Image):
         return utils.picture_pixels(photo)
     if not isinstance(photo, np.ndarray):

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from dcgan_completion import utils
-from dcgan_completion.faces.template import LANDMARK_SETS
+from dcgan_completion.settings.alignment import LANDMARK_SETS
 from dcgan_completion.utils import UserError
 
 logger = logging.getLogger(__name__)

@@ -1,4 +1,4 @@
-"""OpenFace's mean face, and the landmarks that alignment maps to it."""
+"""OpenFace's mean face, to which alignment maps landmarks."""
 
 from __future__ import annotations
 
@@ -31,9 +31,3 @@ _MEAN_FACE = np.array([
 # fmt: on
 # Rescaled to 0..1 in both axes: the face fills the image from brows to chin, jaw to jaw.
 TEMPLATE = (_MEAN_FACE - _MEAN_FACE.min(0)) / np.ptp(_MEAN_FACE, axis=0)
-
-# Indices of the three landmarks that alignment maps to their places in the template.
-LANDMARK_SETS = {
-    "innerEyesAndBottomLip": (39, 42, 57),
-    "outerEyesAndNose": (36, 45, 33),
-}

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps
 
+from dcgan_completion.masks import files
 from dcgan_completion.masks.mask import Mask
 from dcgan_completion.settings import options
 from dcgan_completion.settings.search import SearchSettings
@@ -71,6 +72,15 @@ def _in_colour(value: Any, channels: int) -> Any:
     return value
 
 
+def _levels(mask: Any) -> Any:
+    """Convert the PIL images of masks to levels of gray; transparent ones as in a mask's file."""
+    if isinstance(mask, Image.Image) and mask.has_transparency_data:
+        return files.picture_levels(mask)[0]
+    if isinstance(mask, list | tuple):
+        return [_levels(part) for part in mask]
+    return _in_colour(mask, 1)
+
+
 def read_images(images: Images, size: int, channels: int) -> np.ndarray:
     """Read images, uint8 [N, size, size, channels].
 
@@ -117,10 +127,12 @@ def _binary(values: np.ndarray, name: str = "masks") -> np.ndarray:
 def read_hole(name: str, mask: Any) -> np.ndarray:
     """Read one mask, a PIL image or an array, as a hole, bool [H, W]; 1, True or white is it.
 
+    Of a PIL image with transparent parts the same counts as of such a file (`files.read_hole`).
+
     Raises:
       ValueError: it is something else; names the argument `name`.
     """
-    values = as_array(name, _in_colour(mask, 1))
+    values = as_array(name, _levels(mask))
     values = values[..., 0] if values.ndim == 3 and values.shape[2] == 1 else values
     if values.ndim != 2:
         raise ValueError(f"{name}: is {values.shape}; give one mask, [H, W]")
@@ -132,7 +144,8 @@ def read_masks(masks: Masks, number: int, size: int) -> Mask:
 
     Args:
       masks: a `Mask`; or PIL images or arrays, [size, size] for all images or one each, also with
-        a last axis of 1 or of colours: 1, True or white is the hole.
+        a last axis of 1 or of colours: 1, True or white is the hole; of PIL images with transparent
+        parts as for `read_hole`.
       number: of images.
       size: edge in pixels.
 
@@ -146,7 +159,7 @@ def read_masks(masks: Masks, number: int, size: int) -> Mask:
             raise ValueError(
                 f"masks: are {masks.hole.shape}, the images {(number, size, size)}"
             ) from None
-    values = as_array("masks", _in_colour(masks, 1))
+    values = as_array("masks", _levels(masks))
     if values.shape[-1:] == (1,):
         values = values[..., 0]
     if values.ndim == 2:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import collections
 import functools
+from typing import Any
 
 import numpy as np
 import scipy.ndimage
@@ -178,9 +179,10 @@ def _energy_matrix(height: int, width: int, smoothness: float) -> scipy.sparse.c
     [height * width, height * width], pixels row by row; no flux through the image's border.
     """
 
-    def differences(length: int) -> scipy.sparse.csr_array:
+    def differences(length: int) -> scipy.sparse.dia_array:
         ones = np.ones(length - 1)
-        return scipy.sparse.diags_array([-ones, ones], offsets=[0, 1], shape=[length - 1, length])
+        offsets: Any = [0, 1]  # SciPy documents a sequence, too; the default is an int
+        return scipy.sparse.diags_array([-ones, ones], offsets=offsets, shape=[length - 1, length])
 
     across = scipy.sparse.kron(scipy.sparse.eye_array(height), differences(width))
     down = scipy.sparse.kron(differences(height), scipy.sparse.eye_array(width))

@@ -81,8 +81,9 @@ class Estimator:
         result = checkpoints.estimate(self._encoder, values, known, self.batch_size)
         if self._encoder.symmetric:
             # Two estimates of the same: their mean is nearer to the truth.
-            mirrored = (x[:, :, ::-1] for x in (values, known))
-            other = checkpoints.estimate(self._encoder, *mirrored, self.batch_size)
+            other = checkpoints.estimate(
+                self._encoder, values[:, :, ::-1], known[:, :, ::-1], self.batch_size
+            )
             result = (result + other[:, :, ::-1]) / 2
         return result[:count]
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import collections
-import contextlib
 import dataclasses
 import logging
-import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from dcgan_completion.inpaint import arrays
+from dcgan_completion.settings.model_folder import PHOTO_ENCODER_FOLDER
+from dcgan_completion.settings.options import naming_arguments
 from dcgan_completion.settings.search import SEARCHES, SearchSettings
 from dcgan_completion.utils import UserError
 
@@ -53,16 +53,6 @@ class Inpainting:
     samples: list[list[Image.Image]] | np.ndarray
     candidates: np.ndarray
     losses: np.ndarray | None
-
-
-@contextlib.contextmanager
-def naming_arguments() -> Iterator[None]:
-    """Name arguments in the text of a UserError where it names options."""
-    try:
-        yield
-    except UserError as error:
-        text = re.sub(r"--([a-z][a-z-]*)", lambda m: m[1].replace("-", "_"), str(error))
-        raise UserError(text) from error
 
 
 class Inpainter:
@@ -153,7 +143,7 @@ class Inpainter:
         """
         from dcgan_completion import checkpoints
 
-        folder = checkpoints.encoder_folder(self.prefix, checkpoints.PHOTO_ENCODER_FOLDER)
+        folder = checkpoints.encoder_folder(self.prefix, PHOTO_ENCODER_FOLDER)
         if self._photo_encoder is None and folder is not None:
             encoder, _ = checkpoints.load_photo_encoder(folder)
             if encoder.channels != self.channels:
@@ -235,7 +225,6 @@ class Inpainter:
           batch_size: images of a batch; smaller ones are padded to it.
           precision: of the convolutions; None: the inpainter's.
         """
-        from dcgan_completion.inpaint.estimator import Estimator
         from dcgan_completion.inpaint.search import LatentSearch
 
         if self._lacks_encoder and not self._logged:
@@ -246,25 +235,11 @@ class Inpainter:
             )
             self._logged = True
         precision = precision or self.precision
-        searched = settings.approach in SEARCHES
-        encoder = self.encoder_of(settings)
         # Blending comes later, and is no part of a search.
         same = dataclasses.replace(settings, n_iter=1, blend="none")
         key = same, samples, batch_size, precision
         if key not in self._searches:
-            self._searches[key] = (
-                LatentSearch(
-                    self.model,
-                    settings,
-                    batch_size=batch_size,
-                    samples=samples,
-                    precision=precision,
-                    encoder=encoder,
-                    pools=self._pools.setdefault(precision, {}),
-                )
-                if searched
-                else Estimator(encoder, batch_size=batch_size, precision=precision)
-            )
+            self._searches[key] = self._make_search(settings, samples, batch_size, precision)
             while len(self._searches) > MAX_SEARCHES:
                 self._searches.popitem(last=False)
         self._searches.move_to_end(key)
@@ -272,6 +247,32 @@ class Inpainter:
         if isinstance(found, LatentSearch) and found.iterations != settings.n_iter:
             return found.with_iterations(settings.n_iter)
         return found
+
+    def _make_search(
+        self, settings: SearchSettings, samples: int, batch_size: int, precision: str
+    ) -> LatentSearch | Estimator:
+        """Make what `search` returns.
+
+        Raises:
+          ValueError: it needs a context encoder, and there is none.
+        """
+        from dcgan_completion.inpaint.estimator import Estimator
+        from dcgan_completion.inpaint.search import LatentSearch
+
+        encoder = self.encoder_of(settings)
+        if settings.approach in SEARCHES:
+            return LatentSearch(
+                self.model,
+                settings,
+                batch_size=batch_size,
+                samples=samples,
+                precision=precision,
+                encoder=encoder,
+                pools=self._pools.setdefault(precision, {}),
+            )
+        if encoder is None:
+            raise ValueError(f"approach {settings.approach}: needs a context encoder")
+        return Estimator(encoder, batch_size=batch_size, precision=precision)
 
     # --- all at once ---
 
@@ -311,6 +312,7 @@ class Inpainter:
             contradicts.
         """
         from dcgan_completion.inpaint import blending
+        from dcgan_completion.inpaint.candidates import Searched
 
         arrays.check_choice("return_type", return_type, ("pil", "numpy"))
         arrays.check_count("samples", samples)
@@ -329,7 +331,7 @@ class Inpainter:
         completed = blending.fill_all(pixels, mask, found.images, settings.blend)
         every = completed if return_type == "numpy" else arrays.to_pil(completed)
         best = completed[:, 0] if return_type == "numpy" else [row[0] for row in every]
-        losses = None if found.losses is None else found.losses[0]
+        losses = found.losses[0] if isinstance(found, Searched) else None
         candidates = np.clip(found.images / np.float32(255), 0, 1)
         return Inpainting(best, every, candidates, losses)
 
@@ -349,26 +351,27 @@ class Inpainter:
             from tqdm import tqdm
 
         from dcgan_completion.inpaint import blending
-        from dcgan_completion.inpaint.candidates import Candidates
+        from dcgan_completion.inpaint.candidates import Searched, joined
 
         images, mask = given
         starts = range(0, len(images), search.batch_size)
-        parts, stopped = [], False
+        parts: dict[int, Candidates] = {}  # where a batch starts -> its last state
+        stopped = False
         interval = INTERVAL if callback or progress else search.iterations
         with tqdm(total=len(starts) * search.iterations, disable=not progress) as bar:
             for start in starts:
                 part = slice(start, start + search.batch_size)
                 done = 0
                 for state in search.states(images[part], mask[part], seed, interval):
+                    parts[start] = state
                     bar.update(state.iteration - done)
                     done = state.iteration
                     if callback is not None and not stopped:
-                        losses = None if state.losses is None else state.losses[0]
+                        losses = state.losses[0] if isinstance(state, Searched) else None
                         shown = blending.fill(
                             images[part], mask[part], state.images[:, 0], settings.blend
                         )
                         stopped = callback(done, losses, shown) is True
                     if stopped:
                         break
-                parts.append(state)
-        return Candidates.joined(parts)
+        return joined([*parts.values()])

@@ -129,9 +129,9 @@ def _solve(levels: Sequence[_Level], right: np.ndarray) -> np.ndarray:
     """
     hole, bend = levels[0].hole, levels[0].bend
     values, rest = np.zeros_like(right), right
-    step, before = np.zeros_like(right), np.inf
+    step, error, before = np.zeros_like(right), np.zeros_like(right), np.inf
     for _ in range(MAX_ITERATIONS):
-        error = _cycle(levels, np.float32(rest))  # about that of the values
+        error = _cycle(levels, rest.astype(np.float32))  # about that of the values
         if np.abs(error).max() <= TOLERANCE:
             break
         slope = _dot(error, rest)

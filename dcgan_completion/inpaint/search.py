@@ -12,7 +12,7 @@ import tensorflow as tf
 from dcgan_completion import utils
 from dcgan_completion.encoders import ContextEncoder
 from dcgan_completion.inpaint import blending, latent_search
-from dcgan_completion.inpaint.candidates import Candidates, Losses
+from dcgan_completion.inpaint.candidates import Losses, Searched, joined_searches
 from dcgan_completion.inpaint.estimator import Estimator
 from dcgan_completion.masks.mask import Mask, nearness
 from dcgan_completion.masks.weights import pixel_weights
@@ -28,13 +28,19 @@ Pools = dict[tuple[int, int, int], tuple[np.ndarray, tf.Tensor]]
 
 
 def update_rule(settings: SearchSettings) -> latent_search.Rule:
-    """Make the update rule of the settings' approach, with their step size and other parameters."""
-    if settings.approach == "pgd":
-        return latent_search.pgd(settings.lr, settings.momentum)
+    """Make the update rule of the settings' approach, with their step size and other parameters.
+
+    Raises:
+      ValueError: it needs a step size, and there is none.
+    """
     if settings.approach == "hmc":
         return latent_search.HamiltonianMonteCarlo(
             settings.hmc_beta, settings.hmc_eps, settings.hmc_l, settings.hmc_anneal
         )
+    if settings.lr is None:
+        raise ValueError(f"approach {settings.approach}: needs a step size, lr")
+    if settings.approach == "pgd":
+        return latent_search.pgd(settings.lr, settings.momentum)
     return latent_search.adam(
         settings.lr, settings.beta1, settings.beta2, settings.eps, settings.decay
     )
@@ -95,7 +101,7 @@ class LatentSearch:
 
     def states(
         self, images: np.ndarray, mask: Mask, seed: int, interval: int
-    ) -> Iterator[Candidates]:
+    ) -> Iterator[Searched]:
         """Search for one batch; yield at the start, after every `interval` iterations, at the end.
 
         Args:
@@ -132,7 +138,7 @@ class LatentSearch:
             generated, losses = self._evaluate(state.z, signed, weights, counts, mask.block)
             z, losses, generated = self._rank(state.z, losses, generated, count)
             history = state.history.reshape(-1, self.batch_size, self._searches)[:, :count]
-            yield Candidates(
+            yield Searched(
                 state.iteration,
                 self._mixed(generated, estimate, mask),
                 generated,
@@ -141,14 +147,14 @@ class LatentSearch:
                 history.min(axis=2, initial=np.inf),
             )
 
-    def complete(self, images: np.ndarray, mask: Mask, seed: int) -> Candidates:
+    def complete(self, images: np.ndarray, mask: Mask, seed: int) -> Searched:
         """Search for any number of images, batch by batch; arguments as for `states`."""
         parts = []
         for first in range(0, len(images), self.batch_size):
             part = slice(first, first + self.batch_size)
             *_, last = self.states(images[part], mask[part], seed, interval=self.settings.n_iter)
             parts.append(last)
-        return Candidates.joined(parts)
+        return joined_searches(parts)
 
     def with_iterations(self, n_iter: int) -> LatentSearch:
         """Share everything, compiled functions too, with a search of another length."""
@@ -249,7 +255,10 @@ class LatentSearch:
         """
         generated, searched, contextual, perceptual = _generate_and_evaluate(
             self.model,
-            *(tf.constant(x) for x in (z, images, weights, counts)),
+            tf.constant(z),
+            tf.constant(images),
+            tf.constant(weights),
+            tf.constant(counts),
             block,
             self.settings.distance,
         )
@@ -264,7 +273,7 @@ class LatentSearch:
         """Sort the searches of the first `count` images by the first loss.
 
         Returns:
-          `z`, `losses` and `generated` of `Candidates`.
+          `z`, `losses` and `generated` of `Searched`.
         """
 
         def by_image(values: np.ndarray) -> np.ndarray:

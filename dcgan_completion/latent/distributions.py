@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -78,13 +78,19 @@ def plot_samples(samples: np.ndarray) -> Figure:
     return figure
 
 
-def _contours(axes: Axes) -> None:
-    """Draw contours of the two-dimensional normal density."""
+def _density() -> Any:
+    """Make the two-dimensional normal distribution, as SciPy has it."""
     from scipy.stats import multivariate_normal
 
+    normal: Any = multivariate_normal  # its covariance would be an int, as the default is
+    return normal(MEAN_2D, COVARIANCE_2D)
+
+
+def _contours(axes: Axes) -> None:
+    """Draw contours of the two-dimensional normal density."""
     line = np.linspace(-LIMIT, LIMIT, 201)
     grid = np.stack(np.meshgrid(line, line), axis=-1)
-    density = multivariate_normal(MEAN_2D, COVARIANCE_2D).pdf(grid)
+    density = _density().pdf(grid)
     axes.contour(grid[..., 0], grid[..., 1], density, levels=8, cmap="viridis")
     axes.set(xlabel="x", ylabel="y", aspect="equal")
 
@@ -101,8 +107,6 @@ def plot_2d(samples: np.ndarray) -> Figure:
 
 def plot_completion() -> Figure:
     """Plot the same contours cut along a known x, and the density along the cut."""
-    from scipy.stats import multivariate_normal
-
     figure = _figure(9, 4.5)
     left, right = figure.subplots(1, 2)
     best = most_probable_y(KNOWN_X, MEAN_2D, COVARIANCE_2D)
@@ -111,7 +115,7 @@ def plot_completion() -> Figure:
     left.plot(KNOWN_X, best, "o", color=RED, markersize=8)
     left.set(title=f"known: x = {KNOWN_X:g}")
     y = np.linspace(-LIMIT, LIMIT, 401)
-    density = multivariate_normal(MEAN_2D, COVARIANCE_2D)
+    density = _density()
     along = density.pdf(np.stack([np.full_like(y, KNOWN_X), y], axis=-1))
     right.plot(y, along, color=RED)
     right.fill_between(y, along, color=RED, alpha=0.15, linewidth=0)

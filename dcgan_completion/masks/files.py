@@ -60,7 +60,8 @@ def read_hole(
       UserError: the file cannot be read, or is no mask: a photo, or nothing in it is white though
         not all is black.
     """
-    levels, counted = _levels(path)
+    with utils.open_picture(path) as picture:
+        levels, counted = picture_levels(picture)
     gray = np.mean((levels >= GRAY[0]) & (levels <= GRAY[1]), where=counted)
     if gray > MAX_GRAY:
         raise UserError(
@@ -84,16 +85,17 @@ def check_some_known(
         raise UserError(f"{flag} {path}: everything is missing, so nothing is known; {other}")
 
 
-def _levels(path: str | os.PathLike[str] | utils.MemoryFile) -> tuple[np.ndarray, np.ndarray]:
-    """Read how white a mask is, uint8 [H, W], and which pixels tell if it is one, bool [H, W]."""
-    levels = utils.load_image(path, 1)[..., 0]
-    everywhere = np.ones(levels.shape, bool)
-    with utils.open_picture(path) as picture:
-        if picture.mode.startswith("I") or not picture.has_transparency_data:
-            return levels, everywhere
-        picture = ImageOps.exif_transpose(picture).convert("RGBA")
+def picture_levels(picture: Image.Image) -> tuple[np.ndarray, np.ndarray]:
+    """Read how white a mask is, uint8 [H, W], and which pixels tell if it is one, bool [H, W].
+
+    As `read_hole` says of transparent parts.
+    """
+    if picture.mode.startswith("I") or not picture.has_transparency_data:
+        levels = utils.picture_pixels(picture, 1)[..., 0]
+        return levels, np.ones(levels.shape, bool)
+    picture = ImageOps.exif_transpose(picture).convert("RGBA")
     *colour, alpha = np.moveaxis(np.asarray(picture), -1, 0)
-    visible = alpha >= WHITE
+    visible, everywhere = alpha >= WHITE, np.ones(alpha.shape, bool)
     if not visible.any():  # an empty layer, or too faint a brush: it is not white, then
         return alpha, everywhere
     if not visible.all() and all(np.ptp(c[visible]) <= ONE_COLOUR for c in colour):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -154,7 +155,8 @@ def _distance_to(targets: np.ndarray) -> np.ndarray:
 
     if not targets.any():
         return np.full(targets.shape, np.inf)
-    return ndimage.distance_transform_edt(~targets)
+    distances: Any = ndimage.distance_transform_edt(~targets)  # with its defaults, an array
+    return distances
 
 
 def dilate(hole: np.ndarray, pixels: float) -> np.ndarray:

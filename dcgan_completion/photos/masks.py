@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dcgan_completion.completion.mask_source import draw_masks
 from dcgan_completion.faces.placement import hole_in_photo
 from dcgan_completion.masks import files
 from dcgan_completion.masks.mask import Mask, feather_ramp
-from dcgan_completion.masks.source import draw_masks
 from dcgan_completion.settings.masks import MaskSettings
 from dcgan_completion.settings.photos import Box, PhotoMaskSettings
 from dcgan_completion.utils import UserError

@@ -13,7 +13,7 @@ import dataclasses
 import cv2
 import numpy as np
 
-from dcgan_completion.faces.template import LANDMARK_SETS, TEMPLATE
+from dcgan_completion.faces.template import TEMPLATE
 from dcgan_completion.photos.face_grid import (
     LEFT,
     PER_UNIT,
@@ -25,6 +25,7 @@ from dcgan_completion.photos.face_grid import (
     look_up,
     transform,
 )
+from dcgan_completion.settings.alignment import LANDMARK_SETS
 from dcgan_completion.settings.photos import LANDMARKS
 
 # Optical flow; of the grid's pixels.

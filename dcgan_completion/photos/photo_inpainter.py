@@ -12,9 +12,10 @@ import numpy as np
 from PIL import Image
 
 from dcgan_completion.inpaint import arrays
-from dcgan_completion.inpaint.inpainter import BATCH, Inpainter, naming_arguments
+from dcgan_completion.inpaint.inpainter import BATCH, Inpainter
 from dcgan_completion.photos.files import Photo, photo_of, read_photo, save_photo
 from dcgan_completion.settings.masks import MaskSettings
+from dcgan_completion.settings.options import naming_arguments
 from dcgan_completion.settings.photos import ALL, LANDMARKS, NONE, TRANSFER, PhotoSettings
 from dcgan_completion.settings.search import SearchSettings
 from dcgan_completion.utils import UserError
@@ -278,7 +279,8 @@ def as_photo(photo: Picture) -> tuple[str, Photo]:
       ValueError: it cannot be read, or has another type or shape.
     """
     if isinstance(photo, str | os.PathLike):
-        return os.fspath(photo), read_photo(os.fspath(photo))
+        with naming_arguments():
+            return os.fspath(photo), read_photo(os.fspath(photo))
     if isinstance(photo, Image.Image):
         return "photo", photo_of(photo)
     if not isinstance(photo, np.ndarray):

@@ -130,6 +130,8 @@ class Engine:
         """
         import tensorflow as tf
 
+        from dcgan_completion.inpaint.candidates import Searched
+
         search, faces = self._search(request), len(task.faces)
         total = search.iterations
         candidates = np.full([faces, 1, *task.squares.shape[1:]], 127.5, np.float32)
@@ -141,7 +143,8 @@ class Engine:
                 for state in search.states(*own, request.seed, _interval(total)):
                     candidates = candidates.copy()
                     candidates[i] = state.images[0]
-                    losses = [] if state.history is None else state.history[:, 0].tolist()
+                    searched = isinstance(state, Searched)
+                    losses = state.history[:, 0].tolist() if searched else []
                     iteration = i * total + state.iteration
                     yield SearchUpdate(iteration, faces * total, losses, candidates)
         except (tf.errors.ResourceExhaustedError, MemoryError) as error:

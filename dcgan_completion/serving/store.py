@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from dcgan_completion.faces.detection import FoundFace
     from dcgan_completion.photos.files import Photo
-    from dcgan_completion.serving.repairs import Result
+    from dcgan_completion.serving.result import Result
     from dcgan_completion.serving.worker import Search
 
 MAX_PHOTOS = 8  # at a time

@@ -7,6 +7,13 @@ import os
 
 from dcgan_completion.settings import options
 
+# Of dlib's 68 landmarks, the indices of the three that alignment maps to their places in the mean
+# face, `faces.template.TEMPLATE`.
+LANDMARK_SETS = {
+    "innerEyesAndBottomLip": (39, 42, 57),
+    "outerEyesAndNose": (36, 45, 33),
+}
+
 
 @dataclasses.dataclass(frozen=True)
 class AlignmentSettings:
@@ -15,7 +22,7 @@ class AlignmentSettings:
     Attributes:
       photos: folder, searched with all folders below it.
       output: folder for the aligned faces.
-      landmarks: a key of template.LANDMARK_SETS.
+      landmarks: a key of LANDMARK_SETS.
     """
 
     photos: str

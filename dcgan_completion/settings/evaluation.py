@@ -205,9 +205,10 @@ class PhotoBenchmarkSettings(CompletingSettings):
 
     blend: ClassVar[tuple[str, ...]] = ()
     reference_kinds: ClassVar[tuple[str, ...]] = ()
-    photos: str | None = options.option(
+    photos: str = options.option(
         "evaluate repairs of raw photos at their own size: a folder, searched recursively",
         metavar="FOLDER",
+        default="",
     )
     hole: tuple[str, ...] = options.option(
         "which part of each face is missing; half: the left, right, top or bottom half at random; "

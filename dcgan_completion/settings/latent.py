@@ -9,9 +9,9 @@ import dataclasses
 import os
 
 from dcgan_completion import latents
-from dcgan_completion.faces.template import LANDMARK_SETS
 from dcgan_completion.latents import Name, Word
 from dcgan_completion.settings import options
+from dcgan_completion.settings.alignment import LANDMARK_SETS
 from dcgan_completion.settings.commands import (
     CommandSettings,
     DrawnSettings,

@@ -6,7 +6,8 @@ import argparse
 import contextlib
 import dataclasses
 import math
-from collections.abc import Callable, Collection
+import re
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 from dcgan_completion.utils import MAX_PIXELS, UserError
@@ -61,6 +62,20 @@ def option_fields(settings: type) -> list[dataclasses.Field[Any]]:
 def flag(name: str) -> str:
     """Return the option of a field: batch_size -> --batch-size."""
     return "--" + name.replace("_", "-")
+
+
+@contextlib.contextmanager
+def naming_arguments() -> Iterator[None]:
+    """Name arguments in the text of a UserError where it names options.
+
+    The limit of an image's pixels is no argument of a call, but the process's.
+    """
+    try:
+        yield
+    except UserError as error:
+        text = str(error).replace("--max-pixels", "the limit (dcgan_completion.utils.limit_pixels)")
+        text = re.sub(r"--([a-z][a-z-]*)", lambda m: m[1].replace("-", "_"), text)
+        raise UserError(text) from error
 
 
 def add_options(

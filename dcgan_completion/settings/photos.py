@@ -16,7 +16,7 @@ from dcgan_completion.settings.completion import CompletionSettings
 from dcgan_completion.settings.masks import MaskSettings
 from dcgan_completion.utils import UserError
 
-LANDMARKS = "innerEyesAndBottomLip"  # of template.LANDMARK_SETS: that of the model that ships
+LANDMARKS = "innerEyesAndBottomLip"  # of alignment.LANDMARK_SETS: that of the model that ships
 ALL, LARGEST = "all", "largest"
 DEFAULT_FOLDER = "repaired"
 OUTPUT_FORMATS = ("png", "same")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from dcgan_completion import cli
 from dcgan_completion.settings import options
+from dcgan_completion.settings.model_folder import ENCODER_FOLDER, PHOTO_ENCODER_FOLDER
 from dcgan_completion.settings.options import (
     decay_rate,
     non_negative_float,
@@ -303,8 +304,6 @@ class EncoderOutputSettings(OutputSettings):
     @property
     def model_dir(self) -> str:
         """The folder of the run's checkpoints and its config.json, inside the DCGAN's."""
-        from dcgan_completion.checkpoints import ENCODER_FOLDER
-
         return os.path.join(self.checkpoint_dir, ENCODER_FOLDER)
 
 
@@ -395,8 +394,6 @@ class PhotoEncoderOutputSettings(EncoderOutputSettings):
     @property
     def model_dir(self) -> str:
         """The folder of the run's checkpoints and its config.json, inside the DCGAN's."""
-        from dcgan_completion.checkpoints import PHOTO_ENCODER_FOLDER
-
         return os.path.join(self.checkpoint_dir, PHOTO_ENCODER_FOLDER)
 
 

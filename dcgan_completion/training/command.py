@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import logging
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -33,10 +34,11 @@ def open_dataset(settings: TrainingSettings, resumed: dict[str, Any] | None) -> 
       UserError: there are too few, or not those of the resumed run.
     """
     data, networks, rules = settings.data, settings.architecture, settings.rules
-    heads = {"proportions": data.proportions} if isinstance(data, HeadDataSettings) else {}
-    dataset = (HeadFolders if heads else ImageFolders)(
+    make: Callable[..., ImageFolders] = ImageFolders
+    if isinstance(data, HeadDataSettings):
+        make = functools.partial(HeadFolders, proportions=data.proportions)
+    dataset = make(
         data.dataset,
-        **heads,
         image_size=networks.image_size,
         channels=networks.channels,
         batch_size=rules.batch_size,

@@ -9,6 +9,7 @@ features. All discriminators see completed pictures: the known pixels are the ph
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from typing import Any, NamedTuple
 
@@ -283,7 +284,10 @@ class PhotoEncoderTrainer(Trainer):
         hole = heads.hole.numpy() > 0
         images = heads.images.numpy()
         energy = [
-            sum(octave_energies(127.5 * picture, where, OCTAVES) for picture, where in pairs)
+            functools.reduce(
+                np.add,
+                (octave_energies(127.5 * picture, where, OCTAVES) for picture, where in pairs),
+            )
             for pairs in (
                 zip(np.where(hole, drawn, images), hole[..., 0], strict=True),
                 zip(images, hole[..., 0], strict=True),

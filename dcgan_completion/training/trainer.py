@@ -138,16 +138,24 @@ class DCGANTrainer(Trainer):
             scalars = context.all_reduce(tf.distribute.ReduceOp.MEAN, scalars)
         return scalars, {"D(x)": d_real, "D(G(z))": d_fake, "z": tf.reshape(z, [-1])}
 
-    @tf.function(reduce_retracing=True, autograph=False)
-    def estimate_statistics(self, batches: tf.Tensor) -> None:
+    def estimate_statistics(self, batches: int) -> None:
         """Set the EMA generator's batch statistics to their means over some batches of z.
 
         G's running statistics belong to its own weights; with those of the EMA, samples look
         washed out. The z depend on (seed, step): calling this more or less often changes nothing.
 
         Args:
-          batches: their number, an int tensor above 0.
+          batches: their number, above 0.
+
+        Raises:
+          ValueError: there are none, which would leave nothing but zeros.
         """
+        if batches < 1:
+            raise ValueError(f"batches={batches}: must be 1 or more")
+        self._average_statistics(tf.constant(batches))
+
+    @tf.function(reduce_retracing=True, autograph=False)
+    def _average_statistics(self, batches: tf.Tensor) -> None:
         for name, variable in self.model.g.items():
             if not variable.trainable:  # so that earlier values leave no rounding error
                 self.ema[name].assign(tf.zeros_like(variable))

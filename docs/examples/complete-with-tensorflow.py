@@ -20,15 +20,16 @@ mask[size // 4 : -size // 4, size // 4 : -size // 4] = 0
 z = np.random.default_rng(0).uniform(-1, 1, [8, z_dim]).astype(np.float32)  # 8 searches at once
 known = {"images": tf.stack([photo] * 8), "mask": tf.stack([mask] * 8), "lam": tf.constant(0.1)}
 m = v = np.zeros_like(z)  # Adam's means of the gradient and of its square
+losses = np.full(len(z), np.inf)
 for t in range(1, 201):
     found = network["completion_loss"](z=tf.constant(z), **known)
-    gradient = found["gradient"].numpy()
+    gradient, losses = found["gradient"].numpy(), found["total"].numpy()
     m, v = 0.9 * m + 0.1 * gradient, 0.999 * v + 0.001 * gradient**2
     step = 0.03 * (m / (1 - 0.9**t)) / (np.sqrt(v / (1 - 0.999**t)) + 1e-8)
     z = np.clip(z - step, -1, 1)
     if t % 50 == 1:
-        print(f"iteration {t}: loss {found['total'].numpy().min():.1f}")
-best = tf.constant(z[[np.argmin(found["total"])]])
+        print(f"iteration {t}: loss {losses.min():.1f}")
+best = tf.constant(z[[np.argmin(losses)]])
 made = network["generate"](z=best)["images"].numpy()[0]
 pixels = (mask * photo + (1 - mask) * made + 1) * 127.5
 Image.fromarray(np.rint(pixels).astype(np.uint8)).save(completed)

@@ -177,12 +177,12 @@ def test_the_help_states_every_default() -> None:
             stated = field.default is not None and field.default is not False
             assert bool(text) or not stated, field.name
     texts = {f.name: SearchSettings.default_text(f) for f in options.option_fields(SearchSettings)}
-    assert texts["lr"] == "auto: 0.07; adam, pgd: 0.01"
-    assert texts["n_iter"] == "auto: 40; adam, pgd: 1000; hmc: 20"
-    assert texts["decay"] == "auto: 0.3; adam: 0"
+    assert texts["lr"] == "default: auto: 0.07; adam, pgd: 0.01"
+    assert texts["n_iter"] == "default: auto: 40; adam, pgd: 1000; hmc: 20"
+    assert texts["decay"] == "default: auto: 0.3; adam: 0"
     assert texts["momentum"] == "default: 0.9"
-    assert texts["blend"] == "auto, direct: smooth; adam, pgd, hmc: none"
-    assert texts["guide"] == f"auto: {GUIDED['guide']:g}; unguided auto: 0"
+    assert texts["blend"] == "default: auto, direct: smooth; adam, pgd, hmc: none"
+    assert texts["guide"] == f"default: auto: {GUIDED['guide']:g}; unguided auto: 0"
     assert texts["average"] == "auto, adam, pgd, hmc: 1; unguided auto: 5"
 
 

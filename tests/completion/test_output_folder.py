@@ -14,7 +14,7 @@ from helpers import contents, load_picture, save_picture
 from PIL import Image
 
 from dcgan_completion.completion.output_folder import CompletionFolder
-from dcgan_completion.inpaint.candidates import Candidates
+from dcgan_completion.inpaint.candidates import Searched
 from dcgan_completion.utils import UserError
 
 SIZE = 8
@@ -31,11 +31,11 @@ def out(tmp_path: Path) -> CompletionFolder:
 
 def candidates(
     iteration: int, count: int, random: np.random.Generator, samples: int = 1, average: int = 1
-) -> Candidates:
+) -> Searched:
     """A state of a search with made-up numbers, three iterations after the one before."""
     pictures = random.integers(0, 256, [2, count, samples, SIZE, SIZE, 3]).astype(np.float32)
     losses = np.sort(random.uniform(10, 20, [3, count, samples]), axis=2).astype(np.float32)
-    return Candidates(
+    return Searched(
         iteration,
         *pictures,
         random.uniform(-1, 1, [count, samples, average, 5]).astype(np.float32),
@@ -50,7 +50,7 @@ def write_batch(
     names: dict[str, str],
     random: np.random.Generator,
     **options: int,
-) -> tuple[np.ndarray, np.ndarray, list[Candidates]]:
+) -> tuple[np.ndarray, np.ndarray, list[Searched]]:
     """One batch of three states; returns the images, what is known of them, and the states."""
     before, masked = random.integers(0, 256, [2, len(names), SIZE, SIZE, 3], np.uint8)
     states = [candidates(i, len(names), random, **options) for i in (0, 3, 6)]

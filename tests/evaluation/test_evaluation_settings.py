@@ -155,12 +155,12 @@ def test_every_option_belongs_to_one_task_or_is_shared() -> None:
 def test_help_tells_the_defaults() -> None:
     text = " ".join(load_script("evaluate.py").build_parser().format_help().split())
     for words in (
-        "of the search and of random masks (default: 0)",
+        "seeds of the search and of random masks (default: 0)",
         "(default: evaluation)",
         "masks (default: center)",
-        "auto-unguided: auto without it (default: auto)",
+        "auto-unguided: auto without the context encoder (default: auto)",
         "(default: telea)",
-        "real ones at most (default: 2000)",
+        "the maximum number of real ones (default: 2000)",
         "number of faces, evenly spaced among the sorted paths (default: all)",
     ):
         assert words in text

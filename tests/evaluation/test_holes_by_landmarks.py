@@ -9,7 +9,8 @@ from scipy.spatial import ConvexHull, Delaunay, cKDTree
 from dcgan_completion.evaluation import photo_holes
 from dcgan_completion.evaluation.photo_holes import draw_hole
 from dcgan_completion.faces.placement import alignment_matrix
-from dcgan_completion.faces.template import LANDMARK_SETS, TEMPLATE
+from dcgan_completion.faces.template import TEMPLATE
+from dcgan_completion.settings.alignment import LANDMARK_SETS
 from dcgan_completion.settings.evaluation import HOLES
 
 SHAPE = (150, 170)

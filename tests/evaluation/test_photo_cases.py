@@ -29,10 +29,10 @@ from dcgan_completion.evaluation.photo_cases import EDGE, Photos, diffuse_all
 from dcgan_completion.evaluation.results import MaskResult
 from dcgan_completion.faces.aligner import FaceAligner
 from dcgan_completion.faces.placement import affine_image
-from dcgan_completion.faces.template import LANDMARK_SETS
 from dcgan_completion.inpaint.inpainter import Inpainter
 from dcgan_completion.photos.photo_inpainter import PhotoInpainter
 from dcgan_completion.photos.repair import repair
+from dcgan_completion.settings.alignment import LANDMARK_SETS
 from dcgan_completion.settings.evaluation import PhotoBenchmarkSettings
 
 SCRIPT = "evaluate.py"

@@ -31,8 +31,8 @@ from dcgan_completion.faces import folder as folders
 from dcgan_completion.faces.aligner import FaceAligner, align, default_predictor
 from dcgan_completion.faces.placement import affine_image
 from dcgan_completion.faces.report import Row, read_report
-from dcgan_completion.faces.template import LANDMARK_SETS, TEMPLATE
-from dcgan_completion.settings.alignment import AlignmentSettings
+from dcgan_completion.faces.template import TEMPLATE
+from dcgan_completion.settings.alignment import LANDMARK_SETS, AlignmentSettings
 
 SCRIPT = "align-dlib.py"
 INNER, OUTER = "innerEyesAndBottomLip", "outerEyesAndNose"

@@ -25,8 +25,8 @@ from dcgan_completion.faces import aligner as faces
 from dcgan_completion.faces import folder as folders
 from dcgan_completion.faces.aligner import FaceAligner, align
 from dcgan_completion.faces.placement import affine_image, alignment_matrix
-from dcgan_completion.faces.template import LANDMARK_SETS, TEMPLATE
-from dcgan_completion.settings.alignment import AlignmentSettings
+from dcgan_completion.faces.template import TEMPLATE
+from dcgan_completion.settings.alignment import LANDMARK_SETS, AlignmentSettings
 from dcgan_completion.utils import UserError
 
 SIZE = 96
@@ -447,3 +447,12 @@ def test_photos_go_on_when_a_worker_is_killed(tmp_path: Path) -> None:
     for process in multiprocessing.active_children():
         process.kill()
     assert [row.status for row, _ in results] == ["aligned"] * 39
+
+
+def test_too_many_pixels_name_what_sets_the_limit(tmp_path: Path) -> None:
+    Image.fromarray(noise()).save(tmp_path / "a.png")
+    utils.limit_pixels(100)
+    with pytest.raises(
+        utils.UserError, match=r"a\.png: .* \(dcgan_completion\.utils\.limit_pixels\)$"
+    ):
+        align(tmp_path / "a.png")

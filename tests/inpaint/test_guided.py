@@ -11,13 +11,13 @@ import pytest
 import tensorflow as tf
 
 from dcgan_completion import utils
+from dcgan_completion.completion import mask_source
 from dcgan_completion.encoders import ContextEncoder
 from dcgan_completion.inpaint import blending
 from dcgan_completion.inpaint.estimator import Estimator
 from dcgan_completion.inpaint.search import LatentSearch
 from dcgan_completion.masks import drawing
 from dcgan_completion.masks import mask as masks
-from dcgan_completion.masks import source as mask_source
 from dcgan_completion.masks.mask import Mask
 from dcgan_completion.masks.weights import pixel_weights
 from dcgan_completion.model import DCGAN

@@ -12,6 +12,7 @@ from PIL import Image
 
 from dcgan_completion import Inpainter, Mask, utils
 from dcgan_completion.inpaint import arrays, blending
+from dcgan_completion.masks import files
 
 SIZE = 16
 QUICK = {"n_iter": 4, "average": 1}
@@ -186,6 +187,45 @@ def test_masks_of_all_kinds_are_the_same(kind: str, hole: np.ndarray) -> None:
     mask = arrays.read_masks(MASKS[kind](hole), 3, SIZE)
     assert (mask.block, mask.keeps_pixels) == (1, True)
     np.testing.assert_array_equal(mask.hole, np.stack([hole] * 3)[..., np.newaxis])
+
+
+def as_layer(hole: np.ndarray, colour: tuple[int, int, int]) -> Image.Image:
+    """A hole that is painted on an empty layer."""
+    pixels = np.zeros([*hole.shape, 4], np.uint8)
+    pixels[hole] = *colour, 255
+    return Image.fromarray(pixels)
+
+
+TRANSPARENT = {
+    "black on nothing": lambda hole: as_layer(hole, (0, 0, 0)),
+    "red on nothing": lambda hole: as_layer(hole, (255, 0, 0)),
+    "gray and alpha": lambda hole: as_layer(hole, (0, 0, 0)).convert("LA"),
+    "a palette": lambda hole: as_palette(hole),
+    "nothing in white": lambda hole: Image.fromarray(
+        np.dstack([np.full([*hole.shape, 3], 255, np.uint8), np.uint8(255 * hole)])
+    ),
+}
+
+
+def as_palette(hole: np.ndarray) -> Image.Image:
+    """White where nothing is seen, black where the hole is."""
+    picture = Image.fromarray(np.uint8(hole)).convert("P")
+    picture.putpalette([255, 255, 255, 0, 0, 0])
+    picture.info["transparency"] = 0
+    return picture
+
+
+@pytest.mark.parametrize("kind", TRANSPARENT)
+def test_transparent_pil_masks_are_read_as_their_files(
+    kind: str, hole: np.ndarray, tmp_path: Path
+) -> None:
+    picture = TRANSPARENT[kind](hole)
+    picture.save(tmp_path / "mask.png")
+    np.testing.assert_array_equal(files.read_hole(tmp_path / "mask.png"), hole)
+    np.testing.assert_array_equal(arrays.read_hole("mask", picture), hole)
+    for given in (picture, [picture] * 3):
+        mask = arrays.read_masks(given, 3, SIZE)
+        np.testing.assert_array_equal(mask.hole, np.stack([hole] * 3)[..., np.newaxis])
 
 
 @pytest.mark.parametrize("mask", [Mask.full(), Mask.lowres()])

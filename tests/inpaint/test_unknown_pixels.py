@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from dcgan_completion import utils
+from dcgan_completion.completion import mask_source
 from dcgan_completion.encoders import ContextEncoder
-from dcgan_completion.inpaint.candidates import Candidates
+from dcgan_completion.inpaint.candidates import Searched
 from dcgan_completion.inpaint.estimator import Estimator
 from dcgan_completion.inpaint.search import LatentSearch
-from dcgan_completion.masks import source as mask_source
 from dcgan_completion.masks.mask import Mask
 from dcgan_completion.model import DCGAN
 from dcgan_completion.settings.masks import MaskSettings
@@ -53,7 +53,7 @@ def under_the_hole(images: np.ndarray, mask: Mask) -> np.ndarray:
     return other
 
 
-def assert_same(one: Candidates, other: Candidates) -> None:
+def assert_same(one: Searched, other: Searched) -> None:
     for name in ("z", "losses", "generated", "images", "history"):
         np.testing.assert_array_equal(getattr(one, name), getattr(other, name), err_msg=name)
 

@@ -7,9 +7,9 @@ from itertools import product
 import numpy as np
 import pytest
 
+from dcgan_completion.completion import mask_source
 from dcgan_completion.masks import drawing
 from dcgan_completion.masks import mask as masks
-from dcgan_completion.masks import source as mask_source
 from dcgan_completion.masks.mask import Mask
 from dcgan_completion.settings.masks import MaskSettings
 

@@ -15,11 +15,12 @@ from dcgan_completion import checkpoints, runs, utils
 from dcgan_completion.evaluation import baselines, embeddings, image_metrics
 from dcgan_completion.masks import drawing
 from dcgan_completion.masks.mask import Mask
+from dcgan_completion.settings.model_folder import ENCODER_FOLDER
 
 FOLDER = ROOT / "data" / "pretrained"
 
 
-ENCODER = FOLDER / checkpoints.ENCODER_FOLDER
+ENCODER = FOLDER / ENCODER_FOLDER
 
 
 def files_of(folder: Path) -> list[Path]:

@@ -13,7 +13,7 @@ import pytest
 from dcgan_completion.devices import Precision
 from dcgan_completion.faces.detection import GIVEN, FoundFace
 from dcgan_completion.faces.placement import alignment_matrix, sample, scale_of
-from dcgan_completion.faces.template import LANDMARK_SETS, TEMPLATE
+from dcgan_completion.faces.template import TEMPLATE
 from dcgan_completion.masks.boxes import bounding_box
 from dcgan_completion.masks.mask import Mask
 from dcgan_completion.photos import detail, face_grid, mirror, patches, run
@@ -22,6 +22,7 @@ from dcgan_completion.photos.output_folder import PhotoFolder
 from dcgan_completion.photos.repair import repair
 from dcgan_completion.photos.task import Task, make_task
 from dcgan_completion.resuming import earlier_precision
+from dcgan_completion.settings.alignment import LANDMARK_SETS
 from dcgan_completion.settings.photos import GRAIN, LANDMARKS, NONE, TRANSFER, PhotoSettings
 from dcgan_completion.utils import UserError
 

@@ -14,6 +14,7 @@ import skimage.data
 from helpers import Run, save_picture
 from PIL import Image
 
+from dcgan_completion import utils
 from dcgan_completion.photos import photo_inpainter
 from dcgan_completion.photos.files import Photo, read_photo, write_photo
 from dcgan_completion.photos.photo_inpainter import PhotoInpainter
@@ -253,3 +254,14 @@ def test_the_example_is_true() -> None:
     runner = doctest.DocTestRunner()
     found = doctest.DocTestFinder(recurse=False).find(PhotoInpainter, "PhotoInpainter", globs={})
     assert [runner.run(test) for test in found] == [doctest.TestResults(0, 8)]
+
+
+def test_too_many_pixels_name_what_sets_the_limit(tmp_path: Path, noise: np.ndarray) -> None:
+    Image.fromarray(noise).save(tmp_path / "a.png")
+    photo = photo_inpainter.as_photo(noise)[1]
+    utils.limit_pixels(100)
+    for read in (photo_inpainter.as_photo, lambda path: photo_inpainter.as_mask(path, photo)):
+        with pytest.raises(
+            utils.UserError, match=r"a\.png: .* \(dcgan_completion\.utils\.limit_pixels\)$"
+        ):
+            read(str(tmp_path / "a.png"))

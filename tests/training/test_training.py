@@ -318,6 +318,16 @@ def test_without_decay_the_average_is_the_generator(images: np.ndarray) -> None:
             np.testing.assert_allclose(trainer.ema[name], variable, rtol=1e-6, atol=1e-8)
 
 
+@pytest.mark.parametrize("batches", [0, -1])
+def test_statistics_of_no_batches_are_refused(images: np.ndarray, batches: int) -> None:
+    trainer = make_trainer()
+    trainer.train_step(images)
+    before = copies(list(trainer.ema.values()))
+    with pytest.raises(ValueError, match=f"batches={batches}: must be 1 or more"):
+        trainer.estimate_statistics(batches)
+    assert all(same(before, list(trainer.ema.values())))
+
+
 def test_estimated_statistics_are_means_over_batches(images: np.ndarray) -> None:
     trainer = make_trainer(average_decay=0.5)
     trainer.train_step(images)

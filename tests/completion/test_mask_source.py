@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from helpers import save_picture
 
-from dcgan_completion.masks import source as mask_source
-from dcgan_completion.masks.source import MaskSource
+from dcgan_completion.completion import mask_source
+from dcgan_completion.completion.mask_source import MaskSource
 from dcgan_completion.settings.masks import MaskSettings
 from dcgan_completion.utils import UserError
 
