@@ -183,7 +183,7 @@ def test_the_help_states_every_default() -> None:
     assert texts["momentum"] == "default: 0.9"
     assert texts["blend"] == "default: auto, direct: smooth; adam, pgd, hmc: none"
     assert texts["guide"] == f"default: auto: {GUIDED['guide']:g}; unguided auto: 0"
-    assert texts["average"] == "auto, adam, pgd, hmc: 1; unguided auto: 5"
+    assert texts["average"] == "default: auto, adam, pgd, hmc: 1; unguided auto: 5"
 
 
 def test_settings_do_not_change() -> None:

@@ -158,7 +158,7 @@ def test_help_tells_the_defaults() -> None:
         "seeds of the search and of random masks (default: 0)",
         "(default: evaluation)",
         "masks (default: center)",
-        "auto-unguided: auto without the context encoder (default: auto)",
+        "auto without the context encoder (default: auto)",
         "(default: telea)",
         "the maximum number of real ones (default: 2000)",
         "number of faces, evenly spaced among the sorted paths (default: all)",
