@@ -265,7 +265,6 @@ def test_faces_are_listed_without_a_hole_and_nothing_else_is_written(
         (("--box", "1,1,9,9", "--landmarks", "p", "--face", "1"), "contradicts --face"),
         (("--landmarks", "p", "--list-faces"), "contradicts --list-faces"),
         (("--box", "1,1,9,9", "--lr", "1", "--approach", "hmc"), "--lr belongs to --approach"),
-        (("--box", "1,1,9,9", "--samples", "2", "--approach", "direct"), "--samples 2"),
     ],
 )
 def test_contradictions_are_refused_before_anything_is_read(
