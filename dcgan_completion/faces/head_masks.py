@@ -7,6 +7,7 @@ face that alignment maps to.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 
@@ -133,16 +134,6 @@ def _outside(size: int, rng: np.random.Generator) -> np.ndarray:
     return blob & ~_hull(TEMPLATE, size, size * rng.uniform(-0.04, 0.03), rng)
 
 
-def _rectangle(size: int, rng: np.random.Generator) -> np.ndarray:
-    edges = np.maximum(1, np.round(size * rng.uniform(*RECTANGLE_EDGES, 2)).astype(int))
-    low = rng.integers(size - edges + 1)
-    return drawing.rectangle(size, low, low + edges)
-
-
-def _strokes(size: int, rng: np.random.Generator) -> np.ndarray:
-    return sampling.KINDS["strokes"](size, rng)
-
-
 def _hull(points: np.ndarray, size: int, margin: float, rng: np.random.Generator) -> np.ndarray:
     """Take the convex hull of points of the mean face, moved a little, with a margin in pixels."""
     places = size * ((1 - FACE) / 2 + FACE * points + rng.normal(0, PART_SHIFT, 2))
@@ -161,6 +152,6 @@ KINDS: dict[str, Callable[[int, np.random.Generator], np.ndarray]] = {
     "part": _part,
     "face": _face,
     "outside": _outside,
-    "strokes": _strokes,
-    "rectangle": _rectangle,
+    "strokes": sampling.draw_strokes,
+    "rectangle": functools.partial(sampling.draw_rectangle, edges=RECTANGLE_EDGES),
 }

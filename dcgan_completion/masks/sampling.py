@@ -113,13 +113,17 @@ def _grid(size: int, rng: np.random.Generator) -> np.ndarray:
     return drawing.grid(size, GRID_STEPS[-1] if _usual(rng) else rng.choice(GRID_STEPS))
 
 
-def _rectangle(size: int, rng: np.random.Generator) -> np.ndarray:
-    edges = np.maximum(1, np.round(size * rng.uniform(*RECTANGLE_EDGES, 2)).astype(int))
-    low = rng.integers(size - edges + 1)
-    return drawing.rectangle(size, low, low + edges)
+def draw_rectangle(
+    size: int, rng: np.random.Generator, edges: tuple[float, float] = RECTANGLE_EDGES
+) -> np.ndarray:
+    """Draw a rectangle anywhere, whose edges are from and to a share of the width."""
+    sides = np.maximum(1, np.round(size * rng.uniform(*edges, 2)).astype(int))
+    low = rng.integers(size - sides + 1)
+    return drawing.rectangle(size, low, low + sides)
 
 
-def _strokes(size: int, rng: np.random.Generator) -> np.ndarray:
+def draw_strokes(size: int, rng: np.random.Generator) -> np.ndarray:
+    """Draw some strokes of a round brush."""
     hole = np.zeros([size, size], bool)
     for _ in range(rng.integers(STROKES[0], STROKES[1] + 1)):
         radius = max(MIN_RADIUS, size * rng.uniform(*STROKE_RADII))
@@ -143,7 +147,7 @@ KINDS: dict[str, Callable[[int, np.random.Generator], np.ndarray]] = {
     "half": _half,
     "pattern": _pattern,
     "random": _random,
-    "strokes": _strokes,
-    "rectangle": _rectangle,
+    "strokes": draw_strokes,
+    "rectangle": draw_rectangle,
     "grid": _grid,
 }

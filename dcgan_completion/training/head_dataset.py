@@ -11,13 +11,11 @@ import cv2
 import numpy as np
 
 from dcgan_completion import utils
+from dcgan_completion.faces.heads import STORED
 from dcgan_completion.training.dataset import ImageFolders
 from dcgan_completion.utils import UserError
 
 HEADS = 5  # purpose of random numbers, after those of `dataset`
-# A head is stored in a square that is wider than the one trained on by this, so that what is
-# shifted or turned into view is known.
-STORED = 1.25
 # By how much landmarks that a hole hides are wrong, and alignment with them: standard deviations,
 # of a share of the width, of radians, of the logarithm of the scale; now and then `OUTLIERS` times.
 SHIFT, TURN, SCALE = 0.015, 0.05, 0.05
