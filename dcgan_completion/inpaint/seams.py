@@ -14,7 +14,7 @@ import numpy as np
 import scipy.ndimage
 import scipy.sparse
 
-from dcgan_completion.masks.boxes import Crop, bounding_box
+from dcgan_completion.masks.boxes import Crop, bounding_box, within
 
 TOLERANCE = 0.02  # levels of 255: the error of a fill, about
 MAX_ITERATIONS = 200
@@ -162,11 +162,7 @@ def crops_of(hole: np.ndarray) -> list[tuple[Crop, np.ndarray]]:
     parts = []
     for label, found in enumerate(scipy.ndimage.find_objects(labels), 1):
         part = (labels[found] == label) & hole[whole][found]
-        crop = tuple(
-            slice(outer.start + inner.start, outer.start + inner.stop)
-            for outer, inner in zip(whole, found, strict=True)
-        )
-        parts.append((crop, part))
+        parts.append((within(found, whole), part))
     return parts
 
 

@@ -47,6 +47,14 @@ def relative(crop: Crop, outer: Crop) -> Crop:
     return rows, columns
 
 
+def within(crop: Crop, outer: Crop) -> Crop:
+    """Count a crop's rows and columns, of another one, as that one's are: undo `relative`."""
+    rows, columns = (
+        slice(b.start + a.start, b.start + a.stop) for a, b in zip(crop, outer, strict=True)
+    )
+    return rows, columns
+
+
 def bounding_box(hole: np.ndarray, margin: int = 0) -> Crop:
     """Find the bounding box of a hole, bool [H, W], with a margin; empty without a hole.
 

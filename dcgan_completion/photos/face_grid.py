@@ -8,12 +8,11 @@ The grid goes along with the face's square, reaches beyond it, and has two pixel
 from __future__ import annotations
 
 import dataclasses
-import math
 
 import cv2
 import numpy as np
 
-from dcgan_completion.faces.placement import affine_image, square_corners
+from dcgan_completion.faces.placement import affine_image, scale_of, square_corners
 from dcgan_completion.masks.boxes import Crop, clipped
 
 UNITS = 64  # of a square's edge: the pixels of the model that ships
@@ -66,7 +65,7 @@ class FaceGrid:
     @property
     def unit(self) -> float:
         """Photo pixels per unit."""
-        return PER_UNIT / math.sqrt(abs(np.linalg.det(self.matrix[:, :2])))
+        return PER_UNIT * scale_of(self.matrix)
 
     def rest_at(self, x: np.ndarray, y: np.ndarray, low: np.ndarray) -> np.ndarray:
         """Sample what the photo has beyond a low-pass of it, in levels of 255.
@@ -141,7 +140,7 @@ def blur(image: np.ndarray, sigma: float) -> np.ndarray:
 
 def _sample(photo: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     """Sample the grid from a photo, uint8 or uint16 [H, W, C]: float32, in its levels."""
-    unit = PER_UNIT / math.sqrt(abs(np.linalg.det(matrix[:, :2])))
+    unit = PER_UNIT * scale_of(matrix)
     if unit > LARGE:
         height, width, channels = photo.shape
         shrink = int(unit / REDUCED)

@@ -9,7 +9,7 @@ import numpy as np
 from dcgan_completion.faces.detection import FoundFace, owners
 from dcgan_completion.faces.placement import bounds, paste_back, smoothing_length
 from dcgan_completion.inpaint import seams
-from dcgan_completion.masks.boxes import Crop, bounding_box, common, relative, union
+from dcgan_completion.masks.boxes import Crop, bounding_box, common, relative, union, within
 from dcgan_completion.photos import face_grid, grain
 from dcgan_completion.photos.detail import transfer
 from dcgan_completion.photos.files import Photo
@@ -52,7 +52,7 @@ def repair(
         own = (task.owner == i) & ~task.diffused
         if own.any():
             window = bounding_box(own, margin_of(face) + seams.REACH)
-            pasted = paste_back(candidates[i], face.matrix, _within(task.crop, window))
+            pasted = paste_back(candidates[i], face.matrix, within(window, task.crop))
             # All of the hole that is left is unknown: no border of a square becomes a seam.
             values = _blend(picture[window], left[window], pasted, face, blend)
             picture[window][own[window]] = values[own[window]]
@@ -79,15 +79,6 @@ def _blend(
         return pasted
     smoothness = smoothing_length(face.matrix, face.size) if blend == "smooth" else 0.0
     return seams.fill(picture, hole, pasted, smoothness)
-
-
-def _within(crop: Crop, window: Crop) -> Crop:
-    """Shift rows and columns of a crop to those of the photo."""
-    rows, columns = (
-        slice(outer.start + inner.start, outer.start + inner.stop)
-        for outer, inner in zip(crop, window, strict=True)
-    )
-    return rows, columns
 
 
 def diffuse(picture: np.ndarray, hole: np.ndarray) -> np.ndarray:
@@ -125,7 +116,7 @@ def _detailed(
 ) -> np.ndarray:
     """Add detail to the part of a face in a window of the picture: float32 [h, w, C], 0..255."""
     pixels, hole = task.photo.pixels, task.mask.plane
-    place = _within(task.crop, window)
+    place = within(window, task.crop)
     area = union(face_grid.bounds_of(face.matrix, face.size, hole.shape), place)
     surroundings = pixels[area].copy()
     filled = common(area, task.crop)
