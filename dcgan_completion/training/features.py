@@ -29,6 +29,12 @@ STAGES = (
     (5, 2, 6, 4),
     (3, 1, 6, 1),
 )
+# Of each layer of a block: kernel, batch normalisation, and the order of the kernel's axes here.
+BLOCK = (
+    ("_expand_conv", "_bn0", (2, 3, 1, 0)),
+    ("_depthwise_conv", "_bn1", (2, 3, 0, 1)),
+    ("_project_conv", "_bn2", (2, 3, 1, 0)),
+)
 TAKEN = (1, 2, 4, 6)  # stages after which features are taken: a 4th, 8th, 16th, 32nd of the size
 CHANNELS = (24, 40, 112, 320)  # of them
 BATCH_NORM_EPSILON = 1e-3
@@ -99,18 +105,9 @@ class FeatureNetwork(tf.Module):
         number = 0
         for _, stride, expansion, repeats in STAGES:
             for i in range(repeats):
-                prefix = f"_blocks.{number}"
-                layers = []
-                if expansion > 1:
-                    layers.append(
-                        self._folded(f"{prefix}._expand_conv", f"{prefix}._bn0", (2, 3, 1, 0))
-                    )
-                layers.append(
-                    self._folded(f"{prefix}._depthwise_conv", f"{prefix}._bn1", (2, 3, 0, 1))
-                )
-                layers.append(
-                    self._folded(f"{prefix}._project_conv", f"{prefix}._bn2", (2, 3, 1, 0))
-                )
+                prefix = f"_blocks.{number}."
+                parts = BLOCK if expansion > 1 else BLOCK[1:]
+                layers = [self._folded(prefix + k, prefix + n, order) for k, n, order in parts]
                 self._blocks.append((1 if i else stride, layers))
                 number += 1
 

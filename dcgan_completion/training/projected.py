@@ -177,23 +177,23 @@ class PatchDiscriminator(_Layers):
         return [Verdict(logits, _at(marks, logits.shape[1])[..., 0], maps)]
 
 
+def _mean(values: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:
+    """Average values by their weights; 0 without any."""
+    return tf.math.divide_no_nan(tf.reduce_sum(values * weight), tf.reduce_sum(weight))
+
+
 def discriminator_loss(real: Sequence[Verdict], fake: Sequence[Verdict]) -> tf.Tensor:
     """Compute the hinge loss (Lim and Ye 2017, arXiv:1705.02894), the mean over discriminators."""
     losses = []
     for of_real, of_fake in zip(real, fake, strict=True):
         kept = tf.reduce_mean(tf.nn.relu(1 - of_real.logits))
-        caught = tf.nn.relu(1 + of_fake.logits) * of_fake.weight
-        share = tf.reduce_sum(of_fake.weight)
-        losses.append(kept + tf.math.divide_no_nan(tf.reduce_sum(caught), share))
+        losses.append(kept + _mean(tf.nn.relu(1 + of_fake.logits), of_fake.weight))
     return tf.add_n(losses) / len(losses)
 
 
 def generator_loss(fake: Sequence[Verdict]) -> tf.Tensor:
     """Compute the mean over discriminators of minus the logits of completed pictures."""
-    losses = [
-        tf.math.divide_no_nan(tf.reduce_sum(-v.logits * v.weight), tf.reduce_sum(v.weight))
-        for v in fake
-    ]
+    losses = [_mean(-verdict.logits, verdict.weight) for verdict in fake]
     return tf.add_n(losses) / len(losses)
 
 
@@ -211,7 +211,5 @@ def map_distance(
         touched = _at(marks[..., :1], one.shape[1])
         size = tf.reduce_mean(tf.abs(other), axis=[0, 1, 2]) + 1e-2
         distance = tf.reduce_mean(tf.abs(one - other) / size, axis=3, keepdims=True)
-        losses.append(
-            tf.math.divide_no_nan(tf.reduce_sum(distance * touched), tf.reduce_sum(touched))
-        )
+        losses.append(_mean(distance, touched))
     return tf.add_n(losses) / len(losses)
