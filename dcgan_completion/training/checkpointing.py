@@ -188,11 +188,11 @@ def _read_dcgan(path: str) -> _Part:
     return _Part(contents, *checkpoints.find_checkpoint(prefix))
 
 
-def _read_encoder(path: str, network: str = "context encoder") -> _Part:
-    if network == "photo encoder":
-        encoder, prefix = checkpoints.load_photo_encoder(path)
-    else:
-        encoder, prefix = checkpoints.load_context_encoder(path)
+def _read_encoder(path: str, network: str) -> _Part:
+    load = checkpoints.load_photo_encoder
+    if network == "context encoder":
+        load = checkpoints.load_context_encoder
+    encoder, prefix = load(path)
     contents = tf.train.Checkpoint(averaged={name: _to_float16(v) for name, v in encoder.e.items()})
     return _Part(contents, *checkpoints.find_checkpoint(prefix, network=network))
 

@@ -1,10 +1,15 @@
-"""The context encoder's trainer: its step, logged scalars, validation and samples."""
+"""The context encoder's trainer: its step, logged scalars, validation and samples.
+
+`EncoderTrainer` has what the photo encoder's trainer shares with it.
+"""
 
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -12,7 +17,7 @@ from dcgan_completion import checkpoints
 from dcgan_completion.encoders import ContextEncoder
 from dcgan_completion.masks import sampling
 from dcgan_completion.model import DCGAN
-from dcgan_completion.settings.training import EncoderRules
+from dcgan_completion.settings.training import EncoderRules, PhotoEncoderRules
 from dcgan_completion.training import adversary, augment
 from dcgan_completion.training.logs import LoggedScalars
 from dcgan_completion.training.loop import Batch, Inputs, Monitor, Results, Trainer
@@ -59,7 +64,73 @@ def known(hole: np.ndarray) -> np.ndarray:
     return (~hole).astype(np.float32)
 
 
-class ContextEncoderTrainer(Trainer):
+class EncoderTrainer(Trainer):
+    """What the trainers of both encoders share: Adam, with a warm-up and clipped gradients.
+
+    Attributes:
+      adversary: what judges completions, and is trained, too; None: nothing does.
+      optimizer: of the encoder.
+      d_optimizer: of the adversary, if there is one.
+    """
+
+    rules: EncoderRules | PhotoEncoderRules
+    more_inputs: ClassVar[tuple[tf.TensorSpec, ...]] = ()  # of `estimate`, after images and mask
+
+    def _build(
+        self,
+        trained: Sequence[tf.Variable],
+        optimizer: keras.optimizers.Adam,
+        judge: Any,
+        d_optimizer: keras.optimizers.Adam | None,
+    ) -> None:
+        """Take the variables to train, and the attributes; None for the last two: no adversary."""
+        self._trained, self._share, self.adversary = trained, 1.0, judge
+        self.optimizer, self.d_optimizer = optimizer, d_optimizer
+        # Built here, so that a restored checkpoint finds all variables.
+        self.optimizer.build(trained)
+        if self.d_optimizer is not None:
+            self.d_optimizer.build(judge.discriminator_variables)
+
+    def set_learning_rates(self, share: float = 1.0) -> None:
+        """Set the share of the rules' learning rate, as `Trainer`; warm-up lowers it."""
+        self._share = share
+
+    def learning_rate(self, step: int) -> float:
+        """Return that of a step (from 0): a linear rise, then the share that is set."""
+        share = min(1, (step + 1) / self.rules.warmup_steps, self._share)
+        return self.rules.learning_rate * share
+
+    def train_step(self, images: Batch, *inputs: Batch) -> Results:
+        """Take a step of Adam, after one of the adversary if there is one; as `Trainer`."""
+        self.optimizer.learning_rate = self.learning_rate(int(self.step.numpy()))
+        return super().train_step(images, *inputs)
+
+    def _apply(
+        self, gradients: Sequence[tf.Tensor], scalars: dict[str, tf.Tensor], clip: float
+    ) -> Results:
+        """Take the step by gradients of at most a norm of `clip`; return the step's results."""
+        if self.replicas > 1:
+            # Before clipping: its norm is that of the whole batch.
+            mean, context = tf.distribute.ReduceOp.MEAN, tf.distribute.get_replica_context()
+            scalars, gradients = context.all_reduce(mean, [scalars, gradients])
+        gradients, norm = tf.clip_by_global_norm(gradients, clip)
+        adversary.apply_mean(self.optimizer, gradients, self._trained)
+        return scalars | {"gradient_norm": norm}, {}
+
+    def checkpoint_contents(self) -> dict[str, Any]:
+        """Return all that a checkpoint holds but the adversary; as `Trainer`."""
+        contents = super().checkpoint_contents() | {"optimizer": self.optimizer}
+        return contents | ({"optimizer_d": self.d_optimizer} if self.adversary else {})
+
+    def graph(self) -> tf.Graph:
+        """Trace the graph of an estimate, for TensorBoard."""
+        size, channels = self.model.image_size, self.model.channels
+        function = tf.function(self.model.estimate, autograph=False)
+        images, known = (tf.TensorSpec([None, size, size, last]) for last in (channels, 1))
+        return function.get_concrete_function(images, known, *self.more_inputs).graph
+
+
+class ContextEncoderTrainer(EncoderTrainer):
     """Trains a context encoder; estimates come from the EMA.
 
     With an adversarial weight it trains the encoder's last layers alone, on the joint loss of
@@ -98,40 +169,22 @@ class ContextEncoderTrainer(Trainer):
             raise ValueError("adversarial_weight: needs a DCGAN of images like the encoder's")
         scalars = ADVERSARIAL_SCALARS if dcgan else SCALARS
         super().__init__(model, model.e, rules, scalars, Monitor(("psnr", "gradient_norm")))
-        self.adversary = dcgan
         # The layers that are not trained keep the EMA's weights, which were good.
-        self.starts_from_ema = self.adversary is not None
+        self.starts_from_ema = dcgan is not None
         # Trained against D, the earlier layers lose more than they gain.
-        self._trained = model.last_variables if self.adversary else model.encoder_variables
-        self.optimizer = adversary.make_adam(rules.learning_rate, rules.beta1)
-        # Built here, so that a restored checkpoint finds all variables.
-        self.optimizer.build(self._trained)
-        if self.adversary:
-            self.d_optimizer = adversary.make_adam(D_LEARNING_RATE, D_BETA1)
-            self.d_optimizer.build(self.adversary.discriminator_variables)
-        self._share = 1.0
+        trained = model.last_variables if dcgan else model.encoder_variables
+        optimizer = adversary.make_adam(rules.learning_rate, rules.beta1)
+        self._build(
+            trained, optimizer, dcgan, dcgan and adversary.make_adam(D_LEARNING_RATE, D_BETA1)
+        )
         self._pictures = pictures
         self._validation = validation if validation is not None and len(validation) else None
 
     # --- the step ---
 
-    def set_learning_rates(self, share: float = 1.0) -> None:
-        """Set the share of the rules' learning rate, as `Trainer`; warm-up lowers it."""
-        self._share = share
-
-    def learning_rate(self, step: int) -> float:
-        """Return that of a step (from 0): a linear rise, then the share that is set."""
-        share = min(1, (step + 1) / self.rules.warmup_steps, self._share)
-        return self.rules.learning_rate * share
-
     def draw_inputs(self, step: int, places: range) -> Inputs:
         """Draw the masks of a step for some places of the batch, float32 [N, S, S, 1]."""
         return (known(sampling.draw_masks(self.model.image_size, self.rules.seed, step, places)),)
-
-    def train_step(self, images: Batch, *inputs: Batch) -> Results:
-        """Take a step of Adam on the loss, after one of D if there is one; as `Trainer`."""
-        self.optimizer.learning_rate = self.learning_rate(int(self.step.numpy()))
-        return super().train_step(images, *inputs)
 
     def _replica_step(self, images: tf.Tensor, masks: tf.Tensor) -> Results:
         """Take a step under masks of `draw_inputs`; give all but the held-out scalars."""
@@ -142,9 +195,9 @@ class ContextEncoderTrainer(Trainer):
         if rules.flip:
             seed = self._purpose_seed(augment.Purpose.FLIP)
             real = augment.flip(real, seed, replica * share, rules.batch_size)
-        variables, scalars = self._trained, {}
+        scalars = {}
         with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(variables)
+            tape.watch(self._trained)
             estimate = model.estimate(real, masks)
             loss = model.loss(estimate, real, masks)
             scalars["psnr"] = -loss
@@ -158,14 +211,7 @@ class ContextEncoderTrainer(Trainer):
                 logits = self.adversary.discriminator(completed, training=True, momentum=None)
                 scalars |= {"adversarial_loss": self.adversary.generator_loss(logits), **of_d}
                 loss += rules.adversarial_weight * scalars["adversarial_loss"]
-        gradients = tape.gradient(loss, variables)
-        if self.replicas > 1:
-            # Before clipping: its norm is that of the whole batch.
-            mean = tf.distribute.ReduceOp.MEAN
-            scalars, gradients = context.all_reduce(mean, [scalars, gradients])
-        gradients, norm = tf.clip_by_global_norm(gradients, CLIP_NORM)
-        adversary.apply_mean(self.optimizer, gradients, variables)
-        return scalars | {"gradient_norm": norm}, {}
+        return self._apply(tape.gradient(loss, self._trained), scalars, CLIP_NORM)
 
     # --- validation, samples, checkpoints ---
 
@@ -201,14 +247,5 @@ class ContextEncoderTrainer(Trainer):
 
     def checkpoint_contents(self) -> dict[str, Any]:
         """Return all that a checkpoint holds, as `Trainer.checkpoint_contents`."""
-        contents = super().checkpoint_contents() | {"optimizer": self.optimizer}
-        if self.adversary:
-            contents |= {"discriminator": self.adversary.d, "optimizer_d": self.d_optimizer}
-        return contents
-
-    def graph(self) -> tf.Graph:
-        """Trace the graph of an estimate, for TensorBoard."""
-        size, channels = self.model.image_size, self.model.channels
-        function = tf.function(self.model.estimate, autograph=False)
-        images = tf.TensorSpec([None, size, size, channels])
-        return function.get_concrete_function(images, tf.TensorSpec([None, size, size, 1])).graph
+        judge = {"discriminator": self.adversary.d} if self.adversary else {}
+        return super().checkpoint_contents() | judge

@@ -13,6 +13,7 @@ import functools
 import math
 from typing import Any, NamedTuple
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -21,8 +22,9 @@ from dcgan_completion.octaves import octave_energies
 from dcgan_completion.photo_encoder import NOISE, PhotoEncoder
 from dcgan_completion.settings.training import PhotoEncoderRules
 from dcgan_completion.training import adversary, augment, projected
+from dcgan_completion.training.encoder_trainer import EncoderTrainer
 from dcgan_completion.training.logs import LoggedScalars
-from dcgan_completion.training.loop import Batch, Inputs, Monitor, Results, Trainer
+from dcgan_completion.training.loop import Inputs, Monitor, Results
 from dcgan_completion.utils import to_uint8
 
 # The largest norm of a gradient, of the pixel loss in dB and of the adversarial recipe.
@@ -135,7 +137,7 @@ def pair_losses(estimates: tf.Tensor, heads: Heads) -> tuple[tf.Tensor, tf.Tenso
     return tf.reduce_mean(pair / scale), tf.reduce_mean(own_loss / scale)
 
 
-class PhotoEncoderTrainer(Trainer):
+class PhotoEncoderTrainer(EncoderTrainer):
     """Trains a photo encoder; estimates come from the EMA.
 
     Without an adversarial weight it trains by pixels alone, on one estimate of each head, without
@@ -145,6 +147,7 @@ class PhotoEncoderTrainer(Trainer):
     model: PhotoEncoder
     rules: PhotoEncoderRules
     starts_from_ema = True
+    more_inputs = (tf.TensorSpec([None, NOISE]),)
 
     def __init__(
         self,
@@ -167,16 +170,11 @@ class PhotoEncoderTrainer(Trainer):
         """
         if rules.adversarial_weight and discriminators is None:
             raise ValueError("adversarial_weight: needs discriminators")
-        self.adversary = discriminators if rules.adversarial_weight else None
-        scalars = ADVERSARIAL_SCALARS if self.adversary else SCALARS
+        judges = discriminators if rules.adversarial_weight else None
+        scalars = ADVERSARIAL_SCALARS if judges else SCALARS
         super().__init__(model, model.e, rules, scalars, Monitor(("psnr", "gradient_norm")))
-        self.optimizer = _adam(rules.learning_rate, rules.beta1)
-        # Built here, so that a restored checkpoint finds all variables.
-        self.optimizer.build(model.encoder_variables)
-        if self.adversary:
-            self.d_optimizer = _adam(rules.learning_rate, rules.beta1)
-            self.d_optimizer.build(self.adversary.discriminator_variables)
-        self._share = 1.0
+        rates = rules.learning_rate, rules.beta1
+        self._build(model.encoder_variables, _adam(*rates), judges, judges and _adam(*rates))
         self._validation = validation
         rng = np.random.default_rng(SHOWN_SEED)
         holes = [head_masks.draw_mask(model.image_size, rng)[1] for _ in validation]
@@ -185,29 +183,15 @@ class PhotoEncoderTrainer(Trainer):
 
     # --- the step ---
 
-    def set_learning_rates(self, share: float = 1.0) -> None:
-        """Set the share of the rules' learning rate, as `Trainer`; warm-up lowers it."""
-        self._share = share
-
-    def learning_rate(self, step: int) -> float:
-        """Return that of a step (from 0): a linear rise, then the share that is set."""
-        share = min(1, (step + 1) / self.rules.warmup_steps, self._share)
-        return self.rules.learning_rate * share
-
     def draw_inputs(self, step: int, places: range) -> Inputs:
         """Draw the holes of a step for some places of the batch, bool [N, S, S, 1]."""
         return (head_masks.draw_masks(self.model.image_size, self.rules.seed, step, places),)
 
-    def train_step(self, images: Batch, *inputs: Batch) -> Results:
-        """Take a step of Adam, after one of the discriminators if there are any; as `Trainer`."""
-        self.optimizer.learning_rate = self.learning_rate(int(self.step.numpy()))
-        return super().train_step(images, *inputs)
-
     def _replica_step(self, images: tf.Tensor, holes: tf.Tensor) -> Results:
         """Take a step under holes of `draw_inputs`; give all but the held-out scalars."""
-        heads, variables = Heads.of(images, holes), self.model.encoder_variables
+        heads = Heads.of(images, holes)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(variables)
+            tape.watch(self._trained)
             if self.adversary:
                 loss, scalars = self._adversarial_loss(tape, heads)
             else:
@@ -215,15 +199,8 @@ class PhotoEncoderTrainer(Trainer):
                 estimate = self.model.estimate(heads.images, heads.known, noise)
                 loss = pixel_loss(estimate, heads)
                 scalars = {"psnr": -loss}
-        gradients = tape.gradient(loss, variables)
-        if self.replicas > 1:
-            # Before clipping: its norm is that of the whole batch.
-            mean, context = tf.distribute.ReduceOp.MEAN, tf.distribute.get_replica_context()
-            scalars, gradients = context.all_reduce(mean, [scalars, gradients])
         clip = ADVERSARIAL_CLIP_NORM if self.adversary else CLIP_NORM
-        gradients, norm = tf.clip_by_global_norm(gradients, clip)
-        adversary.apply_mean(self.optimizer, gradients, variables)
-        return scalars | {"gradient_norm": norm}, {}
+        return self._apply(tape.gradient(loss, self._trained), scalars, clip)
 
     def _adversarial_loss(
         self, tape: tf.GradientTape, heads: Heads
@@ -310,19 +287,8 @@ class PhotoEncoderTrainer(Trainer):
 
     def checkpoint_contents(self) -> dict[str, Any]:
         """Return all that a checkpoint holds, as `Trainer.checkpoint_contents`."""
-        contents = super().checkpoint_contents() | {"optimizer": self.optimizer}
-        if self.adversary:
-            contents |= {"discriminator": self.adversary.variables_by_name}
-            contents |= {"optimizer_d": self.d_optimizer}
-        return contents
-
-    def graph(self) -> tf.Graph:
-        """Trace the graph of an estimate, for TensorBoard."""
-        size, channels = self.model.image_size, self.model.channels
-        function = tf.function(self.model.estimate, autograph=False)
-        images, noise = tf.TensorSpec([None, size, size, channels]), tf.TensorSpec([None, NOISE])
-        known = tf.TensorSpec([None, size, size, 1])
-        return function.get_concrete_function(images, known, noise).graph
+        judges = {"discriminator": self.adversary.variables_by_name} if self.adversary else {}
+        return super().checkpoint_contents() | judges
 
 
 class Discriminators:
@@ -401,9 +367,7 @@ class Discriminators:
         }
 
 
-def _adam(learning_rate: float, beta1: float) -> Any:
-    import keras
-
+def _adam(learning_rate: float, beta1: float) -> keras.optimizers.Adam:
     return keras.optimizers.Adam(
         learning_rate, beta_1=beta1, beta_2=BETA2, epsilon=adversary.ADAM_EPSILON
     )
