@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import keras
@@ -30,19 +30,22 @@ MAX_VALIDATION = 128  # images, each under a mask of every kind: some 4 s, 64 pi
 SAMPLES = 16
 HOLE_LEVEL = 255  # of holes in samples
 PSNR = "PSNR of the hole, dB"
-SCALARS = LoggedScalars(
-    group="context encoder",
-    charts={
+
+
+def logged_scalars(group: str, held_out: Mapping[str, str]) -> LoggedScalars:
+    """Describe the scalars of an encoder's training; `held_out`: of more of them, the charts."""
+    charts = {
         "psnr": ("training images", PSNR),  # minus the loss
         "gradient_norm": ("training images", "norm of the gradient before clipping"),
         "held_out_psnr": ("held-out images", PSNR),
-        **{
-            f"held_out_{kind}_psnr": ("held-out images", f"{PSNR} ({kind})")
-            for kind in sampling.SHARES
-        },
-    },
-    losses={"psnr": "training images", "held_out_psnr": "validation images"},
-    axis=PSNR,
+        **{f"held_out_{name}": ("held-out images", chart) for name, chart in held_out.items()},
+    }
+    losses = {"psnr": "training images", "held_out_psnr": "validation images"}
+    return LoggedScalars(group, charts, losses, axis=PSNR)
+
+
+SCALARS = logged_scalars(
+    "context encoder", {f"{kind}_psnr": f"{PSNR} ({kind})" for kind in sampling.SHARES}
 )
 ADVERSARIAL_SCALARS = dataclasses.replace(
     SCALARS,

@@ -22,8 +22,7 @@ from dcgan_completion.octaves import octave_energies
 from dcgan_completion.photo_encoder import NOISE, PhotoEncoder
 from dcgan_completion.settings.training import PhotoEncoderRules
 from dcgan_completion.training import adversary, augment, projected
-from dcgan_completion.training.encoder_trainer import EncoderTrainer
-from dcgan_completion.training.logs import LoggedScalars
+from dcgan_completion.training.encoder_trainer import EncoderTrainer, logged_scalars
 from dcgan_completion.training.loop import Inputs, Monitor, Results
 from dcgan_completion.utils import to_uint8
 
@@ -42,21 +41,9 @@ FEATURE_SIZE = 128  # pixels, at least: at which the feature network sees a pict
 MAX_VALIDATION, SAMPLES = 256, 16
 HOLE_LEVEL = 128  # of holes in samples
 SHOWN_SEED = 0xEA  # of the holes and the noise of validation and samples
-PSNR = "PSNR of the hole, dB"
 OCTAVES = 3
-SCALARS = LoggedScalars(
-    group="photo encoder",
-    charts={
-        "psnr": ("training images", PSNR),
-        "gradient_norm": ("training images", "norm of the gradient before clipping"),
-        "held_out_psnr": ("held-out images", PSNR),
-        **{
-            f"held_out_octave_{i + 1}": ("held-out images", f"energy of octave {i + 1}")
-            for i in range(OCTAVES)
-        },
-    },
-    losses={"psnr": "training images", "held_out_psnr": "validation images"},
-    axis=PSNR,
+SCALARS = logged_scalars(
+    "photo encoder", {f"octave_{i + 1}": f"energy of octave {i + 1}" for i in range(OCTAVES)}
 )
 ADVERSARIAL_SCALARS = dataclasses.replace(
     SCALARS,
