@@ -1,7 +1,7 @@
 """Repair photos: fill in what is missing of the faces in them, at full resolution.
 
 Finds the faces, completes each as complete.py does, and pastes the result back into the hole.
-Nothing outside the hole changes (but by JPEG, if --format same encodes it again), and the photos
+Nothing outside the hole changes (except that --format same encodes a JPEG again), and the photos
 themselves are never overwritten.
 
 examples:

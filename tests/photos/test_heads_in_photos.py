@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import Run, load_picture, save_encoder, save_picture
+from helpers import Run, assert_refused, load_picture, save_encoder, save_picture
 
 from dcgan_completion.faces.aligner import FaceAligner
 from dcgan_completion.faces.detection import face_at
@@ -169,6 +169,16 @@ def test_samples_of_direct_differ_and_the_first_is_the_result(
     assert (first != second).any()
     np.testing.assert_array_equal(first, repair_by(folder="b"))
     assert (first != repair_by("--seed", 1, folder="c")).any()
+
+
+def test_without_a_photo_encoder_direct_makes_one_sample(
+    guided: Path, tmp_path: Path, run_here: Run, noise: np.ndarray
+) -> None:
+    save_picture(tmp_path / "photo.png", noise)
+    words = ("photo.png", "--box", "44,30,30,30", "--approach", "direct", "--samples", 2)
+    done = run_here(*words, "--checkpoint-dir", guided, cwd=tmp_path)
+    assert_refused(done, "--samples 2", "makes one completion of an image")
+    assert [path.name for path in tmp_path.iterdir()] == ["photo.png"]
 
 
 def test_searches_that_were_asked_for_are_the_dcgans(
