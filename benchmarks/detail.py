@@ -26,6 +26,7 @@ import cv2
 import numpy as np
 
 from dcgan_completion import cli, devices, utils
+from dcgan_completion.octaves import octave_bands
 from dcgan_completion.settings import options
 from dcgan_completion.settings.photos import DETAILS, GRAIN, LANDMARKS
 from dcgan_completion.utils import UserError
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from dcgan_completion.photos.photo_inpainter import PhotoSearch
 
 KINDS = ("mouth", "eyes", "half")
-FINEST = 0.5  # pixels: the Gaussian above the first octave
 COUNT = 3  # octaves
 INNER = 7  # pixels: edge of the square by which holes are eroded
 AROUND = 24  # pixels around a hole that the bands see
@@ -60,15 +60,6 @@ def build_parser() -> argparse.ArgumentParser:
     tiles = "also draw original, hole and results around each hole, three times as large"
     parser.add_argument("--tiles", metavar="FOLDER", help=tiles)
     return parser
-
-
-def octaves(pixels: np.ndarray) -> np.ndarray:
-    """Split a photo, uint8 [H, W, C], into bands of its gray version, float32 [COUNT, H, W]."""
-    gray = pixels[..., 0] if pixels.shape[2] == 1 else cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
-    layers = [
-        cv2.GaussianBlur(gray.astype(np.float32), (0, 0), FINEST * 2**k) for k in range(COUNT + 1)
-    ]
-    return np.stack([fine - coarse for fine, coarse in itertools.pairwise(layers)])
 
 
 def difference(values: np.ndarray, digits: int) -> str:
@@ -183,13 +174,18 @@ def _complete(
         (candidates,) = search.candidates([case.task], 0)
         hole, width = case.mask.plane, width_of(case.task.faces[0])
         crop = bounding_box(hole, AROUND)
-        true = octaves(case.original[crop])
+        true = np.stack(octave_bands(case.original[crop], COUNT))
         results = []
         for name in DETAILS:
             pixels = repair(case.task, candidates[:, 0], "smooth", 0, name).pixels
             quality = psnr(case.original[None], pixels[None], hole[None, ..., None])[0]
             for tally in tallies:
-                place = octaves(pixels[crop]), hole[crop], LOCAL * width, quality
+                place = (
+                    np.stack(octave_bands(pixels[crop], COUNT)),
+                    hole[crop],
+                    LOCAL * width,
+                    quality,
+                )
                 tally[name].add(true, *place)
             tallies[0][name].faces.append(photos.align(case, pixels))
             results.append(pixels)

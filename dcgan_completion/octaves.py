@@ -7,18 +7,21 @@ import itertools
 import cv2
 import numpy as np
 
-LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # of ITU-R BT.601
 FINEST = 0.5  # pixels: sigma of the Gaussian from which the first octave goes
-EDGE = 7  # pixels: of the square by which a hole is eroded, so that its border does not count
+
+
+def luma_of(image: np.ndarray) -> np.ndarray:
+    """Compute the luma (ITU-R BT.601) of an image, uint8 or float32 [H, W, C]: [H, W]."""
+    return image[..., 0] if image.shape[-1] == 1 else cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
 
 
 def octave_bands(picture: np.ndarray, octaves: int = 3) -> list[np.ndarray]:
-    """Split a picture, [H, W, C], into octaves of its luminance, the finest first.
+    """Split a picture, uint8 or float [H, W, C], into octaves of its luma, the finest first.
 
     Band k, from 1, is the difference of Gaussians of 0.5 * 2^(k-1) and 0.5 * 2^k pixels.
     """
-    gray = picture.astype(np.float32)
-    gray = gray @ LUMA if picture.shape[-1] == 3 else gray[..., 0]
+    pixels = picture if picture.dtype == np.uint8 else picture.astype(np.float32)
+    gray = luma_of(pixels).astype(np.float32)
     smooth = [cv2.GaussianBlur(gray, (0, 0), FINEST * 2**k) for k in range(octaves + 1)]
     return [fine - coarse for fine, coarse in itertools.pairwise(smooth)]
 

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from dcgan_completion.faces.template import TEMPLATE
+from dcgan_completion.octaves import luma_of
 from dcgan_completion.photos.face_grid import (
     LEFT,
     PER_UNIT,
@@ -79,11 +80,6 @@ def find_mirror(grid: FaceGrid) -> Mirror:
     shares = look_up(grid.known[..., np.newaxis].astype(np.float32), x, y, cv2.INTER_LINEAR)
     known = inside & (shares[..., 0] > 0.99)
     return Mirror(x, y, image, known, _trust(grid.image, fine, (x, y), known))
-
-
-def luma_of(image: np.ndarray) -> np.ndarray:
-    """Compute the luma (ITU-R BT.601) of an image, float32 [H, W, C]: [H, W]."""
-    return image[..., 0] if image.shape[-1] == 1 else cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
 
 
 def mirror_matrix() -> np.ndarray:

@@ -14,6 +14,7 @@ import math
 import cv2
 import numpy as np
 
+from dcgan_completion.octaves import luma_of
 from dcgan_completion.photos.face_grid import (
     EDGE,
     PER_UNIT,
@@ -24,7 +25,7 @@ from dcgan_completion.photos.face_grid import (
     look_up,
     transform,
 )
-from dcgan_completion.photos.mirror import Mirror, luma_of
+from dcgan_completion.photos.mirror import Mirror
 
 # Units: the Gaussian; what it leaves is compared, what it takes away is transferred. With 1 PSNR
 # was 0.1 dB lower (16 photos), and the corners of mouths were darker: they got bits of nostrils.
