@@ -107,6 +107,15 @@ class ImageFolders:
         """Decode a file, uint8 [S, S, C]; raise UserError if it cannot be read."""
         return crop_and_resize(load_image(path, self.channels), self.image_size)
 
+    def _unmoved(self, image: np.ndarray) -> np.ndarray:
+        """Return a decoded image as it is validated on, [S, S, planes]."""
+        return image
+
+    @property
+    def _planes(self) -> int:
+        """Planes of an image: its channels, and what else a batch has of it."""
+        return self.channels
+
     def _image(self, number: int) -> np.ndarray | None:
         """Return a file's pixels, from the cache if they are in it; None if it cannot be read."""
         if self._cache is not None and self._cached[number]:
@@ -151,10 +160,10 @@ class ImageFolders:
         for i in range(number):
             try:
                 path = self.held_out[i * len(self.held_out) // number]
-                images.append(self._load(path))
+                images.append(self._unmoved(self._load(path)))
             except UserError as error:
                 logger.warning("skipped: %s", error)
-        shape = [len(images), self.image_size, self.image_size, self.channels]
+        shape = [len(images), self.image_size, self.image_size, self._planes]
         return np.reshape(np.array(images, np.uint8), shape)
 
     def batch(self, step: int, share: slice = slice(None)) -> np.ndarray:

@@ -82,13 +82,12 @@ class HeadFolders(ImageFolders):
         head = self._image_from(members, int(rng.integers(len(members))))
         return jitter(head, self.image_size, rng)
 
-    def load_held_out(self, number: int) -> np.ndarray:
-        """Load held-out heads as `ImageFolders`, unmoved: uint8 [N, S, S, C + 1]."""
-        number = min(number, len(self.held_out))
-        paths = [self.held_out[i * len(self.held_out) // number] for i in range(number)]
-        size, channels = self.image_size, self.channels + 1
-        heads = [place_head(self._load(path), size, np.eye(2), np.zeros(2)) for path in paths]
-        return np.reshape(np.array(heads, np.uint8), [len(heads), size, size, channels])
+    def _unmoved(self, image: np.ndarray) -> np.ndarray:
+        return place_head(image, self.image_size, np.eye(2), np.zeros(2))
+
+    @property
+    def _planes(self) -> int:
+        return self.channels + 1  # alpha
 
 
 def jitter(head: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:

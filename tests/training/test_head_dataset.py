@@ -111,6 +111,14 @@ def test_held_out_heads_are_left_alone(folders: list[str]) -> None:
     assert len(data.files) == 5
 
 
+def test_a_held_out_file_that_is_no_head_is_left_out(folders: list[str], caplog) -> None:
+    Image.fromarray(head(40)[..., :3]).save(Path(folders[0]) / "plain.png")
+    data = open_folders(folders, holdout=["41.png", "plain.png"])
+    heads = data.load_held_out(8)
+    assert heads.shape == (1, SIZE, SIZE, 4)
+    assert "plain.png: is not a head" in caplog.text
+
+
 def test_a_file_that_is_no_head_is_named(folders: list[str], caplog) -> None:
     Image.fromarray(head(40)[..., :3]).save(Path(folders[0]) / "plain.png")
     data = open_folders(folders)
