@@ -14,7 +14,7 @@ import logging
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import tensorflow as tf
@@ -28,6 +28,8 @@ from dcgan_completion.settings.model_folder import ENCODER_FOLDER, PHOTO_ENCODER
 from dcgan_completion.utils import UserError, check_name, check_regular, to_uint8
 
 logger = logging.getLogger(__name__)
+
+Encoder = TypeVar("Encoder", ContextEncoder, PhotoEncoder)
 
 
 def _shipped_folder() -> str:
@@ -221,10 +223,11 @@ def network_at(path: str) -> str:
 
 
 def _network_of(architecture: Any, default: str) -> str:
-    """Return which of TRAINED_BY an architecture is of, by the names that it has of _OWN."""
+    """Return the first of TRAINED_BY that has all the names by which an architecture is known."""
     names = set(architecture) if isinstance(architecture, Mapping) else set()
-    known = names & set().union(*_OWN.values())
-    found = [network for network, own in _OWN.items() if known and known <= own]
+    own = {name: {*made.ARCHITECTURE} - _SHARED for name, (made, _) in _NETWORKS.items()}
+    known = names & set().union(*own.values())
+    found = [network for network, its in own.items() if known and known <= its]
     return found[0] if found else default
 
 
@@ -270,12 +273,7 @@ _NETWORKS: dict[str, tuple[type[Network], Callable[..., int]]] = {
 }
 _SIZES = (16, 32, 64, 128)
 _ALLOWED = {"image_size": _SIZES, "first_size": _SIZES, "channels": (1, 3)}  # all else: above 0
-# Network -> the names that tell its architecture from the others'; "width" both encoders have.
-_OWN = {
-    "DCGAN": {"z_dim", "gf_dim", "df_dim"},
-    "context encoder": {"width"},
-    "photo encoder": {"width", "first_size"},
-}
+_SHARED = {"image_size", "channels"}  # that tell nothing of the network
 
 
 def _one_of(choices: Sequence[Any]) -> str:
@@ -324,26 +322,29 @@ def load_model(path: str, compute_dtype: str = "float32") -> tuple[DCGAN, str]:
 
 def load_context_encoder(path: str, compute_dtype: str = "float32") -> tuple[ContextEncoder, str]:
     """Load the context encoder of the checkpoint that `path` names, as `load_model`."""
-    prefix, config = find_checkpoint(path, network="context encoder")
-    runs.check_sums(os.path.dirname(prefix))
-    encoder = ContextEncoder(**config["architecture"], compute_dtype=compute_dtype)
+    encoder, prefix, config = _load_encoder(ContextEncoder, path, compute_dtype, "context encoder")
     options = config.get("options")
     encoder.symmetric = isinstance(options, Mapping) and options.get("flip") is True
-    with reading_checkpoint(prefix):
-        read_ema(prefix, encoder.e)
-    _check_finite(prefix, encoder.e)
     return encoder, prefix
 
 
 def load_photo_encoder(path: str, compute_dtype: str = "float32") -> tuple[PhotoEncoder, str]:
     """Load the photo encoder of the checkpoint that `path` names, as `load_model`."""
-    prefix, config = find_checkpoint(path, network="photo encoder")
+    encoder, prefix, _ = _load_encoder(PhotoEncoder, path, compute_dtype, "photo encoder")
+    return encoder, prefix
+
+
+def _load_encoder(
+    kind: type[Encoder], path: str, compute_dtype: str, network: str
+) -> tuple[Encoder, str, dict[str, Any]]:
+    """Load an encoder of a class, of TRAINED_BY; return its path prefix and config, too."""
+    prefix, config = find_checkpoint(path, network=network)
     runs.check_sums(os.path.dirname(prefix))
-    encoder = PhotoEncoder(**config["architecture"], compute_dtype=compute_dtype)
+    encoder = kind(**config["architecture"], compute_dtype=compute_dtype)
     with reading_checkpoint(prefix):
         read_ema(prefix, encoder.e)
     _check_finite(prefix, encoder.e)
-    return encoder, prefix
+    return encoder, prefix, config
 
 
 def read_ema(prefix: str, variables: Mapping[str, tf.Variable]) -> None:

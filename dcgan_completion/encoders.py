@@ -62,6 +62,39 @@ def interpolate(known: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
     return result
 
 
+def mean_where(values: tf.Tensor, where: tf.Tensor) -> tf.Tensor:
+    """Average [N, S, S, 1] over the pixels of each image for which `where` is 1; else 0: [N]."""
+    axes = [1, 2, 3]
+    total = tf.reduce_sum(where, axes)
+    return tf.math.divide_no_nan(tf.reduce_sum(values * where, axes), total)
+
+
+def minus_psnr(
+    squares: tf.Tensor, hole: tf.Tensor, known: tf.Tensor, known_weight: float = KNOWN_WEIGHT
+) -> tf.Tensor:
+    """Compute minus the PSNR of holes in dB, averaged over the images: see `ContextEncoder.loss`.
+
+    Args:
+      squares: squared errors, of values in 0..1, [N, S, S, 1].
+      hole, known: 1 for the pixels that are missing, and that are known, [N, S, S, 1].
+      known_weight: how much the known pixels count.
+    """
+    error = mean_where(squares, hole) + known_weight * mean_where(squares, known) + ERROR_FLOOR
+    return tf.reduce_mean(tf.math.log(error)) * (10 / math.log(10))
+
+
+def activate(x: tf.Tensor, bias: tf.Variable | None = None) -> tf.Tensor:
+    """Add a bias, if there is one, and apply the leaky ReLU."""
+    return ops.lrelu(x if bias is None else x + tf.cast(bias, x.dtype))
+
+
+def connect(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+    """Apply a fully connected layer per channel: kernel [to, from, channels], by position."""
+    flat = tf.reshape(x, [-1, START * START, x.shape[3]])
+    y = tf.einsum("npc,qpc->nqc", flat, tf.cast(kernel, x.dtype))
+    return tf.reshape(y, tf.shape(x))
+
+
 class ContextEncoder(ops.Network):
     """A network E that estimates an image from a part of its pixels, and its loss.
 
@@ -183,32 +216,21 @@ class ContextEncoder(ops.Network):
             for i in range(self._layers):
                 with tf.name_scope(f"down{i}"):
                     skips.append(h)
-                    h = self._activate(ops.conv2d(h, e[f"down{i}_kernel"]), e[f"down{i}_bias"])
+                    h = activate(ops.conv2d(h, e[f"down{i}_kernel"]), e[f"down{i}_bias"])
             with tf.name_scope("middle"):
-                h += self._connect(h, e["middle_kernel"])
+                h += connect(h, e["middle_kernel"])
             for i in reversed(range(1, self._layers)):
                 with tf.name_scope(f"up{i}"):
                     h = ops.conv2d_transpose(h, e[f"up{i}_kernel"])
-                    h = self._activate(h, e[f"up{i}_bias"])
+                    h = activate(h, e[f"up{i}_bias"])
                     h = h + skips[i] if i > 1 else tf.concat([h, skips[i]], axis=3)
             with tf.name_scope("refine"):
                 h = tf.nn.conv2d(h, tf.cast(e["refine_kernel"], h.dtype), 1, "SAME")
-                h = self._activate(h, e["refine_bias"])
+                h = activate(h, e["refine_bias"])
             with tf.name_scope("up0"):
                 h = tf.cast(ops.conv2d_transpose(h, e["up0_kernel"]), tf.float32)
                 colours, share = tf.split(h + e["up0_bias"], [self.channels, 1], axis=3)
                 return tf.clip_by_value(tf.nn.tanh(colours) + tf.nn.sigmoid(share) * smooth, -1, 1)
-
-    @staticmethod
-    def _connect(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
-        """Apply a fully connected layer per channel: kernel [to, from, channels], by position."""
-        flat = tf.reshape(x, [-1, START * START, x.shape[3]])
-        y = tf.einsum("npc,qpc->nqc", flat, tf.cast(kernel, x.dtype))
-        return tf.reshape(y, tf.shape(x))
-
-    @staticmethod
-    def _activate(x: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
-        return ops.lrelu(x + tf.cast(bias, x.dtype))
 
     # --- the loss ---
 
@@ -234,10 +256,4 @@ class ContextEncoder(ops.Network):
         """
         # The factor 4 goes from values in [-1, 1] to values in 0..1.
         squares = tf.reduce_mean(tf.square(estimate - images), axis=3, keepdims=True) / 4
-
-        def mean(where: tf.Tensor) -> tf.Tensor:
-            axes = [1, 2, 3]
-            return tf.reduce_sum(squares * where, axes) / tf.reduce_sum(where, axes)
-
-        error = mean(1 - mask) + known_weight * mean(mask) + ERROR_FLOOR
-        return tf.reduce_mean(tf.math.log(error)) * (10 / math.log(10))
+        return minus_psnr(squares, 1 - mask, mask, known_weight)

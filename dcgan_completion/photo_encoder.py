@@ -7,7 +7,7 @@ import math
 import tensorflow as tf
 
 from dcgan_completion import ops
-from dcgan_completion.encoders import interpolate
+from dcgan_completion.encoders import activate, connect, interpolate
 from dcgan_completion.ops import START
 
 DOWN, SAME = 5, 3  # edges of the kernels that change the size, and of those that keep it
@@ -174,11 +174,11 @@ class PhotoEncoder(ops.Network):
         for size in reversed(self.sizes[1:]):
             with tf.name_scope(f"down{size}"):
                 if size >= self.first_size:
-                    seen = _activate(_conv(inputs, e, f"stem{size}"))
+                    seen = activate(_conv(inputs, e, f"stem{size}"))
                     h = seen if h is None else h + seen
                     inputs = tf.nn.avg_pool2d(inputs, 2, 2, "VALID")
                 skips[size] = h
-                h = _activate(ops.conv2d(h, e[f"down{size}_kernel"]), e[f"down{size}_bias"])
+                h = activate(ops.conv2d(h, e[f"down{size}_kernel"]), e[f"down{size}_bias"])
         return h, skips
 
     def _middle(
@@ -187,13 +187,11 @@ class PhotoEncoder(ops.Network):
         """Spread information over the image, and the noise; give also the decoder's style."""
         with tf.name_scope("middle"):
             noise = tf.cast(noise, h.dtype)
-            flat = tf.reshape(h, [-1, START * START, h.shape[3]])
-            spread = tf.einsum("npc,qpc->nqc", flat, tf.cast(e["spread_kernel"], h.dtype))
-            h += tf.reshape(spread, tf.shape(h))
+            h += connect(h, e["spread_kernel"])
             h += tf.reshape(_dense(noise, e, "noise"), tf.shape(h))
-            h += _activate(_conv(h, e, "middle"))
+            h += activate(_conv(h, e, "middle"))
             seen = tf.concat([noise, tf.reduce_mean(h, axis=[1, 2])], axis=1)
-            return h, _activate(_dense(seen, e, "mapping"))
+            return h, activate(_dense(seen, e, "mapping"))
 
     def _decode(
         self,
@@ -207,10 +205,10 @@ class PhotoEncoder(ops.Network):
         for size in self.sizes[1:]:
             with tf.name_scope(f"up{size}"):
                 h = ops.conv2d_transpose(h, e[f"up{size}_kernel"])
-                h = _activate(h + skips[size], e[f"up{size}_bias"])
+                h = activate(h + skips[size], e[f"up{size}_bias"])
                 both = _dense(style, e, f"style{size}")[:, tf.newaxis, tf.newaxis]
                 scale, shift = tf.split(both, 2, axis=3)
-                h = _activate(_conv(h, e, f"conv{size}") * (1 + scale) + shift)
+                h = activate(_conv(h, e, f"conv{size}") * (1 + scale) + shift)
                 part = _conv(h, e, f"rgb{size}")
                 drawn = part if drawn is None else part + _enlarge(drawn)
         return drawn
@@ -224,10 +222,6 @@ def _conv(x: tf.Tensor, e: dict[str, tf.Variable], name: str) -> tf.Tensor:
 def _dense(x: tf.Tensor, e: dict[str, tf.Variable], name: str) -> tf.Tensor:
     kernel, bias = (tf.cast(e[f"{name}_{part}"], x.dtype) for part in ("kernel", "bias"))
     return ops.linear(x, kernel, bias)
-
-
-def _activate(x: tf.Tensor, bias: tf.Variable | None = None) -> tf.Tensor:
-    return ops.lrelu(x if bias is None else x + tf.cast(bias, x.dtype))
 
 
 def _enlarge(x: tf.Tensor) -> tf.Tensor:

@@ -14,10 +14,11 @@ from collections.abc import Callable, Sequence
 import cv2
 import numpy as np
 
+from dcgan_completion.faces.heads import WIDER
 from dcgan_completion.faces.template import TEMPLATE
 from dcgan_completion.masks import drawing, sampling
 
-FACE = 0.5  # edge of the face's square as a share of the head's
+FACE = 1 / WIDER  # edge of the face's square as a share of the head's
 STREAM = 0x4EAD  # keeps these random numbers apart from others of the same seed
 # Landmarks of the parts of a face; the brows belong to the eyes, as users paint them.
 PARTS = {
@@ -49,12 +50,8 @@ MIN_SHARE = 0.002  # of the pixels: smaller holes teach nothing
 
 
 def draw_masks(size: int, seed: int, step: int, places: Sequence[int]) -> np.ndarray:
-    """Draw the holes of some places in the global batch of a step, bool [len(places), S, S, 1].
-
-    A place's hole does not depend on the other places.
-    """
-    rngs = [np.random.default_rng([seed, STREAM, step, place]) for place in places]
-    return np.stack([draw_mask(size, rng)[1] for rng in rngs])[..., np.newaxis]
+    """Draw the holes of some places in the global batch of a step, as `sampling.draw_masks`."""
+    return sampling.draw_masks(size, seed, step, places, draw_mask, STREAM)
 
 
 def draw_mask(size: int, rng: np.random.Generator) -> tuple[str, np.ndarray]:

@@ -41,7 +41,14 @@ STROKE_TURN = 1.0  # radians: standard deviation of the angle between two segmen
 MIN_RADIUS = 0.75  # pixels: with less, a diagonal stroke would have gaps
 
 
-def draw_masks(size: int, seed: int, step: int, places: Sequence[int]) -> np.ndarray:
+def draw_masks(
+    size: int,
+    seed: int,
+    step: int,
+    places: Sequence[int],
+    draw: Callable[[int, np.random.Generator], tuple[str, np.ndarray]] | None = None,
+    stream: int = STREAM,
+) -> np.ndarray:
     """Draw the masks of some places in the global batch of a step.
 
     A place's mask does not depend on the other places, so that each process of a distributed
@@ -52,12 +59,14 @@ def draw_masks(size: int, seed: int, step: int, places: Sequence[int]) -> np.nda
       seed: of the training.
       step: from 0.
       places: numbers of the images in the global batch, from 0.
+      draw: draws a kind and a hole; None: `draw_mask`.
+      stream: keeps its random numbers apart from others of the same seed.
 
     Returns:
       bool [len(places), S, S, 1].
     """
-    rngs = [np.random.default_rng([seed, STREAM, step, place]) for place in places]
-    return np.stack([draw_mask(size, rng)[1] for rng in rngs])[..., np.newaxis]
+    rngs = [np.random.default_rng([seed, stream, step, place]) for place in places]
+    return np.stack([(draw or draw_mask)(size, rng)[1] for rng in rngs])[..., np.newaxis]
 
 
 def draw_mask(size: int, rng: np.random.Generator) -> tuple[str, np.ndarray]:

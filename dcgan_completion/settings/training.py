@@ -293,6 +293,8 @@ class EncoderRules:
 class EncoderOutputSettings(OutputSettings):
     """The folders of a run, apart from those of the DCGAN's, and how often it writes into them."""
 
+    folder: ClassVar[str] = ENCODER_FOLDER  # of the encoder, inside the DCGAN's
+
     checkpoint_dir: str = same_option(
         OutputSettings,
         "checkpoint_dir",
@@ -304,7 +306,7 @@ class EncoderOutputSettings(OutputSettings):
     @property
     def model_dir(self) -> str:
         """The folder of the run's checkpoints and its config.json, inside the DCGAN's."""
-        return os.path.join(self.checkpoint_dir, ENCODER_FOLDER)
+        return os.path.join(self.checkpoint_dir, self.folder)
 
 
 # --- the photo encoder's ---
@@ -383,6 +385,8 @@ class HeadDataSettings(DataSettings):
 class PhotoEncoderOutputSettings(EncoderOutputSettings):
     """The folders of a run, as `EncoderOutputSettings`."""
 
+    folder: ClassVar[str] = PHOTO_ENCODER_FOLDER
+
     checkpoint_dir: str = same_option(
         OutputSettings,
         "checkpoint_dir",
@@ -390,11 +394,6 @@ class PhotoEncoderOutputSettings(EncoderOutputSettings):
     )
     sample_dir: str = same_option(OutputSettings, "sample_dir", default="samples/photo-encoder")
     log_dir: str = same_option(OutputSettings, "log_dir", default="logs/photo-encoder")
-
-    @property
-    def model_dir(self) -> str:
-        """The folder of the run's checkpoints and its config.json, inside the DCGAN's."""
-        return os.path.join(self.checkpoint_dir, PHOTO_ENCODER_FOLDER)
 
 
 # --- all of them ---

@@ -10,6 +10,7 @@ import tensorflow as tf
 from dcgan_completion.model import DCGAN
 
 ADAM_EPSILON = 1e-8  # that of TensorFlow 1, which the reference used
+BETA2 = 0.999  # Adam's usual
 # The scalars of a step of D: for each, the line and the chart that show it.
 BY_KIND, OUTPUT = "loss of the discriminator by kind of image", "mean output of the discriminator"
 LOSS_CHARTS = {
@@ -23,9 +24,9 @@ OUTPUT_CHARTS = {  # the means of D(x) and D(G(z)), probabilities
 }
 
 
-def make_adam(learning_rate: float, beta1: float) -> keras.optimizers.Adam:
+def make_adam(learning_rate: float, beta1: float, beta2: float = BETA2) -> keras.optimizers.Adam:
     """Make the optimizer of either network of a GAN."""
-    return keras.optimizers.Adam(learning_rate, beta_1=beta1, epsilon=ADAM_EPSILON)
+    return keras.optimizers.Adam(learning_rate, beta_1=beta1, beta_2=beta2, epsilon=ADAM_EPSILON)
 
 
 def apply_mean(

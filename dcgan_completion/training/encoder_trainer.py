@@ -17,6 +17,7 @@ from dcgan_completion import checkpoints
 from dcgan_completion.encoders import ContextEncoder
 from dcgan_completion.masks import sampling
 from dcgan_completion.model import DCGAN
+from dcgan_completion.photo_encoder import PhotoEncoder
 from dcgan_completion.settings.training import EncoderRules, PhotoEncoderRules
 from dcgan_completion.training import adversary, augment
 from dcgan_completion.training.logs import LoggedScalars
@@ -76,6 +77,7 @@ class EncoderTrainer(Trainer):
       d_optimizer: of the adversary, if there is one.
     """
 
+    model: ContextEncoder | PhotoEncoder
     rules: EncoderRules | PhotoEncoderRules
     more_inputs: ClassVar[tuple[tf.TensorSpec, ...]] = ()  # of `estimate`, after images and mask
 

@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import math
 from typing import Any, NamedTuple
 
-import keras
 import numpy as np
 import tensorflow as tf
 
+from dcgan_completion.encoders import KNOWN_WEIGHT, mean_where, minus_psnr
 from dcgan_completion.faces import head_masks
 from dcgan_completion.octaves import octave_energies
 from dcgan_completion.photo_encoder import NOISE, PhotoEncoder
@@ -29,11 +28,7 @@ from dcgan_completion.utils import to_uint8
 # The largest norm of a gradient, of the pixel loss in dB and of the adversarial recipe.
 CLIP_NORM, ADVERSARIAL_CLIP_NORM = 50.0, 10.0
 BETA2 = 0.99
-# How much a known pixel's squared error counts beside a missing one's: enough that the estimate
-# continues the photo, too little to matter for the hole.
-KNOWN_WEIGHT = 0.05
-ERROR_FLOOR = 2.5e-5  # lower mean squared errors, of values in 0..1, are not worth more effort
-PAIR_FLOOR = 2.5e-4  # the same where the error of a pair is divided by it
+PAIR_FLOOR = 2.5e-4  # as ERROR_FLOOR, where the error of a pair is divided by it
 # Weights of the losses beside the pair's. At the start the norms of their gradients by the picture
 # are as 1 (pair), 1.5 (features), 0.1 (feature matching), 8 (projected) and 0.04 (patches).
 OWN_WEIGHT, PROJECTED_WEIGHT, PATCH_WEIGHT = 0.2, 0.4, 1.0
@@ -86,11 +81,12 @@ class Heads(NamedTuple):
         return Heads(*(tf.concat([part, part], axis=0) for part in self))
 
 
-def mean_where(values: tf.Tensor, where: tf.Tensor) -> tf.Tensor:
-    """Average [N, S, S, 1] over the pixels of each image for which `where` is 1: [N]."""
-    axes = [1, 2, 3]
-    total = tf.reduce_sum(where, axes)
-    return tf.math.divide_no_nan(tf.reduce_sum(values * where, axes), total)
+class Pictures(NamedTuple):
+    """What discriminators judge: images, their marks, and the feature network's maps of them."""
+
+    images: tf.Tensor
+    marks: tf.Tensor
+    maps: list[tf.Tensor]
 
 
 def squared_error(estimate: tf.Tensor, other: tf.Tensor, images: tf.Tensor) -> tf.Tensor:
@@ -99,10 +95,9 @@ def squared_error(estimate: tf.Tensor, other: tf.Tensor, images: tf.Tensor) -> t
 
 
 def pixel_loss(estimate: tf.Tensor, heads: Heads, known_weight: float = KNOWN_WEIGHT) -> tf.Tensor:
-    """Return minus the PSNR of the holes in dB, averaged over the images, as `ContextEncoder`."""
+    """Return minus the PSNR of the holes in dB, averaged over the images: `minus_psnr`."""
     squares = squared_error(estimate, estimate, heads.images)
-    error = mean_where(squares, heads.hole) + known_weight * mean_where(squares, heads.known)
-    return tf.reduce_mean(tf.math.log(error + ERROR_FLOOR)) * (10 / math.log(10))
+    return minus_psnr(squares, heads.hole, heads.known, known_weight)
 
 
 def pair_losses(estimates: tf.Tensor, heads: Heads) -> tuple[tf.Tensor, tf.Tensor]:
@@ -160,8 +155,8 @@ class PhotoEncoderTrainer(EncoderTrainer):
         judges = discriminators if rules.adversarial_weight else None
         scalars = ADVERSARIAL_SCALARS if judges else SCALARS
         super().__init__(model, model.e, rules, scalars, Monitor(("psnr", "gradient_norm")))
-        rates = rules.learning_rate, rules.beta1
-        self._build(model.encoder_variables, _adam(*rates), judges, judges and _adam(*rates))
+        adam = functools.partial(adversary.make_adam, rules.learning_rate, rules.beta1, BETA2)
+        self._build(model.encoder_variables, adam(), judges, judges and adam())
         self._validation = validation
         rng = np.random.default_rng(SHOWN_SEED)
         holes = [head_masks.draw_mask(model.image_size, rng)[1] for _ in validation]
@@ -209,11 +204,12 @@ class PhotoEncoderTrainer(EncoderTrainer):
         estimates = self.model.estimate(twice.images, twice.known, noise)
         pair, own = pair_losses(estimates, heads)
         completed = tf.where(twice.hole > 0, estimates, twice.images)
-        maps = judges.projected.features(completed)
+        fake = Pictures(completed, twice.marks, judges.projected.features(completed))
         with tape.stop_recording():
             of_real = judges.projected.features(heads.images)
-            scalars = judges.update(self.d_optimizer, heads, of_real, twice, completed, maps)
-        verdict = judges.encoder_losses(heads, of_real, twice, completed, maps)
+            real = Pictures(heads.images, heads.marks, of_real)
+            scalars = judges.update(self.d_optimizer, real, fake)
+        verdict = judges.encoder_losses(real, fake)
         one, other = tf.split(estimates, 2)
         scalars |= verdict | {
             "psnr": -(pixel_loss(one, heads) + pixel_loss(other, heads)) / 2,
@@ -248,14 +244,14 @@ class PhotoEncoderTrainer(EncoderTrainer):
         hole = heads.hole.numpy() > 0
         images = heads.images.numpy()
         energy = [
-            functools.reduce(
-                np.add,
-                (octave_energies(127.5 * picture, where, OCTAVES) for picture, where in pairs),
+            np.sum(
+                [
+                    octave_energies(127.5 * picture, where, OCTAVES)
+                    for picture, where in zip(some, hole[..., 0], strict=True)
+                ],
+                axis=0,
             )
-            for pairs in (
-                zip(np.where(hole, drawn, images), hole[..., 0], strict=True),
-                zip(images, hole[..., 0], strict=True),
-            )
+            for some in (np.where(hole, drawn, images), images)
         ]
         octaves = energy[0] / energy[1]
         scalars = {f"held_out_octave_{i + 1}": tf.constant(octaves[i]) for i in range(OCTAVES)}
@@ -300,64 +296,40 @@ class Discriminators:
             f"{name}_{kind}": getattr(part, kind) for name, part in parts.items() for kind in "du"
         }
 
-    def update(
-        self,
-        optimizer: Any,
-        heads: Heads,
-        of_real: list[tf.Tensor],
-        twice: Heads,
-        completed: tf.Tensor,
-        maps: list[tf.Tensor],
-    ) -> dict[str, tf.Tensor]:
+    def update(self, optimizer: Any, real: Pictures, fake: Pictures) -> dict[str, tf.Tensor]:
         """Take a step on real and completed pictures; return the losses."""
         variables = self.discriminator_variables
-        detached = [tf.stop_gradient(one) for one in maps]
+        fake = tf.nest.map_structure(tf.stop_gradient, fake)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(variables)
             kernels = self.projected.normalised(True)
-            real = self.projected.judge(of_real, heads.marks, kernels)
-            fake = self.projected.judge(detached, twice.marks, kernels)
-            of_features = projected.discriminator_loss(real, fake)
+            verdicts = (self.projected.judge(p.maps, p.marks, kernels) for p in (real, fake))
+            of_features = projected.discriminator_loss(*verdicts)
             kernels = self.patches.normalised(True)
-            real = self.patches.judge(heads.images, heads.marks, kernels)
-            fake = self.patches.judge(tf.stop_gradient(completed), twice.marks, kernels)
-            of_patches = projected.discriminator_loss(real, fake)
+            verdicts = (self.patches.judge(p.images, p.marks, kernels) for p in (real, fake))
+            of_patches = projected.discriminator_loss(*verdicts)
             loss = of_features + of_patches
         adversary.apply_mean(optimizer, tape.gradient(loss, variables), variables)
         return {"d_projected": of_features, "d_patch": of_patches}
 
-    def encoder_losses(
-        self,
-        heads: Heads,
-        of_real: list[tf.Tensor],
-        twice: Heads,
-        completed: tf.Tensor,
-        maps: list[tf.Tensor],
-    ) -> dict[str, tf.Tensor]:
+    def encoder_losses(self, real: Pictures, fake: Pictures) -> dict[str, tf.Tensor]:
         """Compute what the updated discriminators and the features say of completed pictures."""
-        marks = twice.marks
-        kernels = self.projected.normalised(False)
-        judged = self.projected.judge(maps, marks, kernels)
+        judged = self.projected.judge(fake.maps, fake.marks, self.projected.normalised(False))
         kernels = self.patches.normalised(False)
-        of_patches = self.patches.judge(completed, marks, kernels)
-        real = self.patches.judge(heads.images, heads.marks, kernels)
+        said_of_fake, said_of_real = (
+            self.patches.judge(p.images, p.marks, kernels) for p in (fake, real)
+        )
 
         def distance(some: list[tf.Tensor], others: list[tf.Tensor]) -> tf.Tensor:
             both = [tf.concat([other, other], axis=0) for other in others]
-            return projected.map_distance(some, both, marks)
+            return projected.map_distance(some, both, fake.marks)
 
         return {
             "projected_loss": projected.generator_loss(judged),
-            "patch_loss": projected.generator_loss(of_patches),
-            "perceptual_loss": distance(maps, of_real),
-            "feature_matching": distance(of_patches[0].maps, real[0].maps),
+            "patch_loss": projected.generator_loss(said_of_fake),
+            "perceptual_loss": distance(fake.maps, real.maps),
+            "feature_matching": distance(said_of_fake[0].maps, said_of_real[0].maps),
         }
-
-
-def _adam(learning_rate: float, beta1: float) -> keras.optimizers.Adam:
-    return keras.optimizers.Adam(
-        learning_rate, beta_1=beta1, beta_2=BETA2, epsilon=adversary.ADAM_EPSILON
-    )
 
 
 @tf.function(reduce_retracing=True, autograph=False)
