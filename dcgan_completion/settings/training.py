@@ -156,7 +156,7 @@ class DataSettings:
         default=list,
     )
     train_size: int | str = option(
-        "number of images to use, chosen at random by --seed, or all",
+        "number of images to use, chosen at random by the seed, or all",
         "--train_size",
         type=image_count,
         default="all",
